@@ -1,0 +1,6 @@
+"""Weights: fitted arrays and the card that says what they are."""
+
+from xgapfill.weights.card import Card
+from xgapfill.weights.store import Handle, Weights, handle, load, shipped
+
+__all__ = ["Card", "Handle", "Weights", "handle", "load", "shipped"]

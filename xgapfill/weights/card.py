@@ -1,0 +1,193 @@
+"""Card: what a weight file is, what it was trained on and what it may be used for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything about a weight file that is not an array; stands beside it as TOML.
+
+    Attributes
+    ----------
+    name : str
+        Name of the weights, ``psc-chl``.
+    method : str
+        Kind of model the arrays belong to, ``diffusion``.
+    targets : tuple of str
+        Channels that are filled, in the order of the network: ``("psc_ilr1", "psc_ilr2")``.
+    conditions : tuple of str
+        Channels that may be given, in the order of the network.
+    network : mapping
+        What rebuilds the network around the arrays: width, levels ...
+    background : mapping
+        Parameters of the first guess the weights were trained on.
+    ranges : mapping of channel to (lowest, highest)
+        Range of the training data, transformed (dimensionless) units.
+    inflation : float
+        Factor on the spread of the members, found on data kept out of the training; 1 leaves it as it is.
+    sigma_max : float
+        Largest noise level of the training, in units of the scaled residual.
+    trained_on : str
+        The data, in a sentence.
+    simulated_only : tuple of str
+        Channels whose truth was simulated, never measured.
+    licence, created, version : str
+        Licence of the weights, date (ISO 8601), version of xgapfill that made them.
+    scores : mapping
+        Scores on data kept out of the training.
+    sha256 : str
+        Hash of the safetensors file; filled in by ``Weights.save``.
+    format_version : int
+        Version of this layout.
+
+    Raises
+    ------
+    ValueError
+        When a field is missing, unknown or impossible.
+    """
+
+    name: str
+    method: str
+    targets: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    background: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    inflation: float = 1.0
+    sigma_max: float = 1.0
+    trained_on: str = ""
+    simulated_only: tuple[str, ...] = ()
+    licence: str = ""
+    created: str = ""
+    version: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sha256: str = ""
+    format_version: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, _plain(getattr(self, item.name), item.name))
+        _check(self)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Targets, then conditions."""
+        return self.targets + self.conditions
+
+    @property
+    def digest(self) -> str:
+        """Hash of the whole card: changes with the calibration even when the arrays stay."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+    def to_toml(self) -> str:
+        """Return the card as TOML text.
+
+        Examples
+        --------
+        >>> card = Card(name="demo", method="diffusion", targets=("log10_chl",), ranges={"log10_chl": (-2.0, 1.7)})
+        >>> print(card.to_toml().splitlines()[0])
+        name = "demo"
+        >>> Card.from_toml(card.to_toml()) == card
+        True
+        """
+        return _table({item.name: getattr(self, item.name) for item in fields(self)}, ())
+
+    @classmethod
+    def from_toml(cls, text: str) -> Card:
+        """Read a card from TOML text; ValueError when it is not one."""
+        try:
+            found = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"the weight card is not readable TOML ({error}); get the file again") from error
+        if isinstance(number := found.get("format_version"), int) and number > FORMAT:
+            raise ValueError(
+                f"the weight card has format {number}, this xgapfill reads up to {FORMAT}: update xgapfill"
+            )
+        known = {item.name for item in fields(cls)}
+        wanted = {item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING}
+        if unknown := sorted(set(found) - known):
+            raise ValueError(f"the weight card has unknown fields {unknown}; known are {sorted(known)}")
+        if missing := sorted(wanted - set(found)):
+            raise ValueError(f"the weight card lacks {missing}; is this file a card written by xgapfill?")
+        return cls(**found)
+
+
+_NUMBERS = ("inflation", "sigma_max")
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("targets", "conditions", "simulated_only"), tuple),
+    **dict.fromkeys(("network", "background", "ranges", "scores"), dict),
+    **dict.fromkeys(_NUMBERS, float),
+    "format_version": int,
+}
+
+
+def _plain(value: Any, where: str) -> Any:
+    """The value in types that TOML gives back equal: numpy scalars to Python, lists to tuples, mappings to dict."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), where)
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item, where) for item in value)
+    if isinstance(value, (str, bool, int, float)):
+        return float(value) if where in _NUMBERS and not isinstance(value, (str, bool)) else value
+    raise ValueError(f"the weight card's {where} is a {type(value).__name__}; text, numbers, lists and tables only")
+
+
+def _check(card: Card) -> None:
+    for item in fields(card):
+        value = getattr(card, item.name)
+        wanted = _TYPES.get(item.name, str)
+        if not isinstance(value, wanted):
+            raise ValueError(f"the weight card's {item.name} must be a {wanted.__name__}, found {value!r}")
+    if not card.name or not card.method or not card.targets:
+        raise ValueError("a weight card needs a name, a method and at least one target channel")
+    if not all(isinstance(channel, str) for channel in card.channels) or len(set(card.channels)) < len(card.channels):
+        raise ValueError(f"channels of a weight card must be different names, found {card.channels}")
+    if strange := sorted((set(card.ranges) | set(card.simulated_only)) - set(card.channels)):
+        raise ValueError(f"the weight card speaks of channels {strange} that it does not have: {card.channels}")
+    for channel, span in card.ranges.items():
+        if not (isinstance(span, tuple) and len(span) == 2 and span[0] < span[1]):
+            raise ValueError(f"the training range of {channel} must be (lowest, highest), found {span}")
+    for name in _NUMBERS:
+        if not (math.isfinite(getattr(card, name)) and getattr(card, name) > 0):
+            raise ValueError(f"the weight card's {name} must be a positive number, found {getattr(card, name)}")
+
+
+def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    """TOML of a nested mapping: plain values first, as TOML wants it, then the tables under their headers."""
+    lines = [f"{_text(key)} = {_value(item)}" for key, item in table.items() if not isinstance(item, Mapping)]
+    for key, item in table.items():
+        if isinstance(item, Mapping):
+            below = (*path, key)
+            lines.append(f"\n[{'.'.join(_text(part) for part in below)}]\n{_table(item, below)}".rstrip("\n"))
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(value, bare=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(key)} = {_value(item)}" for key, item in value.items()) + "}"
+    return repr(value)
+
+
+def _text(text: str, bare: bool = True) -> str:
+    if bare and text and all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in text):
+        return text
+    # JSON strings are TOML strings, but for DEL, which TOML wants escaped
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
