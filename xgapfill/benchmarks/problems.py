@@ -1,0 +1,125 @@
+"""Real fields with some of their seen pixels hidden, so that the answer is known.
+
+The choose set is the NE Pacific from 2020-06-09 on: parameters are chosen there. Newfoundland 2015 is the report set:
+nothing is ever chosen on it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill.validation.masks import disc_blocks, transplanted
+
+CHOOSE_FROM = "2020-06-09"
+CHOOSE_SEED = 2020
+
+
+class Problem(NamedTuple):
+    """A field with a known answer.
+
+    Attributes
+    ----------
+    values : (t, y, x) float32
+        log10 of CHL in mg m-3, NaN where nothing is shown to a method.
+    truth : (t, y, x) float32
+        The same with the hidden pixels as they were observed.
+    hidden : (t, y, x) bool
+        Where a method is scored.
+    lat : (y,) float64
+        Degrees north.
+    lon : (x,) float64
+        Degrees east.
+    time : (t,) datetime64
+    sea : (y, x) bool
+    """
+
+    values: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    hidden: NDArray[np.bool_]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    time: NDArray[np.datetime64]
+    sea: NDArray[np.bool_]
+
+
+def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOSE_SEED) -> Problem:
+    """The choose set: 8-day MODIS CHL of the NE Pacific, 2020-06-09 to 2020-08-04, 8 x 336 x 285.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that holds ``ne_pacific_modis_2020_8day.nc``.
+    gaps : {"discs", "transplanted"}
+        Disc-shaped blocks of 4-12 pixels radius (15 % of what is seen) or the gaps of other dates of the whole file.
+    seed : int
+        Seed of the gaps.
+    """
+    path = Path(folder) / "ne_pacific_modis_2020_8day.nc"
+    field = read_log10_chl(path)
+    late = field["time"].values >= np.datetime64(CHOOSE_FROM)
+    seen = np.isfinite(field.values)
+    if gaps == "discs":
+        hidden = disc_blocks(seen[late], share=0.15, radius=(4, 12), seed=seed)
+    elif gaps == "transplanted":
+        hidden = transplanted(seen, seed=seed)[late]
+    else:
+        raise ValueError(f"gaps must be 'discs' or 'transplanted', found {gaps!r}")
+    return hide(field[late], hidden)
+
+
+def read_log10_chl(path: str | Path) -> xr.DataArray:
+    """log10 of `CHL` on a full lattice: rows that the file lacks come back as rows where nothing was seen.
+
+    Returns
+    -------
+    DataArray (time, lat, lon) float32
+        With the coordinate `sea` (lat, lon), true where the file's mask is.
+
+    Raises
+    ------
+    FileNotFoundError
+        With the name of the file that is wanted.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} was not found in {path.parent}: give the folder that holds it with --data")
+    with xr.open_dataset(path) as data:
+        chl = data["CHL"].transpose("time", "lat", "lon").load()
+        sea = data["mask"].transpose("lat", "lon").load().astype(bool)
+    logarithm = np.log10(chl.where(chl > 0)).astype(np.float32)
+    logarithm = logarithm.assign_coords(sea=sea).rename("log10_chl")
+    return full_rows(logarithm)
+
+
+def full_rows(field: xr.DataArray) -> xr.DataArray:
+    """The field with the rows of latitude that are absent from it, filled with NaN."""
+    lat = field["lat"].values
+    step = np.median(np.diff(lat))
+    count = round((lat[-1] - lat[0]) / step) + 1
+    if count == lat.size:
+        return field
+    lattice = np.linspace(lat[0], lat[-1], count)
+    place = np.rint((lat - lat[0]) / step).astype(int)
+    lattice[place] = lat
+    sea = field["sea"].reindex(lat=lattice, method="nearest", tolerance=1.5 * abs(step))
+    return field.drop_vars("sea").reindex(lat=lattice).assign_coords(sea=sea)
+
+
+def hide(field: xr.DataArray, hidden: NDArray[np.bool_]) -> Problem:
+    """A problem from a field (time, lat, lon) and the mask of what is hidden from the methods."""
+    truth = field.values.astype(np.float32)
+    hidden = hidden & np.isfinite(truth)
+    return Problem(
+        values=np.where(hidden, np.float32(np.nan), truth),
+        truth=truth,
+        hidden=hidden,
+        lat=field["lat"].values.astype(np.float64),
+        lon=field["lon"].values.astype(np.float64),
+        time=field["time"].values,
+        sea=field["sea"].values.astype(bool) | np.isfinite(truth).any(axis=0),
+    )

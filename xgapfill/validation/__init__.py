@@ -1,0 +1,1 @@
+"""Scores of a filled field: masks, scores and the function that runs methods over both."""

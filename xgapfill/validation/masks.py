@@ -1,0 +1,146 @@
+"""Gaps for validation: which seen pixels are hidden from a method, so that it can be scored on them.
+
+Random single pixels flatter every method, because a seen neighbour always remains. Blocks and the gaps of other dates
+do not. A mask is drawn once from a fixed seed and can be kept in a file, so that all methods meet the same gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def disc_blocks(
+    seen: NDArray[np.bool_], *, share: float = 0.15, radius: tuple[float, float] = (4.0, 12.0), seed: int = 0
+) -> NDArray[np.bool_]:
+    """Disc-shaped blocks of seen pixels to hide, drawn for each frame on its own.
+
+    Parameters
+    ----------
+    seen : (t, y, x) bool
+        Where something was observed.
+    share : float
+        Discs are added to a frame until they hide this share of its seen pixels.
+    radius : (float, float)
+        Smallest and largest radius in pixels, drawn uniformly.
+    seed : int
+        Same seed, same blocks.
+
+    Returns
+    -------
+    (t, y, x) bool
+        Where a seen pixel is hidden; never where nothing was seen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hidden = disc_blocks(np.ones((2, 64, 64), bool), share=0.2, radius=(4, 6))
+    >>> bool(0.2 <= hidden.mean() < 0.25)
+    True
+    """
+    seen = _frames(seen)
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, found {share}; 0.15 hides 15 % of what is seen")
+    if not 0 < radius[0] <= radius[1]:
+        raise ValueError(f"radius must be (smallest, largest) in pixels, both above 0, found {radius}")
+    generator = np.random.default_rng(seed)
+    rows, cols = np.ogrid[: seen.shape[1], : seen.shape[2]]
+    hidden = np.zeros_like(seen)
+    for frame, block in zip(seen, hidden, strict=True):
+        places = np.argwhere(frame)
+        while np.count_nonzero(block) < share * len(places):
+            row, col = places[generator.integers(len(places))]
+            reach = generator.uniform(*radius)
+            block |= ((rows - row) ** 2 + (cols - col) ** 2 <= reach**2) & frame
+    return hidden
+
+
+def transplanted(
+    seen: NDArray[np.bool_], *, most: float = 0.6, least: float = 0.05, seed: int = 0
+) -> NDArray[np.bool_]:
+    """Real gaps of other dates laid on each frame: shape, size and place of the gaps are those of the sensor.
+
+    Parameters
+    ----------
+    seen : (t, y, x) bool
+        Where something was observed.
+    most, least : float
+        Other dates are tried in random order until one hides at most and at least this share of what the frame sees.
+        A frame for which no date does keeps all its pixels.
+    seed : int
+        Same seed, same gaps.
+
+    Returns
+    -------
+    (t, y, x) bool
+        Where a seen pixel is hidden; never where nothing was seen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen = np.random.default_rng(0).random((5, 8, 8)) < 0.5
+    >>> hidden = transplanted(seen)
+    >>> bool((hidden & ~seen).any())
+    False
+    """
+    seen = _frames(seen)
+    if not 0 <= least < most <= 1:
+        raise ValueError(f"shares must be 0 <= least < most <= 1, found least={least}, most={most}")
+    generator = np.random.default_rng(seed)
+    hidden = np.zeros_like(seen)
+    for frame, values in enumerate(seen):
+        for other in generator.permutation(len(seen)):
+            gaps = values & ~seen[other]
+            share = np.count_nonzero(gaps) / max(np.count_nonzero(values), 1)
+            if other != frame and max(least, np.finfo(float).tiny) <= share <= most:
+                hidden[frame] = gaps
+                break
+    return hidden
+
+
+def freeze(path: str | PathLike[str], hidden: NDArray[np.bool_]) -> None:
+    """Keep a mask in a small file: one bit a pixel, compressed.
+
+    Parameters
+    ----------
+    path : path
+        Ends with ``.npz``.
+    hidden : bool array of any shape
+        Where a seen pixel is hidden.
+    """
+    hidden = np.asarray(hidden)
+    if hidden.dtype != bool:
+        raise TypeError(f"a mask is an array of bool, found {hidden.dtype}")
+    np.savez_compressed(path, bits=np.packbits(hidden), shape=np.array(hidden.shape, np.int64))
+
+
+def load(path: str | PathLike[str]) -> NDArray[np.bool_]:
+    """Read a mask written by `freeze`.
+
+    Raises
+    ------
+    ValueError
+        When the file holds something else.
+    """
+    with np.load(path) as kept:
+        if set(kept.files) != {"bits", "shape"}:
+            raise ValueError(f"{path} is no mask written by freeze: it holds {sorted(kept.files)}")
+        shape = tuple(kept["shape"])
+        bits = np.unpackbits(kept["bits"], count=int(np.prod(shape)))
+    return bits.reshape(shape).astype(bool)
+
+
+def folds(seen: NDArray[np.bool_], count: int, *, seed: int = 0, **kwargs: float) -> Iterator[NDArray[np.bool_]]:
+    """Several independent masks of `transplanted`, one for each of `count` seeds that follow `seed`."""
+    for step in range(count):
+        yield transplanted(seen, seed=seed + step, **kwargs)  # type: ignore[arg-type]
+
+
+def _frames(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    seen = np.asarray(seen)
+    if seen.ndim != 3 or seen.dtype != bool:
+        raise ValueError(f"seen must be a bool array (t, y, x), found {seen.dtype} of shape {seen.shape}")
+    return seen
