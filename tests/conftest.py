@@ -1,0 +1,19 @@
+"""Fixtures of all tests. Markers and what is deselected by default stand in pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data, ``XGAPFILL_SHARED_DATA`` or ``../shared/data``; the test is skipped without it."""
+    folder = Path(os.environ.get("XGAPFILL_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set XGAPFILL_SHARED_DATA to its folder")
+    return folder
