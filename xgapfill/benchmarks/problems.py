@@ -87,7 +87,7 @@ def read_log10_chl(path: str | Path) -> xr.DataArray:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path.name} was not found in {path.parent}: give the folder that holds it with --data")
+        raise FileNotFoundError(f"{path.name} was not found in {path.parent}; give its folder with --data")
     with xr.open_dataset(path) as data:
         chl = data["CHL"].transpose("time", "lat", "lon").load()
         sea = data["mask"].transpose("lat", "lon").load().astype(bool)

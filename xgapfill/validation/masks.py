@@ -6,7 +6,6 @@ do not. A mask is drawn once from a fixed seed and can be kept in a file, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from os import PathLike
 
 import numpy as np
@@ -131,12 +130,6 @@ def load(path: str | PathLike[str]) -> NDArray[np.bool_]:
         shape = tuple(kept["shape"])
         bits = np.unpackbits(kept["bits"], count=int(np.prod(shape)))
     return bits.reshape(shape).astype(bool)
-
-
-def folds(seen: NDArray[np.bool_], count: int, *, seed: int = 0, **kwargs: float) -> Iterator[NDArray[np.bool_]]:
-    """Several independent masks of `transplanted`, one for each of `count` seeds that follow `seed`."""
-    for step in range(count):
-        yield transplanted(seen, seed=seed + step, **kwargs)  # type: ignore[arg-type]
 
 
 def _frames(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
