@@ -1,0 +1,96 @@
+"""Where windows lie: a fixed pattern on the lattice, the same for every array, subset and chunking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .grid import Box
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Overlapping windows that cover the lattice.
+
+    Windows begin at every multiple of the stride in slots and rows. In columns they are evenly spaced around the
+    globe, as far apart as the stride or, if that does not divide `ncols`, a little less.
+
+    Attributes
+    ----------
+    ncols : int
+        Columns around the globe.
+    size : tuple of int
+        Slots, rows and columns of a window.
+    stride : tuple of int
+        Distance of windows, at most their size.
+
+    Examples
+    --------
+    >>> tiling = Tiling(ncols=8640)
+    >>> tiling.touching(Box(slots=(3, 4), rows=(0, 10), cols=(-5, 0)))
+    array([[  0, -48, -48],
+           [  0,   0, -48],
+           [  3, -48, -48],
+           [  3,   0, -48]])
+    """
+
+    ncols: int
+    size: tuple[int, int, int] = (5, 64, 64)
+    stride: tuple[int, int, int] = (3, 48, 48)
+
+    def __post_init__(self) -> None:
+        if self.ncols < 1 or not all(0 < step <= size for step, size in zip(self.stride, self.size, strict=True)):
+            raise ValueError(
+                "windows must leave no holes: ncols and stride must be positive and stride at most size; found "
+                f"ncols={self.ncols}, size={self.size}, stride={self.stride}"
+            )
+
+    @property
+    def reach(self) -> tuple[int, int, int]:
+        """How far a pixel may be from another of its windows: slots, rows, columns."""
+        return self.size[0] - 1, self.size[1] - 1, self.size[2] - 1
+
+    @cached_property
+    def weight(self) -> NDArray[np.float32]:
+        """Weight of a window's pixels where windows are blended: product of Hann functions of its axes, > 0.
+
+        Sampled at pixel centres, (slots, rows, cols) of `size`, float32, read-only.
+        """
+        axes = [np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in self.size]
+        weight = np.einsum("t,y,x->tyx", *axes).astype(np.float32)
+        weight.setflags(write=False)
+        return weight
+
+    def touching(self, box: Box) -> NDArray[np.int64]:
+        """Return the first places (slot, row, col) of all windows that share a pixel with `box`, (n, 3).
+
+        They are in lattice order (slots slowest), with columns unwrapped as those of the box: around any pixel they
+        follow each other in the same order, whatever the box.
+        """
+        slots = _multiples(box.slots, self.size[0], self.stride[0])
+        rows = _multiples(box.rows, self.size[1], self.stride[1])
+        cols = self._columns(box.cols)
+        mesh = np.meshgrid(slots, rows, cols, indexing="ij")
+        return np.stack([axis.ravel() for axis in mesh], axis=-1)
+
+    def _columns(self, cols: tuple[int, int]) -> NDArray[np.int64]:
+        around = -(-self.ncols // self.stride[2])  # windows around the globe
+        first = (cols[0] - self.size[2] + 1) * around // self.ncols - 1
+        last = cols[1] * around // self.ncols + 1
+        starts = np.arange(first, last + 1, dtype=np.int64) * self.ncols // around
+        return starts[(starts + self.size[2] > cols[0]) & (starts < cols[1])]
+
+    def __reduce__(self) -> tuple[type[Tiling], tuple[int, tuple[int, int, int], tuple[int, int, int]]]:
+        return Tiling, (self.ncols, self.size, self.stride)  # without the weight
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.Tiling", self.ncols, self.size, self.stride
+
+
+def _multiples(places: tuple[int, int], size: int, stride: int) -> NDArray[np.int64]:
+    """Return the starts of windows at multiples of `stride` that touch the half-open range of places."""
+    first = -((size - 1 - places[0]) // stride)
+    return np.arange(first * stride, places[1], stride, dtype=np.int64)
