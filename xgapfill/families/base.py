@@ -1,0 +1,92 @@
+"""What every family of variables has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Physical values in the units of the methods, and what became of each of them.
+
+    Attributes
+    ----------
+    values : (c, ...) float32
+        Channels, 0 where unseen.
+    seen : (c, ...) bool
+        Where a channel is known.
+    observed : (p, ...) bool
+        Parts that come back as they are.
+    invalid : (p, ...) bool
+        Impossible values, which count as missing.
+    total : (...) float32 or None
+        Chlorophyll in mg m-3 that the parts add up to, NaN where they do not say; None for fractions.
+    """
+
+    values: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
+    invalid: NDArray[np.bool_]
+    total: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known at the n pixels that are decoded, beside the filled channels.
+
+    Attributes
+    ----------
+    parts : (p, n) float32
+        Observed parts as in the input, NaN where missing.
+    chl, chl_spread : (n,) float32 or None
+        Chlorophyll, mg m-3, and its standard deviation, 0 where it was seen.
+    """
+
+    parts: NDArray[np.float32]
+    chl: NDArray[np.float32] | None = None
+    chl_spread: NDArray[np.float32] | None = None
+
+
+class Family(Protocol):
+    """One physical quantity: frozen, picklable, arithmetic in float32.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        Channels it is filled as.
+    wanted : str
+        What values are possible, for messages.
+    """
+
+    channels: ClassVar[tuple[str, ...]]
+    wanted: ClassVar[str]
+
+    @property
+    def parts(self) -> int:
+        """Number of variables or classes."""
+
+    @property
+    def needs_chl(self) -> bool:
+        """Whether decoding needs chlorophyll."""
+
+    def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
+        """Turn (p, ...) physical values, NaN where missing, into channels; `chl` : (...) mg m-3, NaN where unseen."""
+
+    def decode_draw(self, values: NDArray, given: Given) -> NDArray:
+        """Turn (c, n) channels of one draw into (p, n) physical values."""
+
+    def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
+        """Turn (c, n) means and standard deviations into those of the (p, n) physical values."""
+
+
+def outside(raw: NDArray, possible: Callable[[NDArray], NDArray]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return where values are observed and `possible`, and where they are there but impossible (infinite too)."""
+    there = ~np.isnan(raw)
+    with np.errstate(invalid="ignore", over="ignore"):
+        observed = np.isfinite(raw) & possible(raw)
+    return observed, there & ~observed
