@@ -125,9 +125,7 @@ def spread_over_rmse(members: ArrayLike, truth: ArrayLike, where: ArrayLike | No
     return float(np.sqrt(expected)) / rmse(members.mean(axis=0), truth, where)
 
 
-def coverage_t(
-    members: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None, *, level: float = LEVEL
-) -> float:
+def coverage_t(members: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None, *, level: float = LEVEL) -> float:
     """Share of truth inside mean +- t(level, m - 1) s sqrt(1 + 1/m): `level` for exchangeable normal members.
 
     Quantiles of few members cannot be used for this: the 5 to 95 % range of 8 perfect members covers 72 %.
