@@ -141,3 +141,20 @@ def test_the_choose_set(shared_data, gaps):
     assert problem.sea[np.isfinite(problem.truth).any(axis=0)].all()
     with pytest.raises(ValueError, match="gaps must be"):
         problems.choose_problem(shared_data, gaps="none")
+
+
+@pytest.mark.shared
+def test_kept_masks_are_those_of_their_seeds(shared_data):
+    """The masks kept with the package must be the ones their seeds draw, so that nobody can have picked easy gaps."""
+    for name, hidden in problems.draw_masks(shared_data).items():
+        assert np.array_equal(hidden, problems.frozen(name)), name
+
+
+@pytest.mark.shared
+def test_the_report_set(shared_data):
+    """The report problem must cover 2015 off Newfoundland and hide some, but never most, of a frame."""
+    problem = problems.report_problem(shared_data)
+    assert problem.values.shape == (46, 96, 160)
+    share = problem.hidden.sum(axis=(1, 2)) / np.maximum(np.isfinite(problem.truth).sum(axis=(1, 2)), 1)
+    assert share.max() <= 0.6
+    assert np.median(share) > 0.2

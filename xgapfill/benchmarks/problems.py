@@ -13,10 +13,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.validation.masks import disc_blocks, transplanted
+from xgapfill.validation.masks import disc_blocks, load, transplanted
 
 CHOOSE_FROM = "2020-06-09"
 CHOOSE_SEED = 2020
+REPORT_SEED = 2015
+MASKS = Path(__file__).parent / "masks"
 
 
 class Problem(NamedTuple):
@@ -57,19 +59,57 @@ def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOS
     gaps : {"discs", "transplanted"}
         Disc-shaped blocks of 4-12 pixels radius (15 % of what is seen) or the gaps of other dates of the whole file.
     seed : int
-        Seed of the gaps.
+        Seed of the gaps; those of the default seed are kept with the package.
     """
-    path = Path(folder) / "ne_pacific_modis_2020_8day.nc"
-    field = read_log10_chl(path)
+    if gaps not in ("discs", "transplanted"):
+        raise ValueError(f"gaps must be 'discs' or 'transplanted', found {gaps!r}")
+    field = read_log10_chl(Path(folder) / "ne_pacific_modis_2020_8day.nc")
     late = field["time"].values >= np.datetime64(CHOOSE_FROM)
     seen = np.isfinite(field.values)
-    if gaps == "discs":
+    if seed == CHOOSE_SEED:
+        hidden = frozen(f"ne_pacific_2020_{gaps}")
+    elif gaps == "discs":
         hidden = disc_blocks(seen[late], share=0.15, radius=(4, 12), seed=seed)
-    elif gaps == "transplanted":
-        hidden = transplanted(seen, seed=seed)[late]
     else:
-        raise ValueError(f"gaps must be 'discs' or 'transplanted', found {gaps!r}")
+        hidden = transplanted(seen, seed=seed)[late]
     return hide(field[late], hidden)
+
+
+def report_problem(folder: str | Path) -> Problem:
+    """The report set: 8-day MODIS CHL off Newfoundland, all of 2015, 46 x 96 x 160, gaps of other dates laid on it.
+
+    Nothing may be chosen, fitted or trained on it beyond what a method learns from the field it is given.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that holds ``newfoundland_modis_2015_8day.nc``.
+    """
+    return hide(read_log10_chl(Path(folder) / "newfoundland_modis_2015_8day.nc"), frozen("newfoundland_2015"))
+
+
+def frozen(name: str) -> NDArray[np.bool_]:
+    """A mask that is kept with the package, so that scores of different versions are comparable."""
+    return load(MASKS / f"{name}.npz")
+
+
+def draw_masks(folder: str | Path) -> dict[str, NDArray[np.bool_]]:
+    """Draw the masks that are kept with the package, from their seeds.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that holds the files of both sets.
+    """
+    pacific = read_log10_chl(Path(folder) / "ne_pacific_modis_2020_8day.nc")
+    late = pacific["time"].values >= np.datetime64(CHOOSE_FROM)
+    seen = np.isfinite(pacific.values)
+    atlantic = np.isfinite(read_log10_chl(Path(folder) / "newfoundland_modis_2015_8day.nc").values)
+    return {
+        "ne_pacific_2020_discs": disc_blocks(seen[late], share=0.15, radius=(4, 12), seed=CHOOSE_SEED),
+        "ne_pacific_2020_transplanted": transplanted(seen, seed=CHOOSE_SEED)[late],
+        "newfoundland_2015": transplanted(atlantic, seed=REPORT_SEED),
+    }
 
 
 def read_log10_chl(path: str | Path) -> xr.DataArray:
