@@ -1,0 +1,304 @@
+"""Where values come from: arrays in memory, files and dask arrays, read by index and never as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+HASHED_BYTES = 64 * 2**20  # larger arrays in memory are known by a random name, not by their content
+_MOST_RUNS = 8
+_LAZY_WRAPPERS = {
+    "MemoryCachedArray",
+    "CopyOnWriteArray",
+    "LazilyIndexedArray",
+    "LazilyVectorizedIndexedArray",
+    "_ElementwiseFunctionArray",
+    "NativeEndiannessArray",
+    "BoolTypeArray",
+}
+
+
+class Source(Protocol):
+    """One (time, latitude, longitude) variable in the order of its own array.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    chunks : tuple of tuple of int, or None
+        Chunks of a dask array, None of any other source.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...] | None: ...
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, (len(t), len(y), len(x))."""
+        ...
+
+
+def source_of(variable: xr.Variable, dims: tuple[str | None, str, str]) -> Source:
+    """Return the source of a variable without loading it.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        Numbers or booleans in memory, in a file (lazily indexed) or of dask, dimensions in any order.
+    dims : tuple of str
+        Names of time, latitude and longitude. Time is None where the variable has none: it then has one frame.
+
+    Raises
+    ------
+    ValueError
+        The variable has other dimensions, or lacks one.
+    TypeError
+        Its values are not numbers, or an array of an unknown kind.
+    """
+    if sorted(map(str, variable.dims)) != sorted(str(dim) for dim in dims if dim is not None):
+        raise ValueError(f"a variable with dimensions {dims} is wanted; found {variable.dims}. Select along the others")
+    if variable.dtype.kind not in "fiub":
+        raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
+    order = [variable.dims.index(dim) for dim in dims if dim is not None]
+    if variable.chunks is not None:
+        return Chunked(_with_time(variable.data.transpose(order), dims))
+    if not variable._in_memory:  # .data or .values would load it
+        return OnFile(variable, dims, _file_token(variable))
+    array = variable.data
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"a numpy or dask array or a lazily opened file is wanted; found {type(array).__name__}")
+    return InMemory(_with_time(array.transpose(order), dims), _content_token(array, order))
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A numpy array (time, latitude, longitude)."""
+
+    array: NDArray[Any]
+    token: str
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.array.shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices."""
+        return _read_runs(self.array.__getitem__, (t, y, x), self.dtype)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.InMemory", self.token
+
+
+@dataclass(frozen=True, eq=False)
+class OnFile:
+    """A variable of an opened file, sliced when it is read.
+
+    The variable keeps the dimension order of the file: transposing it lazily would turn every read into a pointwise
+    one. Reading from several threads is safe, xarray locks what needs a lock.
+    """
+
+    variable: xr.Variable
+    dims: tuple[str | None, str, str]
+    token: str
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        t, y, x = (1 if dim is None else self.variable.sizes[dim] for dim in self.dims)
+        return t, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.variable.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, read as a few rectangular pieces."""
+        return _read_runs(self._piece, (t, y, x), self.dtype)
+
+    def _piece(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
+        where = {dim: part for dim, part in zip(self.dims, key, strict=True) if dim is not None}
+        part = self.variable.isel(where)
+        order = [part.dims.index(dim) for dim in self.dims if dim is not None]
+        return _with_time(part.values.transpose(order), self.dims)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.OnFile", self.token, self.dims
+
+
+@dataclass(frozen=True, eq=False)
+class Chunked:
+    """A dask array (time, latitude, longitude)."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype  # type: ignore[no-any-return]
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        return self.array.chunks  # type: ignore[no-any-return]
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, computing the chunks that hold them."""
+        return _read_runs(lambda key: self.array[key].compute(), (t, y, x), self.dtype)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.Chunked", self.array.name
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Some computed chunks of a dask array, read by the indices of the whole array.
+
+    Attributes
+    ----------
+    edges : tuple of numpy arrays
+        First index of every chunk, and the length of the axis, along each axis.
+    pieces : dict
+        Values of chunks by their numbers along each axis.
+    name : str
+        Of the dask array.
+    """
+
+    edges: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    pieces: Mapping[tuple[int, int, int], NDArray[Any]]
+    dtype: np.dtype[Any]
+    name: str
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        t, y, x = (int(edge[-1]) for edge in self.edges)
+        return t, y, x
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, all of which must lie in the chunks at hand."""
+        out = np.empty((t.size, y.size, x.size), self.dtype)
+        parts = [_by_chunk(index, edge) for index, edge in zip((t, y, x), self.edges, strict=True)]
+        for (i, at_t, in_t), (j, at_y, in_y), (k, at_x, in_x) in product(*parts):
+            out[np.ix_(at_t, at_y, at_x)] = _read_runs(self.pieces[i, j, k].__getitem__, (in_t, in_y, in_x), self.dtype)
+        return out
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.Pieces", self.name
+
+
+def chunks_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the number of the chunk that holds each index; `edges` as in `Pieces`."""
+    return np.searchsorted(edges, index, side="right") - 1
+
+
+def _by_chunk(index: NDArray[np.intp], edges: NDArray[np.intp]) -> list[tuple[int, NDArray[Any], NDArray[np.intp]]]:
+    """Sort indices by chunk: number of the chunk, places in `index`, indices inside the chunk."""
+    chunk = chunks_of(index, edges)
+    places = [(int(number), np.flatnonzero(chunk == number)) for number in np.unique(chunk)]
+    return [(number, at, index[at] - edges[number]) for number, at in places]
+
+
+def _with_time(array: Any, dims: tuple[str | None, str, str]) -> Any:
+    return array if dims[0] is not None else array[None]
+
+
+def _read_runs(
+    get: Callable[[Any], NDArray[Any]], indices: tuple[NDArray[np.intp], ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Read the outer product of indices as rectangular pieces, each with slices of step 1."""
+    runs = [_runs(index) for index in indices]
+    if all(len(run) == 1 for run in runs):
+        (t, y, x) = (run[0] for run in runs)
+        return get((t[1], y[1], x[1]))[t[2]][:, y[2]][:, :, x[2]]
+    out = np.empty(tuple(index.size for index in indices), dtype)
+    for t, y, x in product(*runs):
+        out[t[0], y[0], x[0]] = get((t[1], y[1], x[1]))[t[2]][:, y[2]][:, :, x[2]]
+    return out
+
+
+def _runs(index: NDArray[np.intp]) -> list[tuple[slice, slice, Any]]:
+    """Cut indices into runs: their place in `index`, the slice to read, and what to take of the slice.
+
+    Indices that jump about are read as one bounding slice.
+    """
+    if index.size == 0:
+        return [(slice(0), slice(0), slice(None))]
+    difference = np.diff(index)
+    breaks = [0, *(np.flatnonzero(np.abs(difference) != 1) + 1), index.size]
+    turned = bool((difference[1:] * difference[:-1] == -1).any())
+    if turned or len(breaks) > _MOST_RUNS + 1:
+        low, high = int(index.min()), int(index.max()) + 1
+        return [(slice(0, index.size), slice(low, high), index - low)]
+    runs = []
+    for start, stop in zip(breaks[:-1], breaks[1:], strict=True):
+        first, last = int(index[start]), int(index[stop - 1])
+        flip = slice(None, None, -1) if last < first else slice(None)
+        runs.append((slice(int(start), int(stop)), slice(min(first, last), max(first, last) + 1), flip))
+    return runs
+
+
+def _content_token(array: NDArray[Any], order: list[int]) -> str:
+    if array.nbytes > HASHED_BYTES:
+        return uuid.uuid4().hex
+    content = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+    return f"{content}-{array.shape}-{array.dtype.str}-{order}"
+
+
+def _file_token(variable: xr.Variable) -> str:
+    """Name a lazily opened variable by its file, its name there and what was selected of it; else at random.
+
+    Hashing the values would load them.
+    """
+    parts: list[object] = [variable.dims, variable.shape, variable.dtype.str]
+    parts += [sorted((key, repr(value)) for key, value in variable.encoding.items())]
+    data = variable._data
+    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
+        key = getattr(getattr(data, "key", None), "tuple", ())
+        parts += [type(data).__name__, *(_plain_key(part) for part in key)]
+        data = data.array
+    place = _place_on_disk(data, variable.encoding.get("source"))
+    if place is None:
+        return uuid.uuid4().hex
+    return hashlib.blake2b(repr([*parts, *place]).encode(), digest_size=16).hexdigest()
+
+
+def _plain_key(part: object) -> object:
+    if isinstance(part, np.ndarray):
+        return part.shape, hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=16).hexdigest()
+    return repr(part)
+
+
+def _place_on_disk(data: object, source: object) -> tuple[object, ...] | None:
+    """Return what names an array in a file or store: path, time of the last change, name of the variable."""
+    name = getattr(data, "variable_name", None)
+    store = getattr(getattr(data, "_array", None), "store_path", None)
+    if store is not None and "://" in str(store) and not str(store).startswith("memory:"):
+        return (str(store),)
+    if isinstance(source, str) and isinstance(name, str):
+        changed = os.stat(source).st_mtime_ns if os.path.exists(source) else None
+        return source, changed, name
+    return None
