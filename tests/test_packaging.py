@@ -1,0 +1,64 @@
+"""The project file and what is installed."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    """The project file."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_one_version(project):
+    """Project file, citation and package name the same version, which has an entry in the changes."""
+    import xgapfill
+
+    version = project["project"]["version"]
+    assert xgapfill.__version__ == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {version}" in (ROOT / "docs" / "changes.md").read_text(encoding="utf-8")
+
+
+def test_torch_is_not_pinned(project):
+    """Torch is asked for as any other package: a lowest version, no upper bound, no local build."""
+    (torch,) = [name for name in project["project"]["dependencies"] if name.startswith("torch")]
+    assert torch.startswith("torch>=")
+    assert not set("<,+@") & set(torch)
+
+
+def test_groups_are_the_extras(project):
+    """The dependency group ``test`` and the extra of that name agree."""
+    assert project["dependency-groups"]["test"] == project["project"]["optional-dependencies"]["test"]
+
+
+def test_files_of_the_package():
+    """Type marker and sea mask are inside the package."""
+    package = resources.files("xgapfill")
+    assert package.joinpath("py.typed").is_file()
+    assert package.joinpath("data", "sea.npz").is_file()
+
+
+def test_licence_is_declared(project):
+    """The licence stands in the project file, in a file of its own and in the citation."""
+    assert project["project"]["license"] == "BSD-3-Clause"
+    assert "BSD 3-Clause" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "license: BSD-3-Clause" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_installed_requirements_are_met():
+    """What the installed package asks for is installed."""
+    try:
+        wanted = metadata.requires("xgapfill") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("the package runs from a checkout and is not installed")
+    for line in (line for line in wanted if "extra ==" not in line):
+        name = line.split(">")[0].split("[")[0].split(";")[0].strip()
+        assert metadata.version(name)

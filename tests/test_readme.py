@@ -1,0 +1,55 @@
+"""The README and the documents: their code runs, their links lead somewhere, their commands are those of CI."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
+def test_code_runs(page):
+    """Every Python block of a page runs, one after the other, with `ds` the simulated ocean."""
+    import xgapfill
+
+    names = {"ds": xgapfill.tutorial.open_dataset("ocean")}
+    for block in _blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), names)  # the text is that of this repository
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Links inside the repository point at files that are there, and at headings of the page."""
+    text = page.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif "://" not in target:
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_lines_fit():
+    """Use of the package takes about ten lines in the README."""
+    code = [line for block in _blocks(ROOT / "README.md", "python") for line in block.splitlines() if line.strip()]
+    assert len(code) <= 12
+
+
+def test_ci_runs_the_command_of_the_readme():
+    """What CI runs is what the README tells a reader to run."""
+    commands = _blocks(ROOT / "README.md", "")
+    assert "python -m pip install . && python examples/quickstart.py\n" in commands
+    assert "python -m pip install '.[test]' && python -m pytest\n" in commands
+    pip, pytest_command = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1].split(" && ")
+    assert pip.replace(" --quiet", "") == "python -m pip install '.[test]'"
+    assert pytest_command == "python -m pytest"
