@@ -7,18 +7,19 @@ from scipy import fft
 
 from xgapfill.benchmarks import problems
 from xgapfill.benchmarks.__main__ import main
-from xgapfill.benchmarks.opponents import (
-    Covariance,
-    Dct,
-    dct_pls,
-    kriging,
-    pixel_mean,
-    time_interpolation,
+from xgapfill.validation.dct import Dct, dct_pls
+from xgapfill.validation.distance import distance_class, distance_to_seen
+from xgapfill.validation.kriging import Covariance, kriging
+from xgapfill.validation.masks import disc_blocks
+from xgapfill.validation.opponents import (
+    OPPONENTS,
+    held_out_like_gaps,
+    on_conditions,
     tuned_dct_pls,
     tuned_kriging,
 )
-from xgapfill.validation.masks import disc_blocks
 from xgapfill.validation.scores import rmse
+from xgapfill.validation.simple import pixel_mean, time_interpolation
 
 NAN = np.nan
 
@@ -118,6 +119,40 @@ def test_tuning_beats_a_bad_guess(ocean):
     truth, values, hidden = ocean
     found = tuned_dct_pls(values)
     assert rmse(found.values, truth, hidden) <= 1.02 * rmse(dct_pls(values, Dct(1.0, 0.02)), truth, hidden)
+
+
+@pytest.mark.parametrize("name", ["pixel_mean", "time_interpolation", "dct_pls"])
+def test_every_opponent_knows_its_error(ocean, name):
+    """The spread of each opponent must be its error, class of distance by class, within a third."""
+    truth, values, hidden = ocean
+    blocks = disc_blocks(np.isfinite(values), radius=(2, 5), seed=9)
+    found = OPPONENTS[name](values, hidden, blocks)
+    classes = distance_class(distance_to_seen(np.isfinite(values)))
+    for k in range(2):
+        here = hidden & (classes == k)
+        assert_allclose(found.spread[here].mean(), rmse(found.values, truth, here), rtol=0.33)
+
+
+def test_held_out_pixels_were_seen_in_every_frame(ocean):
+    """Every frame that sees anything must give up some of it, and only that."""
+    seen = np.isfinite(ocean[1])
+    seen[0] = True
+    seen[1] = False
+    blocks = held_out_like_gaps(seen)
+    assert not (blocks & ~seen).any()
+    assert np.array_equal(blocks.any(axis=(1, 2)), seen.any(axis=(1, 2)))
+
+
+def test_a_condition_that_tells_all_leaves_no_error(ocean):
+    """A field that is a quadratic of its condition must come back exactly, far from anything seen."""
+    condition = ocean[0]
+    truth = 1 + 2 * condition - 0.5 * condition**2
+    hidden = np.zeros(truth.shape, bool)
+    hidden[:, :24] = True
+    values = np.where(hidden, np.float32(NAN), truth)
+    blocks = held_out_like_gaps(~hidden)
+    found = on_conditions(OPPONENTS["pixel_mean"], [condition])(values, hidden, blocks)
+    assert_allclose(found.values[hidden], truth[hidden], atol=1e-4)
 
 
 def test_missing_data_are_named(tmp_path, capsys):

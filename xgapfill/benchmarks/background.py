@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from xgapfill.validation.distance import NAMES, distance_class, distance_to_seen
+from xgapfill.validation.opponents import Field, tuned_dct_pls, tuned_kriging
 
-from .opponents import Field, tuned_dct_pls, tuned_kriging
 from .problems import Problem, choose_problem
 
 TARGET = 1.05
