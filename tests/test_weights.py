@@ -394,6 +394,17 @@ def test_url(weights, server):
     assert len(asked) == 2
 
 
+def test_url_with_its_hash_in_one_string(weights, server):
+    """A URL that ends in its hash needs nothing else; a wrong one is refused."""
+    address, folder, _ = server
+    weights.save(folder / "demo")
+    assert load(f"{address}/demo.safetensors#sha256={weights.sha256}") == weights
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        load(f"{address}/demo.safetensors#sha256=12")
+    with pytest.raises(ValueError, match="hash"):
+        load(f"{address}/demo.safetensors#sha256={'0' * 64}")
+
+
 def test_url_goes_to_the_cache_folder(weights, server, tmp_path):
     """The files of a URL lie in the cache folder, and travel by the URL."""
     address, folder, _ = server

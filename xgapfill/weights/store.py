@@ -151,11 +151,11 @@ def load(source: Source, sha256: str | None = None) -> Weights:
     Parameters
     ----------
     source : str, path, Weights or Handle
-        A shipped name (no network), a path of a safetensors file with its card beside it, or an http(s) URL of one.
-        URLs are fetched once, into ``XGAPFILL_CACHE_DIR`` or the user's cache folder; with ``XGAPFILL_OFFLINE`` set
-        only what is there already is used.
+        A shipped name (no network), a path of a safetensors file with its card beside it, or an http(s) URL of one,
+        ``https://.../mine.safetensors#sha256=...``. URLs are fetched once, into ``XGAPFILL_CACHE_DIR`` or the user's
+        cache folder; with ``XGAPFILL_OFFLINE`` set only what is there already is used.
     sha256 : str, optional
-        Hash of the safetensors file, 64 hexadecimal digits; required for a URL.
+        Hash of the safetensors file, 64 hexadecimal digits; required for a URL that does not end in it.
 
     Raises
     ------
@@ -174,8 +174,9 @@ def load(source: Source, sha256: str | None = None) -> Weights:
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"weights must be a name, path, URL or Weights, found {type(source).__name__}")
-    wanted = None if sha256 is None else _digits(sha256)
-    where, file = _locate(os.fspath(source), wanted)
+    name, _, given = os.fspath(source).partition("#sha256=")
+    wanted = _digits(sha256 or given) if sha256 or given else None
+    where, file = _locate(name, wanted)
     card = _read_card(file)
     packed = file.read_bytes()
     found = hashlib.sha256(packed).hexdigest()
@@ -240,7 +241,7 @@ def _fetch(url: str, sha256: str | None) -> Path:
     if not url.startswith(("http://", "https://")) or not url.endswith(SUFFIX):
         raise ValueError(f"weights are fetched from http(s) URLs that end in {SUFFIX}, found {url}")
     if sha256 is None:
-        raise ValueError(f"weights from a URL need their hash: load({url!r}, sha256='...'), 64 hexadecimal digits")
+        raise ValueError(f"weights from a URL need their hash, 64 hexadecimal digits: {url}#sha256=...")
     file = cache_dir() / "weights" / f"{sha256}{SUFFIX}"
     card = _card_of(file)
     if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
