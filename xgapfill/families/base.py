@@ -74,6 +74,9 @@ class Family(Protocol):
     def needs_chl(self) -> bool:
         """Whether decoding needs chlorophyll."""
 
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where (p, ...) values are observed, and where they are there but impossible."""
+
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Turn (p, ...) physical values, NaN where missing, into channels; `chl` : (...) mg m-3, NaN where unseen."""
 

@@ -48,21 +48,31 @@ class Chlorophyll:
     needs_chl: ClassVar[bool] = False
     wanted: ClassVar[str] = "chlorophyll concentrations above 0 and up to 1000 mg m-3 (not their logarithms)"
 
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where concentrations are observed, and where they are impossible."""
+        return outside(raw, lambda value: (value > 0) & (value * self.factor <= HIGHEST))
+
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Return log10 of mg m-3 of (1, ...) concentrations; `chl` is not used."""
-        observed, invalid = outside(raw, lambda value: (value > 0) & (value * self.factor <= HIGHEST))
+        observed, invalid = self.possible(raw)
         values = np.where(observed, raw, 1).astype(np.float32) * np.float32(self.factor)
         values = np.where(observed, log10(np.maximum(values, np.float32(LOWEST))), np.float32(0))
         return Encoded(values, observed, observed, invalid)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Return the concentrations of (1, n) logarithms."""
-        return power10(values) / np.float32(self.factor)
+        return _concentration(values) / np.float32(self.factor)
 
     def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
         """Return the median and the standard deviation of the log-normal concentration."""
         factor = np.float32(self.factor)
-        return power10(mean) / factor, lognormal_spread(mean, spread) / factor
+        # three decades of doubt are as good as any more, and do not overflow
+        width = lognormal_spread(log10(_concentration(mean)), np.minimum(spread, np.float32(3)))
+        return _concentration(mean) / factor, width / factor
+
+
+def _concentration(values: NDArray) -> NDArray:
+    return np.clip(power10(np.clip(values, -4, 4)), np.float32(LOWEST), np.float32(HIGHEST))
 
 
 def is_chlorophyll(name: str, attrs: Mapping[str, Any]) -> bool:

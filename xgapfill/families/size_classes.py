@@ -64,12 +64,19 @@ class SizeClasses:
             return "fractions between 0 and 1 (not percent; mg m-3 only with units that say so)"
         return "concentrations from 0 to 1000 mg m-3"
 
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where classes are observed, and where they are impossible."""
+        if self.factor is None:
+            return outside(raw, lambda part: (part >= -ROUNDING) & (part <= 1 + ROUNDING))
+        factor = self.factor
+        return outside(raw, lambda part: (part >= 0) & (part * factor <= HIGHEST))
+
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Return the two log-ratios of (p, ...) classes.
 
         Two classes of three say what the third is, where the total is known; one of three says nothing to a method.
         """
-        observed, invalid = self._possible(raw)
+        observed, invalid = self.possible(raw)
         known = np.where(observed, raw, 0).astype(np.float32) * np.float32(self.factor or 1)
         known = np.maximum(known, np.float32(0))
         missing = np.float32(np.nan)
@@ -105,12 +112,6 @@ class SizeClasses:
             width = np.sqrt((width * given.chl) ** 2 + (parts * doubt) ** 2 + (width * doubt) ** 2)
             parts = parts * given.chl
         return self._complete(parts, width, given)
-
-    def _possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        if self.factor is None:
-            return outside(raw, lambda part: (part >= -ROUNDING) & (part <= 1 + ROUNDING))
-        factor = self.factor
-        return outside(raw, lambda part: (part >= 0) & (part * factor <= HIGHEST))
 
     def _with_usual_others(self, fraction: NDArray, chl: NDArray) -> NDArray:
         """Fractions of all classes where only one is known."""
@@ -165,7 +166,7 @@ def is_fraction(units: str | None, standard_name: str | None) -> bool:
     plain = units.strip().lower()
     if plain in _PERCENT_UNITS:
         raise ValueError(
-            f"size classes are in {units!r}, fractions are wanted: divide the values by 100 and set attrs['units'] = '1'"
+            f"size classes are in {units!r}, fractions are wanted: divide by 100 and set attrs['units'] = '1'"
         )
     return plain in _FRACTION_UNITS
 

@@ -35,9 +35,13 @@ class Temperature:
     needs_chl: ClassVar[bool] = False
     wanted: ClassVar[str] = "temperatures from -5 to 50 degC, or kelvin with units that say so"
 
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where temperatures are observed, and where they are impossible."""
+        return outside(raw, lambda value: (value + self.offset >= LOWEST) & (value + self.offset <= HIGHEST))
+
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Return (degC - 15) / 10 of (1, ...) temperatures; `chl` is not used."""
-        observed, invalid = outside(raw, lambda t: (t + self.offset >= LOWEST) & (t + self.offset <= HIGHEST))
+        observed, invalid = self.possible(raw)
         # kelvin are shifted in their own dtype: a float32 of 288.15 has few digits to lose
         values = ((np.where(observed, raw, 0) + (self.offset - CENTRE)) / SCALE).astype(np.float32)
         return Encoded(np.where(observed, values, np.float32(0)), observed, observed, invalid)

@@ -1,0 +1,258 @@
+"""The straight line, read this first: check, encode, map, decode, label.
+
+    repaint(da)  api.py      words to a method
+    fill()       fill.py     xarray objects to sources, weights and one frozen kernel, and the result back to xarray
+    map_lattice  lazy.py     one task a block
+    FillKernel   kernel.py   encode, cut windows, blend, decode, paste
+    method.fill  methods/    the mathematics
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as dsa
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill import cf, inputs
+from xgapfill.families import Chlorophyll, SizeClasses
+from xgapfill.kernel import CHL, FillKernel
+from xgapfill.lazy import map_lattice
+from xgapfill.methods.base import Method
+from xgapfill.noise import Noise
+from xgapfill.tiles import Tiling
+from xgapfill.weights import Card, Weights, handle, load
+
+FAMILY_NAMES = {"log10_chl": "CHL", "psc_ilr1": "PSC", "sst": "SST"}
+
+
+def fill(
+    target: xr.DataArray | Sequence[xr.DataArray],
+    method: Method,
+    *,
+    cond: Any = None,
+    weights: Any = None,
+    members: int = 1,
+    seed: int = 0,
+    sea: Any = None,
+    size_class: str | None = None,
+    full: bool = False,
+) -> xr.DataArray | xr.Dataset:
+    """Fill what is missing of `target` with `method`, lazily.
+
+    Parameters
+    ----------
+    target : DataArray or sequence of three
+        What is filled; three DataArrays are three size classes and give a Dataset.
+    method : Method
+        An object with ``fill`` and ``default_weights``; its ``name`` stands in the result.
+    cond, weights, members, seed, sea, size_class, full
+        As in `xgapfill.repaint`.
+
+    Returns
+    -------
+    DataArray or Dataset
+        Of dask arrays. A Dataset when `full`, or when `target` is a sequence.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Input that cannot be used; the message says what to do.
+    """
+    if isinstance(members, bool) or not isinstance(members, (int, np.integer)) or members < 1:
+        raise ValueError(f"members must be a whole number of at least 1, found {members!r}")
+    quantity = inputs.read(target, size_class)
+    given = inputs.conditions(cond, quantity)
+    checked = tuple(inputs.check_values(each) for each in (quantity, *given))
+    fitted, channels = _choose(method, weights, quantity, given)
+    mask = inputs.read_sea(sea, quantity)
+    kernel = FillKernel(
+        grid=quantity.grid,
+        families=tuple(each.family for each in (quantity, *given)),
+        channels=channels,
+        method=method,
+        weights=None if fitted is None else handle(fitted),
+        noise=Noise(seed, quantity.grid.ncols),
+        members=int(members),
+        full=full,
+        sea=None if mask is None else mask[0],
+        ranges=_ranges(channels, fitted),
+        checked=checked,
+        label=quantity.label,
+    )
+    stack = map_lattice(
+        kernel,
+        [*(source for each in (quantity, *given) for source in each.sources), *([] if mask is None else [mask[1]])],
+        [*(grid for each in (quantity, *given) for grid in each.source_grids()), *([] if mask is None else [mask[2]])],
+        layers=kernel.layers,
+        reach=Tiling(quantity.grid.ncols).reach,
+        dtype=np.result_type(*(source.dtype for source in quantity.sources)),
+    )
+    made = _provenance(method, quantity, given, fitted, int(members), seed)
+    variables = _label(stack, quantity, kernel, made)
+    if full or not isinstance(target, xr.DataArray):
+        attrs: dict[Hashable, Any] = {"Conventions": "CF-1.11"}
+        return xr.Dataset(variables, attrs=made.added_to(attrs))
+    (result,) = variables.values()
+    return result
+
+
+def _choose(
+    method: Method, weights: Any, target: inputs.Quantity, given: Sequence[inputs.Quantity]
+) -> tuple[Weights | None, tuple[str, ...]]:
+    """Weights, if the method needs any, and the channels it works on: targets, then conditions."""
+    targets = target.family.channels
+    conditions = tuple(channel for each in given for channel in each.family.channels)
+    if target.family.needs_chl and CHL not in conditions:
+        if isinstance(target.family, SizeClasses) and target.family.alone is not None:
+            raise ValueError(f"{target.label} is one class in mg m-3: its share is known only with cond=, the chlorophyll")
+        conditions = (*conditions, CHL)  # what the classes add up to
+    chosen = method.default_weights((*targets, *conditions)) if weights is None else weights
+    if chosen is None:
+        return None, (*targets, *conditions)
+    fitted = load(chosen)
+    card = fitted.card
+    if card.targets != targets:
+        raise ValueError(
+            f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); leave "
+            "weights= out for those that ship, or use background()"
+        )
+    if unknown := [channel for channel in conditions if channel not in card.conditions]:
+        raise ValueError(
+            f"the weights {card.name!r} do not know {', '.join(unknown)}; they know "
+            f"{', '.join(card.conditions) or 'no conditions'}. Leave it out of cond=, or use background()"
+        )
+    if card.conditions and not given:
+        warnings.warn(
+            f"{target.label} is filled without cond=; the weights {card.name!r} know {', '.join(card.conditions)}, with "
+            "which they are better",
+            UserWarning,
+            stacklevel=4,
+        )
+    return fitted, card.channels
+
+
+def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:
+    known = {} if weights is None else weights.card.ranges
+    return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
+
+
+def _provenance(
+    method: Method,
+    target: inputs.Quantity,
+    given: Sequence[inputs.Quantity],
+    weights: Weights | None,
+    members: int,
+    seed: int,
+) -> cf.Provenance:
+    words = [target.label, *([f"cond={', '.join(each.label for each in given)}"] if given else [])]
+    attrs: dict[str, Any] = {"method": method.name}
+    if method.draws:
+        words += [f"members={members}", f"seed={seed}"]
+        attrs["seed"] = int(seed)
+    comment = ""
+    if weights is not None:
+        words.append(f"weights={weights.card.name}")
+        attrs |= {"weights": weights.card.name, "sha256": weights.sha256}
+        comment = _simulated_only(weights.card)
+    return cf.Provenance(f"{method.name}({', '.join(words)})", attrs, comment)
+
+
+def _simulated_only(card: Card) -> str:
+    only = [channel for channel in card.targets if channel in card.simulated_only]
+    if not only:
+        return ""
+    return f"The weights {card.name!r} saw only simulated fields of this variable: no filled value was checked against a map."
+
+
+def _label(
+    stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: cf.Provenance
+) -> dict[str, xr.DataArray]:
+    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input."""
+    parts, members = target.family.parts, kernel.members
+    variables: dict[str, xr.DataArray] = {}
+    for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
+        mine = [part for part, place in enumerate(target.places) if place.array == number]
+        mine.sort(key=lambda part: target.places[part].index or 0)
+        name = FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
+        attrs = made.added_to(cf.data_attrs(array, _usual(target)))
+
+        def cut(
+            first: int, count: int, dtype: Any, array: xr.DataArray = array, axes: cf.Axes = axes, mine: list[int] = mine
+        ) -> dsa.Array:
+            picked = [first + member * parts + part for member in range(count) for part in mine]
+            return _arranged(stack, picked, count, dtype, array, axes, target.class_dim)
+
+        data = cf.wrap(cut(0, members, array.dtype), array, axes, array.name, members)
+        data.encoding = cf.kept_encoding(array)
+        variables[name] = data
+        if kernel.full:
+            first, plain = members * parts, cf.data_attrs(array, _usual(target))
+            extra = {f"{name}_spread": (first, array.dtype, cf.spread_attrs(plain, name))}
+            first += parts
+            if isinstance(target.family, Chlorophyll):
+                extra[f"{name}_spread_log10"] = (first, array.dtype, cf.spread_attrs(plain, name, log10=True))
+                first += 1
+            extra[f"{name}_status"] = (first, np.dtype(np.int8), cf.status_attrs(plain, name))
+            for key, (at, dtype, described) in extra.items():
+                variables[key] = cf.wrap(cut(at, 1, dtype), array, axes, key)
+                variables[key].attrs = described
+            attrs = cf.with_ancillary(attrs, list(extra))
+        data.attrs = attrs
+    return variables
+
+
+def _usual(target: inputs.Quantity) -> dict[str, str]:
+    """Attributes that complete a variable that has none of its own."""
+    family = target.family
+    if isinstance(family, Chlorophyll):
+        return {"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"}
+    if isinstance(family, SizeClasses):
+        return {"units": "1" if family.factor is None else "mg m-3"}
+    return {"units": "degC", "standard_name": "sea_surface_temperature"}
+
+
+def _arranged(
+    stack: dsa.Array, picked: list[int], count: int, dtype: Any, array: xr.DataArray, axes: cf.Axes, class_dim: Any
+) -> dsa.Array:
+    """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
+    letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
+    order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
+    dtype = np.dtype(dtype)
+    whole = picked == list(range(stack.shape[0]))
+    if whole and dtype == stack.dtype and order == ("mtyx" if count > 1 else "ctyx"):
+        return stack
+    sizes = {"m": count, "c": len(picked) // count}
+    return dsa.blockwise(
+        _Arrange(tuple(picked), count, order, dtype),
+        order,
+        stack,
+        "ltyx",
+        dtype=dtype,
+        concatenate=True,
+        new_axes={letter: size for letter, size in sizes.items() if letter in order},
+        meta=np.empty((0,) * len(order), dtype),
+        token="gapfill-layers",
+    )
+
+
+@dataclass(frozen=True)
+class _Arrange:
+    """Picks layers of a block (l, t, y, x), parts them in members and classes (m, c, t, y, x), and orders the axes."""
+
+    picked: tuple[int, ...]
+    members: int
+    order: str
+    dtype: np.dtype[Any]
+
+    def __call__(self, block: NDArray) -> NDArray:
+        layers = block[list(self.picked)]
+        parted = layers.reshape(self.members, len(self.picked) // self.members, *block.shape[1:])
+        absent = tuple(axis for axis, letter in enumerate("mctyx") if letter not in self.order)
+        held = [letter for letter in "mctyx" if letter in self.order]
+        return parted.squeeze(absent).transpose([held.index(letter) for letter in self.order]).astype(self.dtype)

@@ -1,0 +1,381 @@
+"""What happens to one block: encode, cut windows, let the method fill them, blend, decode, paste, say the status."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill import seamask
+from xgapfill.families.base import Encoded, Family, Given
+from xgapfill.grid import Box, Grid
+from xgapfill.methods.base import BATCH, Method
+from xgapfill.noise import Noise
+from xgapfill.patch import Windows
+from xgapfill.tiles import Tiling
+from xgapfill.weights import Handle
+
+CHL = "log10_chl"
+OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
+_warned: set[str] = set()
+_lock = threading.Lock()
+
+
+class Seen(NamedTuple):
+    """Everything known on a box.
+
+    Attributes
+    ----------
+    raw : (p, t, y, x) float, values of the target as they came
+    target : what became of them
+    values, seen : (c, t, y, x) channels in the order of the method
+    invalid : (t, y, x) bool, where a condition was impossible
+    anything : (t, y, x) bool, where the target or a condition was observed
+    sea : (t, y, x) bool, sea by the mask
+    chl : (t, y, x) float32, chlorophyll mg m-3, NaN where unseen
+    """
+
+    raw: NDArray
+    target: Encoded
+    values: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    invalid: NDArray[np.bool_]
+    anything: NDArray[np.bool_]
+    sea: NDArray[np.bool_]
+    chl: NDArray[np.float32]
+
+
+class Blend(NamedTuple):
+    """Windows blended on a core: members (m, k, t, y, x), spread (k, t, y, x), weight (t, y, x); not yet divided."""
+
+    members: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SeaFlag:
+    """How the values of a mask say what is sea: those that have all bits of `value` among the bits of `mask`.
+
+    Attributes
+    ----------
+    mask : int or None
+        Bits looked at; None: the whole value.
+    value : int
+        What they must be.
+    land : bool
+        The flag says where land is instead.
+    """
+
+    mask: int | None = None
+    value: int = 1
+    land: bool = False
+
+    def sea(self, values: NDArray) -> NDArray[np.bool_]:
+        """Return where values (NaN where unknown, which is sea) say sea."""
+        whole = np.nan_to_num(values).astype(np.int64)
+        chosen = (whole if self.mask is None else whole & self.mask) == self.value
+        return np.isnan(values) | (chosen != self.land)
+
+
+@dataclass(frozen=True)
+class FillKernel:
+    """Fills the core of a lattice box; frozen and picklable, the same bits however the lattice is cut into cores.
+
+    Attributes
+    ----------
+    grid : Grid
+        Lattice of the target.
+    families : tuple of Family
+        Of the target, then of each condition.
+    channels : tuple of str
+        Channels of the method, targets first.
+    method, weights, noise, members
+        What fills, with what, how often.
+    full : bool
+        Whether spread and status are returned as well.
+    sea : SeaFlag or None
+        How the last array says what is sea; None: there is no such array and the mask of the package is used.
+    ranges : tuple of (lowest, highest)
+        Range of each channel in the training of the weights; infinite where there is none.
+    checked : tuple of bool
+        Which families had their values looked at before (so that impossible ones were warned of).
+    label : str
+        What is filled, for messages.
+    """
+
+    grid: Grid
+    families: tuple[Family, ...]
+    channels: tuple[str, ...]
+    method: Method
+    weights: Handle | None
+    noise: Noise
+    members: int
+    full: bool
+    sea: SeaFlag | None
+    ranges: tuple[tuple[float, float], ...]
+    checked: tuple[bool, ...]
+    label: str
+
+    @property
+    def targets(self) -> int:
+        """Number of channels to be filled."""
+        return len(self.families[0].channels)
+
+    @property
+    def layers(self) -> int:
+        """Layers of the result: members x parts; if full, the spread and the status of each part, log10 spread."""
+        parts = self.families[0].parts
+        extra = 2 * parts + (self.families[0].channels == (CHL,)) if self.full else 0
+        return self.members * parts + extra
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
+        """Return (layers, *core.shape) given one (t, y, x) array a part of each family, then the sea mask."""
+        known = self.encode(arrays, box)
+        blend = self.blend(known, box, core)
+        inside = _within(core, box)
+        known = Seen(
+            known.raw[:, *inside],
+            Encoded(*(None if part is None else part[..., *inside] for part in vars(known.target).values())),
+            *(part[..., *inside] for part in known[2:]),
+        )
+        return self.decode(known, blend)
+
+    def encode(self, arrays: list[NDArray], box: Box) -> Seen:
+        """Turn physical values into channels."""
+        parts, raws = list(arrays), []
+        for family in self.families:
+            raws.append(np.stack([parts.pop(0) for _ in range(family.parts)]))
+        chl = np.full(box.shape, np.nan, np.float32)
+        for family, raw in zip(self.families[1:], raws[1:], strict=True):
+            if family.channels == (CHL,):
+                plain = family.encode(raw)
+                chl = np.where(plain.seen[0], np.float32(10) ** plain.values[0], chl)
+        encoded = [family.encode(raw, chl) for family, raw in zip(self.families, raws, strict=True)]
+        for family, each, checked in zip(self.families, encoded, self.checked, strict=True):
+            if not checked and each.invalid.any():
+                _warn_once(f"{self.label}{self.noise}{family}", invalid_message(self.label, family, None))
+        values = np.zeros((len(self.channels), *box.shape), np.float32)
+        seen = np.zeros(values.shape, bool)
+        for family, each in zip(self.families, encoded, strict=True):
+            for channel, value, there in zip(family.channels, each.values, each.seen, strict=True):
+                values[self.channels.index(channel)], seen[self.channels.index(channel)] = value, there
+        total = encoded[0].total
+        if total is not None:  # classes that are all seen say what chlorophyll is
+            at = self.channels.index(CHL)
+            adds = ~seen[at] & ~np.isnan(total)
+            values[at] = np.where(adds, np.log10(np.where(adds, total, 1)), values[at])
+            seen[at] |= adds
+            chl = np.where(adds, total, chl)
+        invalid = np.zeros(box.shape, bool)
+        anything = seen.any(axis=0)
+        for each in encoded:
+            anything |= each.observed.any(axis=0)
+        for each in encoded[1:]:
+            invalid |= each.invalid.any(axis=0)
+        return Seen(raws[0], encoded[0], values, seen, invalid, anything, self.sea_by_mask(parts, box), chl)
+
+    def sea_by_mask(self, rest: list[NDArray], box: Box) -> NDArray[np.bool_]:
+        """Where the mask says sea, (t, y, x)."""
+        if self.sea is not None:
+            return self.sea.sea(rest[0])
+        lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
+        return np.broadcast_to(seamask.sea(lat, lon), box.shape)
+
+    def blend(self, known: Seen, box: Box, core: Box) -> Blend:
+        """Fill the windows that touch the core and have something to do there; sum them with their weights."""
+        tiling = Tiling(self.grid.ncols)
+        kept = self.kept_channels
+        blend = Blend(
+            np.zeros((self.members, len(kept), *core.shape), np.float32),
+            np.zeros((len(kept), *core.shape), np.float32),
+            np.zeros(core.shape, np.float32),
+        )
+        weights = None
+        for starts, seas in _batches(self._needed(known, box, core, tiling)):
+            if weights is None and self.weights is not None:
+                weights = self.weights.open()
+            windows = self.windows(known, box, starts, seas, tiling.size)
+            filled = self.method.fill(windows, weights, self.noise, self.members)
+            for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
+                at, part = _overlap(start, tiling.size, core)
+                weight = tiling.weight[part] * sea[part[1:]]
+                values = filled.values[:, number][:, part[0], :, part[1], part[2]][:, :, kept]
+                spread = filled.spread[number][part[0], :, part[1], part[2]][:, kept]
+                blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight
+                blend.spread[:, *at] += np.moveaxis(spread, 1, 0) * weight
+                blend.weight[at] += weight
+        return blend
+
+    @property
+    def kept_channels(self) -> list[int]:
+        """Channels that decoding needs: the targets, and chlorophyll where they are concentrations."""
+        chl = [self.channels.index(CHL)] if self.families[0].needs_chl else []
+        return [*range(self.targets), *chl]
+
+    def _needed(
+        self, known: Seen, box: Box, core: Box, tiling: Tiling
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Windows that saw anything and have a missing sea pixel in the core, with their sea."""
+        gaps = ~known.target.observed.all(axis=0)
+        for start in tiling.touching(core):
+            window = tuple(
+                slice(first - low, first - low + size)
+                for first, low, size in zip(start, _lows(box), tiling.size, strict=True)
+            )
+            if not known.anything[window].any():
+                continue
+            sea = (known.sea[window] | known.anything[window]).any(axis=0)
+            _, part = _overlap(start, tiling.size, core)
+            if (gaps[window][part] & sea[part[1:]]).any():
+                yield start, sea
+
+    def windows(
+        self, known: Seen, box: Box, starts: list[NDArray], seas: list[NDArray], size: tuple[int, int, int]
+    ) -> Windows:
+        """Cut windows out of the box and pad them to BATCH with empty ones: bits depend on the size of a batch."""
+        slots, rows, cols = size
+        values = np.zeros((BATCH, slots, len(self.channels), rows, cols), np.float32)
+        seen, sea = np.zeros(values.shape, bool), np.zeros((BATCH, rows, cols), bool)
+        padded = np.stack([*starts, *[starts[0]] * (BATCH - len(starts))]).astype(np.int64)
+        for number, start in enumerate(starts):
+            window = tuple(
+                slice(first - low, first - low + n) for first, low, n in zip(start, _lows(box), size, strict=True)
+            )
+            values[number] = np.moveaxis(known.values[:, *window], 0, 1)
+            seen[number] = np.moveaxis(known.seen[:, *window], 0, 1)
+            sea[number] = seas[number]
+        grid = self.grid
+        return Windows(
+            values=values,
+            seen=seen,
+            sea=sea,
+            channels=self.channels,
+            targets=self.targets,
+            starts=padded,
+            lat=np.stack([grid.lat_of(row + np.arange(rows)) for row in padded[:, 1]]).astype(np.float32),
+            season=np.stack([grid.season_of(slot + np.arange(slots)) for slot in padded[:, 0]]),
+            step_days=grid.step_days,
+            step_km=np.stack(grid.step_km(padded[:, 1] + (rows - 1) / 2), axis=-1).astype(np.float32),
+        )
+
+    def decode(self, known: Seen, blend: Blend) -> NDArray:
+        """Turn blended channels into physical layers, and put what was observed over them."""
+        family, observed = self.families[0], known.target.observed
+        here = np.flatnonzero((blend.weight > 0) & ~observed.all(axis=0))
+        weight = _at(blend.weight, here)
+        members, spread = _at(blend.members, here) / weight, _at(blend.spread, here) / weight
+        mean = members.mean(axis=0) if self.members > 1 else members[0]
+        given = self._given(known, here)
+        layers = []
+        if self.method.draws:
+            for member in members:
+                layers.append(family.decode_draw(member[: self.targets], self._with_chl(given, member, None)))
+        targets = slice(0, self.targets)
+        if self.full or not self.method.draws:
+            values, width = family.decode_mean(mean[targets], spread[targets], self._with_chl(given, mean, spread))
+            if not self.method.draws:
+                layers.append(values)
+        out = [self._paste(parts, here, known.raw, observed) for parts in layers]
+        if self.full:
+            zero = np.zeros((), known.raw.dtype)
+            out.append(self._paste(width, here, zero, observed))
+            if family.channels == (CHL,):
+                out.append(self._paste(spread[:1], here, zero, observed))
+            out.append(self._status(known, blend.weight, mean[targets], here).astype(known.raw.dtype))
+        return np.concatenate(out)
+
+    def _given(self, known: Seen, here: NDArray) -> Given:
+        parts = np.where(known.target.observed, known.raw, np.nan).astype(np.float32)
+        return Given(_at(parts, here), _at(known.chl, here) if self.families[0].needs_chl else None)
+
+    def _with_chl(self, given: Given, member: NDArray, spread: NDArray | None) -> Given:
+        """Chlorophyll where it was seen, else as it was filled."""
+        if given.chl is None:
+            return given
+        unseen = np.isnan(given.chl)
+        from xgapfill.families.chlorophyll import Chlorophyll
+
+        plain = Chlorophyll()
+        if spread is None:
+            return Given(given.parts, np.where(unseen, plain.decode_draw(member[-1], given), given.chl))
+        filled, width = plain.decode_mean(member[-1], spread[-1], given)
+        return Given(given.parts, np.where(unseen, filled, given.chl), np.where(unseen, width, np.float32(0)))
+
+    def _paste(self, parts: NDArray, here: NDArray, raw: NDArray, observed: NDArray) -> NDArray:
+        """Layers of physical values: filled ones, missing ones, and over them what was observed, bit for bit."""
+        layers = np.full((parts.shape[0], observed[0].size), np.nan, raw.dtype)
+        layers[:, here] = parts
+        return np.where(observed, raw, layers.reshape(parts.shape[0], *observed.shape[1:]))
+
+    def _status(self, known: Seen, weight: NDArray, mean: NDArray, here: NDArray) -> NDArray[np.int8]:
+        status = np.where(known.sea, TOO_LITTLE, LAND).astype(np.int8).ravel()
+        low, high = (np.array(side, np.float32)[:, None] for side in zip(*self.ranges, strict=True))
+        values = _at(known.values, here)
+        values[: self.targets] = mean
+        there = _at(known.seen, here)
+        there[: self.targets] = True
+        beyond = (there & ((values < low) | (values > high))).any(axis=0)
+        status[here] = np.where(beyond, OUTSIDE, FILLED)
+        filled = np.where(known.invalid & (weight > 0), np.int8(INVALID), status.reshape(weight.shape))
+        return np.where(known.target.observed, np.int8(OBSERVED), np.where(known.target.invalid, np.int8(INVALID), filled))
+
+
+def invalid_message(name: str, family: Family, count: int | None) -> str:
+    """What is said of impossible values."""
+    number = "impossible values" if count is None else f"{count} impossible values"
+    return f"{number} in the input of {name} count as missing (status invalid_input); wanted: {family.wanted}"
+
+
+def _warn_once(key: str, message: str) -> None:
+    """Warn once a process: a map has thousands of blocks."""
+    with _lock:
+        if key in _warned:
+            return
+        _warned.add(key)
+    warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def _batches(
+    windows: Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]],
+) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
+    starts: list[NDArray[np.int64]] = []
+    seas: list[NDArray[np.bool_]] = []
+    for start, sea in windows:
+        starts.append(start)
+        seas.append(sea)
+        if len(starts) == BATCH:
+            yield starts, seas
+            starts, seas = [], []
+    if starts:
+        yield starts, seas
+
+
+def _lows(box: Box) -> tuple[int, int, int]:
+    return box.slots[0], box.rows[0], box.cols[0]
+
+
+def _within(core: Box, box: Box) -> tuple[slice, ...]:
+    return tuple(slice(a - b, a - b + n) for a, b, n in zip(_lows(core), _lows(box), core.shape, strict=True))
+
+
+def _overlap(
+    start: NDArray[np.int64], size: tuple[int, int, int], core: Box
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a window and the core overlap: slices of the core, slices of the window."""
+    inside_core, inside_window = [], []
+    for first, length, low, n in zip(start, size, _lows(core), core.shape, strict=True):
+        begin, end = max(int(first), low), min(int(first) + length, low + n)
+        inside_core.append(slice(begin - low, end - low))
+        inside_window.append(slice(begin - int(first), end - int(first)))
+    return tuple(inside_core), tuple(inside_window)
+
+
+def _at(array: NDArray, here: NDArray) -> NDArray:
+    """Values of (..., t, y, x) at flat places, (..., n), contiguous."""
+    return np.ascontiguousarray(array.reshape(*array.shape[:-3], -1)[..., here])
