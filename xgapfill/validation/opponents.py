@@ -143,7 +143,7 @@ def on_conditions(opponent: Opponent, conditions: Sequence[Field]) -> Opponent:
     conditions : sequence of (t, y, x) float
         NaN where nothing was seen; such gaps are filled by DCT-PLS first.
     """
-    complete = [tuned_dct_pls(each, evaluations=12).values if np.isnan(each).any() else each for each in conditions]
+    complete = [_complete(each) for each in conditions]
     columns = [np.ones_like(complete[0]), *complete, *(each**2 for each in complete)]
 
     def conditioned(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Prediction:
@@ -155,6 +155,11 @@ def on_conditions(opponent: Opponent, conditions: Sequence[Field]) -> Opponent:
         return replace(left, values=left.values + trend)
 
     return conditioned
+
+
+def _complete(condition: Field) -> Field:
+    seen = np.isfinite(condition)
+    return condition if seen.all() else np.where(seen, condition, tuned_dct_pls(condition, evaluations=12).values)
 
 
 def _simple(fill: Callable[[Field], Field]) -> Opponent:

@@ -86,15 +86,15 @@ def score_table(
     Returns
     -------
     Dataset
-        Dimensions ``method``, ``distance_class`` (all, <=2, 3-8, >8 pixels), ``lag`` and, for several variables,
-        ``variable``.
+        Dimensions ``filled_by`` (the methods; a dimension called method could not be given to ``.sel``),
+        ``distance_class`` (all, <=2, 3-8, >8 pixels), ``lag`` and, for several variables, ``variable``.
     """
     classes = distance_class(distance_to_seen(seen))[hidden]
     places = [np.ones(classes.shape, bool), *(classes == k for k in range(len(NAMES)))]
     result = xr.Dataset(
         {"pixels": ("distance_class", [int(place.sum()) for place in places])},
         coords={
-            "method": list(found),
+            "filled_by": list(found),
             "distance_class": list(CLASSES),
             "lag": ("lag", list(LAGS), {"units": "pixels"}),
             "variable": list(labels) or ["target"],
@@ -110,14 +110,14 @@ def score_table(
             for score, compute in _scores_of(scaled, part, known[part]).items():
                 table[score][row, part] = [compute(place) for place in places]
             structure[row, part] = _texture(truth[part], seen, hidden, scaled.drawn[part])
-    dims = ("method", "variable")
+    dims = ("filled_by", "variable")
     result = result.assign({name: ((*dims, "distance_class"), values) for name, values in table.items()})
     result["structure_function"] = ((*dims, "lag"), structure)
     result["structure_function_observed"] = (
         ("variable", "lag"),
         np.stack([_texture(truth[part], seen, hidden, known[part]) for part in range(len(truth))]),
     )
-    result["seconds"] = ("method", [each.seconds for each in found.values()], {"units": "s"})
+    result["seconds"] = ("filled_by", [each.seconds for each in found.values()], {"units": "s"})
     for name in result.data_vars:
         result[name].attrs["long_name"] = _LONG_NAMES[str(name)]
     return result if labels else result.squeeze("variable", drop=True)

@@ -1,0 +1,332 @@
+"""Hide some of what was seen, fill it, and score it: which method is right, and does it know when it is wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill import inputs
+from xgapfill.families import CLASSES, Family, Given
+from xgapfill.fill import fill
+from xgapfill.methods import METHODS, Method
+
+from .distance import NAMES, distance_class, distance_to_seen
+from .masks import load, transplanted
+from .opponents import OPPONENTS, held_out_like_gaps, on_conditions
+from .scores import SpreadScale
+from .table import Reconstruction, score_table
+
+Methods = Sequence[str | Method] | Mapping[str, str | Method]
+# These know nothing but the pixel itself; the others work on what the conditions leave.
+WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
+
+
+def validate(
+    target: xr.DataArray,
+    methods: Methods = ("background", "posterior_mean", "repaint"),
+    *,
+    cond: Any = None,
+    truth: xr.DataArray | None = None,
+    masks: Any = None,
+    members: int = 8,
+    seed: int = 0,
+    weights: Any = None,
+    sea: Any = None,
+    size_class: str | None = None,
+    scales: Mapping[str, SpreadScale] | None = None,
+) -> xr.Dataset:
+    """Score methods on pixels that were seen and are hidden from them. Computes, and wants the field in memory.
+
+    Chlorophyll is scored as log10, size classes and temperature as they come.
+
+    Parameters
+    ----------
+    target : DataArray
+        What is filled: chlorophyll, size classes, sea surface temperature.
+    methods : sequence, or mapping of label to method
+        Names of methods of the package (``background``, ``posterior_mean``, ``repaint``), names of classical
+        opponents (``pixel_mean``, ``time_interpolation``, ``dct_pls``, ``kriging``), or method objects.
+    cond : DataArray or sequence of them, optional
+        Conditions; they are not hidden. ``dct_pls`` and ``kriging`` work on what a quadratic regression on them leaves.
+    truth : DataArray, optional
+        The answer where the target is missing, if somebody knows it; nothing is hidden then.
+    masks : bool array or DataArray (time, lat, lon), or path, optional
+        What to hide, or a file of `masks.freeze`. When not given, gaps of other dates are laid on each frame, drawn
+        from `seed`.
+    members : int
+        Members of methods that draw.
+    seed : int
+        Of the gaps and of the members.
+    weights, sea, size_class
+        As in `xgapfill.repaint`.
+    scales : mapping, optional
+        Label -> factors of `fit_scales` for the spread of a method that does not draw, fitted on other data.
+
+    Returns
+    -------
+    Dataset
+        Scores with dimensions ``filled_by`` (the methods), ``distance_class`` (in space, to the nearest seen pixel of
+        the frame), ``lag`` for the structure function, and ``size_class`` where there are several.
+
+    Raises
+    ------
+    ValueError
+        When nothing is hidden, a mask has another shape, or a method is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> generator = np.random.default_rng(0)
+    >>> chl = xr.DataArray(
+    ...     np.where(generator.random((6, 16, 16)) < 0.5, np.nan, 10 ** generator.normal(size=(6, 16, 16))),
+    ...     dims=("time", "lat", "lon"),
+    ...     coords={
+    ...         "time": np.datetime64("2015-01-01", "ns") + np.arange(6) * np.timedelta64(8, "D"),
+    ...         "lat": 40 + np.arange(16) / 24,
+    ...         "lon": -50 + np.arange(16) / 24,
+    ...     },
+    ...     name="CHL",
+    ...     attrs={"units": "mg m-3"},
+    ... )
+    >>> table = validate(chl, ["pixel_mean", "time_interpolation"])
+    >>> dict(table.rmse.sizes)
+    {'filled_by': 2, 'distance_class': 4}
+    """
+    case = _Case.of(target, truth, masks, seed, size_class)
+    settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
+    found = _reconstruct(case, methods, cond, members, settings)
+    table = score_table(case.truth, case.seen, case.hidden, found, scales=scales, labels=case.labels)
+    if case.labels:
+        table = table.rename(variable="size_class")
+        if not case.quantity.family.needs_chl:
+            closure = [_closure(each) for each in found.values()]
+            table["closure"] = (
+                "method",
+                closure,
+                {"long_name": "largest departure from 1 of the sum of filled fractions"},
+            )
+    return table.assign_attrs(
+        scored=f"{'log10 of ' if case.logarithmic else ''}{target.name}", members=members, seed=seed
+    )
+
+
+def fit_scales(
+    target: xr.DataArray,
+    methods: Methods,
+    *,
+    cond: Any = None,
+    truth: xr.DataArray | None = None,
+    masks: Any = None,
+    seed: int = 0,
+    weights: Any = None,
+    sea: Any = None,
+    size_class: str | None = None,
+) -> dict[str, SpreadScale]:
+    """Factors, by distance class, that make the spread of each method as good as it can be on these data.
+
+    For `scales` of `validate` on other data, so that an ensemble is not compared with a neglected error estimate.
+    Arguments as there; all variables of the target share the factors.
+
+    Returns
+    -------
+    dict
+        Label -> factors, of the methods that give a spread and no members.
+    """
+    case = _Case.of(target, truth, masks, seed, size_class)
+    settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
+    found = _reconstruct(case, methods, cond, 2, settings)
+    classes = distance_class(distance_to_seen(case.seen))[case.hidden]
+    answer = case.truth[:, case.hidden]
+    return {
+        label: SpreadScale.fit(each.mean, each.spread, answer, np.broadcast_to(classes, answer.shape), len(NAMES))
+        for label, each in found.items()
+        if each.spread is not None and each.members is None
+    }
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A field with an answer. Arrays are (p, t, y, x) and (t, y, x), parts in the order of the family."""
+
+    quantity: inputs.Quantity
+    shown: xr.DataArray
+    truth: NDArray
+    seen: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, target: xr.DataArray, truth: xr.DataArray | None, masks: Any, seed: int, size_class: str | None
+    ) -> _Case:
+        quantity = inputs.read(target, size_class)
+        target = target.load()
+        values = _score_units(_cube(target, quantity), quantity.family)
+        seen = np.isfinite(values).all(axis=0)
+        if truth is not None:
+            if masks is not None:
+                raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
+            _, truth = xr.align(target, truth, join="exact", copy=False)
+            answer = _score_units(_cube(truth.load(), quantity), quantity.family)
+            hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
+            values = np.where(hidden, answer, values)
+        else:
+            hidden = _mask(masks, quantity, seen, seed) & seen
+            target = target.where(~_like(hidden, quantity))
+        if not hidden.any():
+            raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
+        return cls(quantity, target, values, seen & ~hidden, hidden)
+
+    @property
+    def logarithmic(self) -> bool:
+        return _logarithmic(self.quantity.family)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return CLASSES if self.quantity.family.parts == 3 else ()
+
+
+def _reconstruct(
+    case: _Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any]
+) -> dict[str, Reconstruction]:
+    named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
+    if len(named) < len(methods):
+        raise ValueError("two methods have one name; give a mapping of label to method")
+    found = {}
+    for label, each in named.items():
+        start = time.perf_counter()
+        if isinstance(each, str) and each in OPPONENTS:
+            one = _oppose(case, each, cond)
+        else:
+            one = _fill(case, _method(each), cond, members, settings)
+        found[label] = Reconstruction(one.mean, one.spread, one.members, time.perf_counter() - start)
+    return found
+
+
+def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
+    """Fill with a method of the package, through the door that users take."""
+    family, name = case.quantity.family, _name(case.shown)
+    target = case.shown.rename(name)
+    if method.draws:
+        drawn = fill(target, method, cond=cond, members=members, **settings)
+        each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
+        filled = np.stack([_score_units(_cube(one.load(), case.quantity), family)[:, case.hidden] for one in each])
+        return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
+    result = fill(target, method, cond=cond, full=True, **settings)
+    result = result[[name, f"{name}_spread_log10" if case.logarithmic else f"{name}_spread"]].load()
+    mean, spread = (_cube(each, case.quantity)[:, case.hidden] for each in result.data_vars.values())
+    return Reconstruction(_score_units(mean, family), spread)
+
+
+def _oppose(case: _Case, name: str, cond: Any) -> Reconstruction:
+    """Fill with a classical opponent, channel by channel of the family."""
+    family = case.quantity.family
+    if family.needs_chl:
+        raise ValueError(f"{name} fills fractions, not concentrations of size classes; divide by chlorophyll first")
+    encoded = family.encode(_cube(case.shown, case.quantity))
+    blocks = held_out_like_gaps(encoded.seen.all(axis=0))
+    opponent = OPPONENTS[name]
+    if cond is not None and name not in WITHOUT_CONDITIONS:
+        opponent = on_conditions(opponent, _conditions(case, cond))
+    filled = [
+        opponent(np.where(seen, values, np.float32(np.nan)), case.hidden, blocks)
+        for values, seen in zip(encoded.values, encoded.seen, strict=True)
+    ]
+    mean = np.stack([each.values[case.hidden] for each in filled])
+    spread = np.stack([each.spread[case.hidden] for each in filled])
+    if case.logarithmic:
+        return Reconstruction(mean, spread)
+    unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
+    return Reconstruction(*family.decode_mean(mean, spread, Given(unknown)))
+
+
+def _conditions(case: _Case, cond: Any) -> list[NDArray[np.float32]]:
+    """Channels of the conditions at the addresses of the target, NaN where unseen."""
+    channels = []
+    for given in inputs.conditions(cond, case.quantity):
+        encoded = given.family.encode(_cube(given.arrays[0].load(), given))
+        places = np.ix_(
+            given.grid.index_slots(case.quantity.grid.slots),
+            given.grid.index_rows(case.quantity.grid.rows),
+            given.grid.index_cols(case.quantity.grid.cols),
+        )
+        for values, seen in zip(encoded.values, encoded.seen, strict=True):
+            channels.append(np.where(seen, values, np.float32(np.nan))[places])
+    return channels
+
+
+def _method(given: str | Method) -> Method:
+    if not isinstance(given, str):
+        return given
+    if given not in METHODS:
+        raise ValueError(f"there is no method {given!r}; there are {', '.join([*METHODS, *OPPONENTS])}")
+    return METHODS[given]()
+
+
+def _label(given: str | Method) -> str:
+    return given if isinstance(given, str) else given.name
+
+
+def _name(target: xr.DataArray) -> str:
+    return "target" if target.name is None else str(target.name)
+
+
+def _cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
+    """Values as (p, t, y, x), parts in the order of the family."""
+    axes = quantity.axes[0]
+    order = [dim for dim in (quantity.class_dim, *axes.dims) if dim is not None]
+    values = array.transpose(*order).values
+    if axes.time is None:
+        values = np.expand_dims(values, -3)
+    return values[None] if quantity.class_dim is None else values[[place.index for place in quantity.places]]
+
+
+def _logarithmic(family: Family) -> bool:
+    return family.channels == ("log10_chl",)
+
+
+def _score_units(values: NDArray, family: Family) -> NDArray:
+    """Chlorophyll as its logarithm, all else as it is; impossible values count as unknown."""
+    if not _logarithmic(family):
+        return values
+    return np.log10(np.where(values > 0, values, np.nan))
+
+
+def _mask(masks: Any, quantity: inputs.Quantity, seen: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """What to hide, (t, y, x), from anything that `validate` takes."""
+    if masks is None:
+        return transplanted(seen, seed=seed)
+    if isinstance(masks, str | os.PathLike):
+        masks = load(masks)
+    if isinstance(masks, xr.DataArray):
+        (masks,) = xr.broadcast(masks, exclude=masks.dims)
+        axes = quantity.axes[0]
+        masks = masks.transpose(*(dim for dim in axes.dims if dim is not None)).values
+    masks = np.asarray(masks)
+    if masks.ndim == 2:
+        masks = masks[None]
+    if masks.shape != seen.shape or masks.dtype != bool:
+        raise ValueError(
+            f"masks must be bool of shape {seen.shape} (time, lat, lon), found {masks.dtype} {masks.shape}"
+        )
+    return masks
+
+
+def _like(hidden: NDArray[np.bool_], quantity: inputs.Quantity) -> xr.DataArray:
+    """A (t, y, x) array with the dimensions of the target."""
+    axes = quantity.axes[0]
+    if axes.time is None:
+        return xr.DataArray(hidden[0], dims=(axes.lat, axes.lon))
+    return xr.DataArray(hidden, dims=axes.dims)
+
+
+def _closure(found: Reconstruction) -> float:
+    """Largest departure from 1 of the sum of the parts of the estimate and of each member."""
+    fields = [found.mean, *([] if found.members is None else found.members)]
+    return max(float(np.nanmax(np.abs(field.sum(axis=0, dtype=np.float64) - 1))) for field in fields)
