@@ -1,0 +1,132 @@
+"""Schedules against published counts, samplers against kriging: no weights needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xgapfill.diffusion.samplers import repaint  # noqa: E402
+from xgapfill.diffusion.schedule import (  # noqa: E402
+    check_walk,
+    karras_walk,
+    linear_sigmas,
+    repaint_times,
+    repaint_walk,
+)
+
+N = 24  # pixels of the one-dimensional Gaussian field
+
+
+@pytest.mark.parametrize(
+    ("steps", "length", "samples", "counts"),
+    [
+        (250, 10, 10, (4571, 2410, 2160)),
+        (250, 10, 5, (2171, 1210, 960)),
+        (250, 10, 1, (251, 250, 0)),
+        (100, 10, 10, (1721, 910, 810)),
+        (100, 5, 3, (481, 290, 190)),
+        (100, 10, 2, (281, 190, 90)),
+        (50, 5, 5, (411, 230, 180)),
+        (50, 10, 2, (131, 90, 40)),
+    ],
+)
+def test_published_counts(steps, length, samples, counts):
+    """The walk has as many moves down and up as the authors' schedule."""
+    times = repaint_times(steps, length, samples)
+    walk = repaint_walk(steps, length, samples)
+    down = sum(b < a for a, b in walk)
+    assert (len(times), down, len(walk) - down) == counts
+    assert walk[-1][1] == 0.0
+
+
+def test_linear_sigmas_are_those_of_the_variance_schedule():
+    """The noisiest level of the usual thousand steps leaves 0.00632 of the signal."""
+    sigmas = linear_sigmas(250)
+    assert len(sigmas) == 250
+    assert np.isclose(1 / np.sqrt(1 + sigmas[-1] ** 2), 0.00635, atol=1e-4)
+    assert np.all(np.diff(sigmas) > 0)
+
+
+def test_karras_walk_goes_straight_down():
+    """As many calls as asked for, from the largest level to 0."""
+    walk = check_walk(karras_walk(8, 20.0, 0.05))
+    assert len(walk) == 8
+    assert walk[0][0] == pytest.approx(20.0)
+    assert all(b < a for a, b in walk)
+
+
+@pytest.mark.parametrize(
+    "walk", [[], [(1, 2), (2, 0)], [(2, 1)], [(2, 1), (0.5, 0)], [(2, 2), (2, 0)], [(2, float("nan"))]]
+)
+def test_walks_that_make_no_sense(walk):
+    """A list of moves that is broken, climbs first or does not end at 0 is refused."""
+    with pytest.raises(ValueError, match="schedule"):
+        check_walk(walk)
+
+
+def gaussian_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Covariance, seen pixels, a field, and the kriging mean and covariance of the rest."""
+    place = np.arange(N)
+    covariance = np.exp(-np.abs(place[:, None] - place[None]) / 6.0)
+    seen = (place < 6) | (place > 17)
+    field = np.linalg.cholesky(covariance) @ np.random.default_rng(1).standard_normal(N)
+    gain = covariance[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+    return covariance, seen, field, gain @ field[seen], covariance - gain @ covariance[seen]
+
+
+def test_sampler_reproduces_kriging():
+    """With the exact denoiser given what was seen, samples have the kriging mean and variance."""
+    _, seen, field, mean, covariance = gaussian_problem()
+    hidden = ~seen
+    eigen, vectors = np.linalg.eigh(covariance[np.ix_(hidden, hidden)])
+    eigen, vectors = torch.tensor(eigen), torch.tensor(vectors)
+    centre, known = torch.tensor(mean[hidden]), torch.tensor(field)
+
+    def denoise(x, sigma):
+        out = known.expand_as(x).clone()
+        modes = (x[:, hidden] - centre) @ vectors
+        out[:, hidden] = centre + (modes * (eigen / (eigen + sigma**2))) @ vectors.T
+        return out
+
+    members = 3000
+    rng = np.random.default_rng(0)
+    sample = repaint(
+        denoise,
+        known.expand(members, -1),
+        torch.tensor(seen).expand(members, -1),
+        karras_walk(200, 20.0, 0.02),
+        lambda k: torch.tensor(rng.standard_normal((members, N))),
+    ).numpy()
+    assert np.array_equal(sample[:, seen], np.broadcast_to(field[seen], (members, seen.sum())))
+    sd = np.sqrt(np.diag(covariance)[hidden])
+    assert np.abs((sample.mean(0)[hidden] - mean[hidden]) / sd).max() < 0.07
+    assert np.abs(sample.std(0)[hidden] / sd - 1).max() < 0.07
+
+
+def test_jumps_bring_an_unconditional_denoiser_towards_kriging():
+    """Without its jumps RePaint misses the kriging mean; the more it walks, the nearer it comes."""
+    covariance, seen, field, mean, conditional = gaussian_problem()
+    eigen, vectors = (torch.tensor(a) for a in np.linalg.eigh(covariance))
+    hidden = ~seen
+    sd = np.sqrt(np.diag(conditional)[hidden])
+
+    def denoise(x, sigma):
+        return ((x @ vectors) * (eigen / (eigen + sigma**2))) @ vectors.T
+
+    def miss(walk):
+        rng = np.random.default_rng(0)
+        members = 600
+        sample = repaint(
+            denoise,
+            torch.tensor(field).expand(members, -1),
+            torch.tensor(seen).expand(members, -1),
+            walk,
+            lambda k: torch.tensor(rng.standard_normal((members, N))),
+        ).numpy()
+        return np.abs((sample.mean(0)[hidden] - mean[hidden]) / sd).mean()
+
+    without, some, many = miss(repaint_walk(60, 10, 1)), miss(repaint_walk(60, 10, 4)), miss(repaint_walk(60, 10, 10))
+    assert many < some < without
+    assert many < 0.5 * without

@@ -1,0 +1,1 @@
+"""The mathematics of sampling: torch and nothing else."""

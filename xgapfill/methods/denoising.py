@@ -1,0 +1,241 @@
+"""The generative methods: one net, shown the background's residuals, asked once or walked down the noise levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from xgapfill.methods import priors as prior_file
+from xgapfill.patch import Filled, Noise, Windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.diffusion.denoiser import Denoiser, Scene
+    from xgapfill.methods.background import Guess
+    from xgapfill.weights import Weights
+
+# Target channels to the weights that ship for them.
+SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
+# Levels of the "fast" walk, chosen by CRPS on the choose set.
+FAST_CALLS = 8
+FAST_SIGMA_MIN = 0.1
+
+
+def shipped_weights(channels: tuple[str, ...]) -> str:
+    """Name of the shipped weights for channels that begin with the targets; ValueError when there are none."""
+    for targets, name in SHIPPED.items():
+        if channels[: len(targets)] == targets:
+            return name
+    raise ValueError(
+        f"no shipped weights fill {', '.join(channels)}; they fill {sorted(set(SHIPPED.values()))}. "
+        "Use background(), which needs none, or give weights= of your own."
+    )
+
+
+@dataclass(frozen=True)
+class PosteriorMean:
+    """One pass of the net at the largest noise level: the mean of all fields that fit what was seen, and its error.
+
+    Source: denoiser as posterior mean, Karras et al. (2022), arXiv:2206.00364.
+    """
+
+    name: ClassVar[str] = "posterior_mean"
+    draws: ClassVar[bool] = False
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """Shipped weights for these channels."""
+        return shipped_weights(channels)
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """Mean and error of every channel."""
+        import torch
+
+        prepared = _prepare(windows, weights)
+        with torch.no_grad():
+            mean, spread = prepared.once()
+            return Filled(prepared.physical(mean)[None].numpy(), (spread * prepared.guess.error).numpy())
+
+
+@dataclass(frozen=True)
+class Repaint:
+    """Realisations: a walk over noise levels in which what was seen is put back at every level.
+
+    Parameters
+    ----------
+    schedule : "fast", "paper" or a sequence of moves (from sigma, to sigma) that ends at 0
+
+    References
+    ----------
+    Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117.
+    """
+
+    schedule: str | Sequence[tuple[float, float]] = "fast"
+
+    name: ClassVar[str] = "repaint"
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, str):
+            from xgapfill.diffusion.schedule import check_walk
+
+            object.__setattr__(self, "schedule", tuple(check_walk(self.schedule)))
+        elif self.schedule not in ("fast", "paper"):
+            raise ValueError(f"schedule must be 'fast', 'paper' or a list of moves, found {self.schedule!r}.")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """Shipped weights for these channels."""
+        return shipped_weights(channels)
+
+    def walk(self) -> list[tuple[float, float]]:
+        """The moves as data."""
+        from xgapfill.diffusion.denoiser import SIGMA_MAX
+        from xgapfill.diffusion.schedule import karras_walk, repaint_walk
+
+        if self.schedule == "fast":
+            return karras_walk(FAST_CALLS, SIGMA_MAX, FAST_SIGMA_MIN)
+        return repaint_walk() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """`members` realisations of every channel, and the error of their mean."""
+        import torch
+
+        from xgapfill.diffusion.samplers import repaint
+
+        prepared = _prepare(windows, weights)
+        walk = self.walk()
+        with torch.no_grad():
+            mean, spread = prepared.once()
+            drawn = []
+            for member in range(members):
+                field = repaint(
+                    prepared.denoise(mean),
+                    prepared.scene.residual,
+                    prepared.scene.seen,
+                    walk,
+                    lambda k, member=member: _field(noise, member, k, windows),
+                )
+                drawn.append(prepared.physical(mean + prepared.inflation * (field - mean)))
+            return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).numpy())
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch of windows made ready for the net."""
+
+    net: Denoiser
+    guess: Guess
+    scene: Scene
+    inflation: float
+    spread_factor: float
+
+    def once(self) -> tuple[Tensor, Tensor]:
+        """One pass that is shown no field: standardised mean and its error."""
+        import torch
+
+        from xgapfill.diffusion.denoiser import SIGMA_MAX
+
+        size = self.scene.residual.shape[0]
+        mean, log_variance = self.net(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX), self.scene)
+        return mean, (0.5 * log_variance).exp() * self.spread_factor
+
+    def denoise(self, first: Tensor) -> object:
+        """The net as a function of field and noise level; the first call's answer is already at hand."""
+        import torch
+
+        from xgapfill.diffusion.denoiser import SIGMA_MAX
+
+        def call(x: Tensor, sigma: float) -> Tensor:
+            if sigma >= SIGMA_MAX:
+                return first
+            return self.net(x, torch.full((x.shape[0],), sigma), self.scene)[0]
+
+        return call
+
+    def physical(self, residual: Tensor) -> Tensor:
+        """Residuals back to transformed units."""
+        return self.guess.mean + self.guess.error * residual
+
+
+def _field(noise: Noise, member: int, draw: int, windows: Windows) -> Tensor:
+    """One standard normal field for every window, by address."""
+    import torch
+
+    b, t, c, y, x = windows.values.shape
+    fields = np.empty(windows.values.shape, np.float32)
+    for k in range(b):
+        slot, row, col = (int(s) for s in windows.starts[k])
+        fields[k] = noise(member, draw, (slot, row, col), (c, t, y, x)).swapaxes(0, 1)
+    return torch.from_numpy(fields)
+
+
+def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
+    """Background, scene and net of a batch of windows."""
+    import torch
+
+    from xgapfill.diffusion.denoiser import scene
+    from xgapfill.methods.background import first_guess
+    from xgapfill.methods.base import one_thread
+
+    if weights is None:
+        raise ValueError("this method needs weights; none were given.")
+    one_thread()
+    priors = prior_file.from_mapping(weights.card.background)
+    values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen)
+    sea = torch.from_numpy(windows.sea)
+    with torch.no_grad():
+        guess = first_guess(
+            values,
+            seen.float(),
+            windows.step_days,
+            torch.from_numpy(windows.step_km),
+            windows.channels,
+            windows.targets,
+            priors,
+        )
+        made = scene(
+            values,
+            seen,
+            sea[:, None, None] & ~seen,
+            sea,
+            guess,
+            torch.from_numpy(windows.lat),
+            torch.from_numpy(windows.season),
+            torch.full((values.shape[0],), windows.step_days),
+            torch.from_numpy(windows.step_km),
+            *usual(windows.channels, priors),
+        )
+    spread_factor = float(weights.card.network.get("spread_factor", 1.0))
+    return _Prepared(_net(weights), guess, made, weights.card.inflation, spread_factor)
+
+
+def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:
+    """Usual mean and standard deviation of each channel, as the net is shown it."""
+    import torch
+
+    return (
+        torch.tensor([priors[c].mean for c in channels]),
+        torch.tensor([priors[c].variance ** 0.5 for c in channels]),
+    )
+
+
+@lru_cache(maxsize=4)
+def _net(weights: Weights) -> Denoiser:
+    """The network of these weights, made once a process; weights are equal when their hashes are."""
+    import torch
+
+    from xgapfill.diffusion.denoiser import Denoiser
+
+    net = Denoiser.of(weights.card.network)
+    state = {name: torch.from_numpy(np.ascontiguousarray(a, np.float32)) for name, a in weights.arrays.items()}
+    try:
+        net.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"weights {weights.card.name!r} do not fit the network their card describes: {error}"
+        ) from error
+    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

@@ -1,0 +1,1 @@
+"""How the shipped weights and priors were made: ``python -m xgapfill.training``."""

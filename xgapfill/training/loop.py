@@ -1,0 +1,202 @@
+"""Train a denoiser on what the background leaves: resumable, the same seed gives the same net on one machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xgapfill.diffusion.denoiser import CLIP, SIGMA_MAX, Denoiser, Scene, scene
+from xgapfill.diffusion.loss import denoising_loss, sample_sigma
+from xgapfill.methods.background import Guess, first_guess
+from xgapfill.methods.denoising import usual
+from xgapfill.methods.priors import Prior
+from xgapfill.training.mixtures import Mixture
+from xgapfill.training.samples import SIZE, Sample
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a net is trained.
+
+    Attributes
+    ----------
+    batch : windows a step
+    pool, fresh : windows kept at hand, and how many of them each step replaces; a window is used about
+        batch / fresh times, each time turned over and noised anew
+    rate, rate_steps : the learning rate falls as 1 / sqrt(1 + step / rate_steps)
+    average : the averaged net remembers about this share of all steps
+    widths : feature maps of the U-Net
+    """
+
+    seed: int = 0
+    batch: int = 16
+    pool: int = 768
+    fresh: int = 4
+    rate: float = 1.5e-3
+    rate_steps: int = 600
+    average: float = 0.12
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    checkpoint_minutes: float = 3.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training window with its background, as tensors without the batch axis."""
+
+    scene: Scene
+    truth: Tensor
+    hidden: Tensor
+
+
+def prepare(samples: list[Sample], made: Mixture, priors: dict[str, Prior], device: str) -> list[Prepared]:
+    """Background and standardised residuals of a batch of samples with one time step."""
+    channels = made.targets + made.conditions
+
+    def stack(part: Callable[[Sample], Any]) -> Tensor:
+        return torch.from_numpy(np.stack([np.asarray(part(s)) for s in samples])).to(device)
+
+    values, seen, known = stack(lambda s: s.values), stack(lambda s: s.seen), stack(lambda s: s.known)
+    sea, km = stack(lambda s: s.sea), stack(lambda s: s.step_km)
+    shown = torch.where(seen, values, 0.0)
+    days = samples[0].step_days
+    with torch.no_grad():
+        guess = first_guess(shown, seen.float(), days, km, channels, len(made.targets), priors)
+        hidden = known & ~seen
+        whole = scene(
+            shown,
+            seen,
+            hidden,
+            sea,
+            guess,
+            stack(lambda s: s.lat),
+            stack(lambda s: s.season),
+            torch.full((len(samples),), days, device=device),
+            km,
+            *(part.to(device) for part in usual(channels, priors)),
+        )
+        truth = torch.where(hidden, (values - guess.mean) / guess.error, 0.0).clamp(-CLIP, CLIP)
+    return [Prepared(_item(whole, k), truth[k], hidden[k]) for k in range(len(samples))]
+
+
+def _item(whole: Scene, k: int) -> Scene:
+    return Scene(
+        whole.residual[k], whole.seen[k], whole.active[k], whole.maps[k].half(), whole.sea[k], whole.numbers[k]
+    )
+
+
+def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
+    """A batch, each window turned over at random: north-south, east-west."""
+    turned = []
+    for window in windows:
+        axes = [axis for axis in (-2, -1) if rng.random() < 0.5]
+        s = window.scene
+        fields = (s.residual, s.seen, s.active, s.maps.float(), s.sea, window.truth, window.hidden)
+        turned.append([f.flip(axes) if axes else f for f in fields] + [s.numbers])
+    residual, seen, active, maps, sea, truth, hidden, numbers = (torch.stack(p) for p in zip(*turned, strict=True))
+    return Scene(residual, seen, active, maps, sea, numbers), truth, hidden
+
+
+class Trainer:
+    """The state of a training: net, average, optimiser, step; everything else follows from seed and step."""
+
+    def __init__(self, made: Mixture, priors: dict[str, Prior], settings: Settings, device: str = "cpu") -> None:
+        torch.manual_seed(settings.seed)
+        self.made, self.priors, self.settings, self.device = made, priors, settings, device
+        channels = len(made.targets) + len(made.conditions)
+        self.net = Denoiser(SIZE[0], channels, settings.widths).to(device, memory_format=torch.channels_last)
+        self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=settings.rate, weight_decay=1e-4, betas=(0.9, 0.98)
+        )
+        self.step, self.seconds = 0, 0.0
+        self.pool: list[Prepared] = []
+
+    def resume(self, file: Path) -> bool:
+        """Take up a checkpoint if there is one."""
+        if not file.exists():
+            return False
+        kept = torch.load(file, weights_only=True, map_location=self.device)
+        self.net.load_state_dict(kept["net"])
+        self.optimiser.load_state_dict(kept["optimiser"])
+        self.average, self.step, self.seconds = kept["average"], kept["step"], kept["seconds"]
+        return True
+
+    def save(self, file: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        torch.save(
+            {
+                "net": self.net.state_dict(),
+                "average": self.average,
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+            part,
+        )
+        part.replace(file)
+
+    def run(self, minutes: float, checkpoint: Path, steps: int | None = None) -> None:
+        """Train until `minutes` of wall clock are spent (or up to a number of steps), saving as it goes."""
+        begin = last = time.monotonic()
+        before = self.seconds
+        losses: list[float] = []
+        while time.monotonic() - begin < 60 * minutes and (steps is None or self.step < steps):
+            losses.append(self._step())
+            now = time.monotonic()
+            self.seconds = before + now - begin
+            if now - last > 60 * self.settings.checkpoint_minutes:
+                print(f"step {self.step}  {self.seconds / 60:.1f} min  loss {np.mean(losses):.4f}", flush=True)
+                losses, last = [], now
+                self.save(checkpoint)
+        self.save(checkpoint)
+
+    def _step(self) -> float:
+        """One step: fresh windows into the pool, a batch out of it, gradient, average."""
+        settings = self.settings
+        self._refill()
+        rng = np.random.default_rng([settings.seed, 6, self.step])
+        chosen = rng.integers(0, len(self.pool), settings.batch)
+        batch, truth, hidden = collate([self.pool[k] for k in chosen], rng)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        sigma = sample_sigma(settings.batch, generator).to(self.device)
+        noise = torch.randn(truth.shape, generator=generator).to(self.device)
+        for group in self.optimiser.param_groups:
+            warm = min(1.0, (self.step + 1) / 50)
+            group["lr"] = settings.rate * warm / math.sqrt(1 + self.step / settings.rate_steps)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+            loss = denoising_loss(self.net, truth, hidden, sigma, noise, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        # Power-function average (Karras et al. 2024, arXiv:2312.02696): remembers a fixed share of the training.
+        decay = (1 - 1 / (self.step + 1)) ** (1 / settings.average)
+        with torch.no_grad():
+            for name, value in self.net.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay)
+        return float(loss.detach())
+
+    def _refill(self) -> None:
+        """Window number n of the training is a function of seed and n alone, so a resumed pool is the same pool."""
+        settings = self.settings
+        full = settings.pool + (self.step + 1) * settings.fresh
+        have = max(full - settings.fresh, settings.pool) if self.pool else full - settings.pool
+        groups = range(have // settings.fresh, full // settings.fresh)
+        for group in groups:
+            rng = np.random.default_rng([settings.seed, 7, group])
+            samples = [self.made.draw(rng) for _ in range(settings.fresh)]
+            for days in sorted({s.step_days for s in samples}):
+                same = [s for s in samples if s.step_days == days]
+                self.pool += prepare(same, self.made, self.priors, self.device)
+        self.pool = self.pool[-settings.pool :]
