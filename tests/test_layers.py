@@ -29,15 +29,28 @@ LAYERS = (
     ("diffusion",),
     ("families",),
     ("methods",),
-    ("sources", "lazy", "cf", "simulate", "testing"),
-    ("fill", "tutorial"),
-    ("api",),
-    ("validation",),
+    ("sources", "lazy", "kernel", "simulate", "testing"),
+    ("cf",),
+    ("inputs",),
+    ("fill", "gaps", "tutorial"),
+    ("api", "validation"),
     ("accessor",),
     ("xgapfill",),
     ("training", "benchmarks"),
 )
-NUMBERS_ONLY = ("patch", "snapping", "grid", "tiles", "noise", "nets", "diffusion", "weights", "methods")
+NUMBERS_ONLY = (
+    "patch",
+    "snapping",
+    "grid",
+    "tiles",
+    "noise",
+    "nets",
+    "diffusion",
+    "weights",
+    "methods",
+    "families",
+    "kernel",
+)
 TORCH_AT_IMPORT = ("nets", "diffusion", "training", "methods.spectral")
 
 
