@@ -108,7 +108,7 @@ class Grid:
         row_step, col_step = _steps(lat, lon, like)
         rows, row_phase = snapping.latitudes(lat, row_step, like.phases[1] if like and lat.size == 1 else None)
         cols, col_phase, ncols = snapping.longitudes(lon, col_step, like.phases[2] if like and lon.size == 1 else None)
-        known = (like.calendar, like.steps[0], like.phases[0]) if like and like.calendar != "none" else None
+        known = (like.calendar, like.steps[0]) if like and like.calendar != "none" else None
         times = snapping.times(time, known)
         return cls(
             slots=_ints(times.slots),
@@ -172,11 +172,10 @@ class Grid:
         )
         if not space or "none" in (self.calendar, other.calendar):
             return space
-        return (
-            self.calendar == other.calendar
-            and bool(np.isclose(self.steps[0], other.steps[0], rtol=1e-4))
-            and abs(self.phases[0] - other.phases[0]) < 1
-        )
+        if self.calendar != other.calendar or not np.isclose(self.steps[0], other.steps[0], rtol=1e-4):
+            return False
+        # Which hour of the day a daily frame is stamped with does not matter.
+        return self.steps[0] <= 1 or abs(self.phases[0] - other.phases[0]) <= 2 * TOLERANCE
 
     def same_places(self, other: Grid) -> bool:
         """Tell whether both arrays hold the same places, in whatever order."""

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from .grid import Box, Grid
 from .sources import Chunked, Pieces, Source, chunks_of
 
-# kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given one (t, y, x) array a source on `box`
+# kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`
 Kernel = Callable[[list[NDArray[Any]], Box, Box], NDArray[Any]]
 Triple = tuple[int, int, int]
 
@@ -39,7 +39,7 @@ def map_lattice(
         ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (slots, rows, columns growing).
         `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown by `reach`. Floating dtypes are
         kept, others become floating; places that a source lacks are NaN. Must be picklable with a dask token, and a
-        pixel must not depend on how the lattice is cut into cores. Arrays may be read-only.
+        pixel must not depend on how the lattice is cut into cores. Arrays are read-only.
     sources, grids : sequence
         Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
         cover other places; one without time is there at all times.
@@ -136,6 +136,7 @@ class _BlockOp:
         indices = [self.indices(number, axis, places) for axis, places in enumerate(ranges)]
         there = [np.flatnonzero(index >= 0) for index in indices]
         dtype = source.dtype if source.dtype.kind == "f" else np.result_type(source.dtype, np.float32)
+        dtype = dtype.newbyteorder("=")
         if [at.size for at in there] == [index.size for index in indices]:
             array = np.asarray(source.read(*indices), dtype)
         else:
@@ -143,6 +144,7 @@ class _BlockOp:
             if all(at.size for at in there):
                 t, y, x = (index[at] for index, at in zip(indices, there, strict=True))
                 array[_region(there)] = source.read(t, y, x)
+        # One frame may stand for all times; and read-only, for an array in memory would be the user's own.
         return np.broadcast_to(array, box.shape)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
@@ -170,8 +172,8 @@ class _ChunkOp:
         sources: list[Source] = []
         for number, source in enumerate(self.op.sources):
             if isinstance(source, Pieces):
-                axes = (self.touched(number, axis, block) for axis, block in enumerate(block_id[1:]))
-                source = replace(source, pieces=dict(zip(product(*axes), chunks[number], strict=True)))
+                t, y, x = (self.touched(number, axis, block) for axis, block in enumerate(block_id[1:]))
+                source = replace(source, pieces=dict(zip(product(t, y, x), chunks[number], strict=True)))
             sources.append(source)
         return replace(self.op, sources=tuple(sources))(block_id)
 
@@ -188,6 +190,8 @@ def _from_chunks(op: _BlockOp) -> da.Array:
     sources = list(op.sources)
     for number, source in enumerate(op.sources):
         if isinstance(source, Chunked):
+            if not isinstance(source.array, da.Array):
+                raise TypeError(f"chunked arrays must be dask arrays; source {number} is {type(source.array)}")
             sizes = tuple(_merged(size, length) for size, length in zip(source.chunks, op.block, strict=True))
             arrays[number] = source.array.rechunk(sizes)
             edges = tuple(np.cumsum([0, *size]) for size in arrays[number].chunks)
@@ -199,14 +203,14 @@ def _from_chunks(op: _BlockOp) -> da.Array:
         number: [[chunk_op.touched(number, axis, block) for block in blocks[axis]] for axis in range(3)]
         for number in arrays
     }
-    graph = {}
+    graph: dict[Any, Any] = {}
     for block in product(*blocks):
         keys: list[list[tuple[object, ...]]] = [[] for _ in op.sources]
         for number, array in arrays.items():
             chunks = product(*(touched[number][axis][at] for axis, at in enumerate(block)))
             keys[number] = [(array.name, *chunk) for chunk in chunks]
         graph[(name, 0, *block)] = (chunk_op, [0, *block], keys)
-    layers = HighLevelGraph.from_collections(name, graph, dependencies=list(arrays.values()))
+    layers = HighLevelGraph.from_collections(name, graph, dependencies=[*arrays.values()])  # type: ignore[list-item]
     return da.Array(layers, name, op.chunks, meta=np.empty((0, 0, 0, 0), op.dtype))
 
 

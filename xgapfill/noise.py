@@ -84,7 +84,7 @@ def _parts(first: int, count: int, ncols: int | None) -> list[tuple[slice, int, 
 
 @lru_cache(maxsize=64)
 def _key(seed: int, member: int) -> NDArray[np.uint64]:
-    return np.random.SeedSequence(seed, spawn_key=(member,)).generate_state(2, np.uint64)
+    return np.random.SeedSequence(seed, spawn_key=(member,)).generate_state(2, np.uint64).astype(np.uint64)
 
 
 @lru_cache(maxsize=512)  # 8 MB: windows overlap, so their cells are asked for again soon

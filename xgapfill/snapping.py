@@ -13,9 +13,11 @@ Ints = NDArray[np.int64]
 
 TOLERANCE = 0.1  # of a step: how far a coordinate may be from its lattice place
 YEAR_DAYS = 365.2425
-_LOWEST_PHASE = -0.29  # phases lie in [-0.29, 0.71): away from the thirds and quarters that products use
+# Phases lie in [lowest, lowest + 1). In space the limit keeps away from the thirds and quarters that products use; in
+# time the slot of a stamp is the day (or other step) in which it lies, with some tolerance at its beginning.
+_LOWEST_PHASE = {"latitude": -0.29, "longitude": -0.29, "time": -TOLERANCE}
 # What a product would choose as number of columns around the globe, the likeliest divisor first.
-_DIVISORS = (360, 180, 120, 90, 72, 60, 45, 40, 36, 30, 24, 20, 18, 15, 12, 10, 9, 8, 6, 5, 4, 3, 2, 1)
+_DIVISORS = (3600, 1440, 720, 360, 180, 120, 90, 72, 60, 45, 40, 36, 30, 24, 20, 18, 15, 12, 10, 9, 8, 6, 5, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,11 @@ def plain(values: ArrayLike, name: str) -> Floats:
     array = np.asarray(values)
     if array.ndim > 1:
         raise ValueError(
-            f"{name} must have one dimension; it has shape {array.shape}. Fields on curvilinear grids or swaths must be "
-            "put on a grid of latitudes and longitudes first, for example with xesmf or pyresample"
+            f"{name} must have one dimension; it has shape {array.shape}. Fields on curvilinear grids or swaths must "
+            "be put on a grid of latitudes and longitudes first, for example with xesmf or pyresample"
         )
     if array.size == 0 or array.dtype.kind not in "fiu":
         raise ValueError(f"{name} must be numbers; found {array.size} values of dtype {array.dtype}")
-    # The nearest float32 of a decimal is not the nearest float64 of it: _grain() accounts for that.
     array = np.atleast_1d(array).astype(np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has {np.count_nonzero(~np.isfinite(array))} values that are not finite")
@@ -85,10 +86,9 @@ def step(values: Floats, name: str) -> float:
     ValueError
         Values are repeated, out of order or not regularly spaced.
     """
-    places, distance, doubt = _fit(values, name, "degrees")
-    if name == "latitude" or doubt == 0:
-        return _simple(distance, doubt) or distance
-    return _simple(distance, doubt) or 360 / max(1, round(360 / distance))
+    # Coordinates of most products were float32 once, whatever they are now.
+    distance, doubt = _fit(values, name, "degrees", float(np.spacing(np.float32(np.abs(values).max()))))
+    return _simple(distance, doubt) or float(f"{distance:.9g}")
 
 
 def latitudes(lat: Floats, step: float, phase: float | None = None) -> tuple[Ints, float]:
@@ -106,8 +106,8 @@ def longitudes(lon: Floats, step: float, phase: float | None = None) -> tuple[In
     return cols, phase, ncols
 
 
-def times(time: Any, known: tuple[str, float, float] | None = None) -> Times:
-    """Return the slots of dates; a single date belongs to the calendar `known` (name, step, phase), if given.
+def times(time: Any, known: tuple[str, float] | None = None) -> Times:
+    """Return the slots of dates; a single date belongs to the calendar `known` (name, step), if given.
 
     Raises
     ------
@@ -122,18 +122,14 @@ def times(time: Any, known: tuple[str, float, float] | None = None) -> Times:
     if not ((difference > 0).all() or (difference < 0).all()):
         repeated = dates.size - np.unique(parts.days).size
         found = f"{repeated} repeated dates" if repeated else "dates out of order"
-        raise ValueError(f"time must grow (or fall) throughout; found {found}. Use .drop_duplicates and .sortby('time')")
+        raise ValueError(f"time must grow or fall throughout; found {found}. Use .drop_duplicates or .sortby('time')")
     calendar = known[0] if known and dates.size == 1 else _calendar(parts)
     if calendar == "8day":
         return Times(parts.year * 46 + np.minimum(parts.doy // 8, 45), "8day", 8.0, 0.0, parts.year_days)
     if calendar == "monthly":
         return Times(parts.year * 12 + parts.month - 1, "monthly", parts.year_days / 12, 0.0, parts.year_days)
-    if dates.size > 1:
-        days = _regular_days(parts.days)
-        slots, phase = _snap(parts.days / days, "time", days, None)
-    else:
-        days, phase = (known[1], known[2]) if known else (1.0, None)
-        slots, phase = _snap(parts.days / days, "time", days, None)
+    days = _regular_days(parts.days) if dates.size > 1 else known[1] if known else 1.0
+    slots, phase = _snap(parts.days / days, "time", days, None)
     return Times(slots, "regular", days, phase, parts.year_days)
 
 
@@ -203,7 +199,7 @@ def _calendar(parts: _Parts) -> str:
 
 
 def _regular_days(days: Floats) -> float:
-    _, distance, doubt = _fit(days, "time", "days")
+    distance, doubt = _fit(days, "time", "days", 1e-6)
     for unit in (1.0, 1 / 24, 1 / 1440, 1 / 86400):
         even = round(distance / unit) * unit
         if even > 0 and abs(even - distance) <= max(doubt, 1e-9 * distance):
@@ -211,33 +207,27 @@ def _regular_days(days: Floats) -> float:
     return distance
 
 
-def _fit(values: Floats, name: str, unit: str) -> tuple[Ints, float, float]:
-    """Return places of values counted from the first, the step, and how far wrong the step may be."""
+def _fit(values: Floats, name: str, unit: str, grain: float) -> tuple[float, float]:
+    """Return the step of values that were rounded to `grain`, and how far wrong the step may be."""
     difference = np.diff(values)
     if not ((difference > 0).all() or (difference < 0).all()):
         raise ValueError(f"{name} must grow or fall throughout, without repeated values; sort it first, with .sortby")
     gaps = np.abs(difference)
-    if gaps.min() < 0.01 * np.median(gaps):
-        raise ValueError(f"{name} has nearly repeated values: steps of {gaps.min():.6g} and {np.median(gaps):.6g} {unit}")
-    single = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    smallest, usual = gaps.min(), np.median(gaps)
+    if smallest < 0.01 * usual:
+        raise ValueError(f"{name} has nearly repeated values: steps of {smallest:.6g} and {usual:.6g} {unit}")
+    single = np.median(gaps[gaps < 1.5 * smallest])
     places = np.concatenate([[0], np.cumsum(np.round(gaps / single))])
-    distance, origin = np.polyfit(places, np.abs(values - values[0]), 1)
-    miss = np.abs(origin + distance * places - np.abs(values - values[0])).max()
+    along = np.abs(values - values[0])
+    distance, origin = np.polyfit(places, along, 1)
+    miss = np.abs(origin + distance * places - along).max()
     if miss > TOLERANCE * distance:
-        worst = gaps[np.argmax(np.abs(gaps / single - np.round(gaps / single)))]
-        other = gaps.max() if np.isclose(worst, gaps.min(), rtol=1e-3) else worst
+        other = gaps[np.argmax(np.abs(gaps / smallest - np.round(gaps / smallest)))]
         raise ValueError(
-            f"{name} must be regularly spaced (missing values allowed); found steps of {gaps.min():.6g} and "
-            f"{other:.6g} {unit}. Interpolate or aggregate to equal steps first"
+            f"{name} must be regularly spaced (missing values allowed); found steps of {smallest:.6g} and {other:.6g} "
+            f"{unit}. Interpolate or aggregate to equal steps first"
         )
-    return places.astype(np.int64), float(distance), 4 * max(miss, _grain(values)) / float(places[-1])
-
-
-def _grain(values: Floats) -> float:
-    """Return the rounding of coordinates: that of float32 where they were float32 once, else that of float64."""
-    largest = np.abs(values).max()
-    was_single = (values.astype(np.float32) == values).all()
-    return float(np.spacing(np.float32(largest)) if was_single else 4 * np.spacing(largest))
+    return float(distance), float(4 * max(miss, grain) / places[-1])
 
 
 def _simple(distance: float, doubt: float) -> float | None:
@@ -255,7 +245,8 @@ def _snap(positions: Floats, name: str, step: float, phase: float | None) -> tup
     """Return lattice places of positions (in steps from the origin) and the phase they share."""
     if phase is None:
         shared = float(np.median(positions - np.round(positions - positions[0])))
-        phase = (shared - _LOWEST_PHASE) % 1 + _LOWEST_PHASE
+        lowest = _LOWEST_PHASE[name]
+        phase = (shared - lowest) % 1 + lowest
         # Rounded coordinates of two parts of a product must give one phase to the last bit.
         quarter = round(4 * phase) / 4
         phase = quarter if abs(phase - quarter) < 0.02 else round(phase, 3)

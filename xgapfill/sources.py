@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.core import indexing
 
 HASHED_BYTES = 64 * 2**20  # larger arrays in memory are known by a random name, not by their content
 _MOST_RUNS = 8
@@ -28,31 +29,29 @@ _LAZY_WRAPPERS = {
 
 
 class Source(Protocol):
-    """One (time, latitude, longitude) variable in the order of its own array.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : numpy dtype
-    chunks : tuple of tuple of int, or None
-        Chunks of a dask array, None of any other source.
-    """
+    """One (time, latitude, longitude) variable in the order of its own array."""
 
     @property
-    def shape(self) -> tuple[int, int, int]: ...
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
 
     @property
-    def chunks(self) -> tuple[tuple[int, ...], ...] | None: ...
+    def chunks(self) -> tuple[tuple[int, ...], ...] | None:
+        """Chunks of a dask array, None of any other source."""
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices, (len(t), len(y), len(x))."""
         ...
 
 
-def source_of(variable: xr.Variable, dims: tuple[str | None, str, str]) -> Source:
+Dims = tuple[str | None, str | None, str | None]
+
+
+def source_of(variable: xr.Variable, dims: Dims) -> Source:
     """Return the source of a variable without loading it.
 
     Parameters
@@ -60,7 +59,7 @@ def source_of(variable: xr.Variable, dims: tuple[str | None, str, str]) -> Sourc
     variable : xarray.Variable
         Numbers or booleans in memory, in a file (lazily indexed) or of dask, dimensions in any order.
     dims : tuple of str
-        Names of time, latitude and longitude. Time is None where the variable has none: it then has one frame.
+        Names of time, latitude and longitude; None where the variable lacks one, which then has length one.
 
     Raises
     ------
@@ -73,15 +72,63 @@ def source_of(variable: xr.Variable, dims: tuple[str | None, str, str]) -> Sourc
         raise ValueError(f"a variable with dimensions {dims} is wanted; found {variable.dims}. Select along the others")
     if variable.dtype.kind not in "fiub":
         raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
-    order = [variable.dims.index(dim) for dim in dims if dim is not None]
     if variable.chunks is not None:
-        return Chunked(_with_time(variable.data.transpose(order), dims))
+        return Chunked(_ordered(variable.data, variable.dims, dims))
     if not variable._in_memory:  # .data or .values would load it
+        variable = in_file_order(variable)
         return OnFile(variable, dims, _file_token(variable))
     array = variable.data
     if not isinstance(array, np.ndarray):
         raise TypeError(f"a numpy or dask array or a lazily opened file is wanted; found {type(array).__name__}")
-    return InMemory(_with_time(array.transpose(order), dims), _content_token(array, order))
+    ordered = _ordered(array, variable.dims, dims)
+    return InMemory(ordered, _content_token(ordered))
+
+
+def in_file_order(variable: xr.Variable) -> xr.Variable:
+    """Return a lazily opened variable without the transpositions it went through; any other as it is.
+
+    xarray makes a transposed lazy variable one of single points, which it reads slowly, and one selection later it
+    holds the index of every point of the whole variable. Call this before `isel`.
+    """
+    found = _untransposed(variable._data, variable.sizes)
+    if found is None:
+        return variable
+    lazy, dims = found
+    return xr.Variable(dims, lazy, variable.attrs, variable.encoding, fastpath=True)
+
+
+def _untransposed(data: Any, sizes: Mapping[Hashable, int]) -> tuple[Any, list[Hashable]] | None:
+    """Return lazy values without their transposition, and the dimensions they have then; None if they had none."""
+    if type(data).__name__ == "_ElementwiseFunctionArray":  # decodes what another reads
+        found = _untransposed(data.array, sizes)
+        return None if found is None else (type(data)(found[0], data.func, data.dtype), found[1])
+    if type(data).__name__ != "LazilyVectorizedIndexedArray":
+        return None
+    single = [dim for dim, size in sizes.items() if size == 1]  # interchangeable
+    dims: list[Hashable] = []
+    keys: list[Any] = []
+    for index in data.key.tuple:
+        along = [dim for dim, size in zip(sizes, index.shape, strict=True) if size > 1]
+        if len(along) > 1:
+            return None  # points indeed
+        if not along and single:
+            along = [single.pop()]
+        dims += along
+        keys.append(_as_slice(index.ravel()) if along else int(index.ravel()[0]))
+    if single:
+        return None
+    key = indexing.OuterIndexer if any(isinstance(part, np.ndarray) for part in keys) else indexing.BasicIndexer
+    return indexing.LazilyIndexedArray(data.array, key(tuple(keys))), dims
+
+
+def _as_slice(index: NDArray[np.intp]) -> Any:
+    """Return an evenly stepping index as a slice, any other as it is."""
+    steps = np.unique(np.diff(index))
+    if steps.size > 1:
+        return index
+    step = int(steps[0]) if steps.size else 1
+    stop = int(index[-1]) + step
+    return slice(int(index[0]), stop if stop >= 0 else None, step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +142,12 @@ class InMemory:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
         return self.array.shape  # type: ignore[return-value]
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
         return self.array.dtype
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
@@ -118,18 +167,20 @@ class OnFile:
     """
 
     variable: xr.Variable
-    dims: tuple[str | None, str, str]
+    dims: Dims
     token: str
 
     chunks = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
         t, y, x = (1 if dim is None else self.variable.sizes[dim] for dim in self.dims)
         return t, y, x
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
         return self.variable.dtype
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
@@ -139,8 +190,7 @@ class OnFile:
     def _piece(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
         where = {dim: part for dim, part in zip(self.dims, key, strict=True) if dim is not None}
         part = self.variable.isel(where)
-        order = [part.dims.index(dim) for dim in self.dims if dim is not None]
-        return _with_time(part.values.transpose(order), self.dims)
+        return _ordered(part.values, part.dims, self.dims)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return "xgapfill.OnFile", self.token, self.dims
@@ -154,14 +204,17 @@ class Chunked:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
         return self.array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
         return self.array.dtype  # type: ignore[no-any-return]
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Chunks of a dask array, None of any other source."""
         return self.array.chunks  # type: ignore[no-any-return]
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
@@ -195,6 +248,7 @@ class Pieces:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
         t, y, x = (int(edge[-1]) for edge in self.edges)
         return t, y, x
 
@@ -222,8 +276,10 @@ def _by_chunk(index: NDArray[np.intp], edges: NDArray[np.intp]) -> list[tuple[in
     return [(number, at, index[at] - edges[number]) for number, at in places]
 
 
-def _with_time(array: Any, dims: tuple[str | None, str, str]) -> Any:
-    return array if dims[0] is not None else array[None]
+def _ordered(array: Any, dims: Sequence[Hashable], wanted: Dims) -> Any:
+    """Bring the axes of a numpy or dask array to the wanted order, those it lacks with length one."""
+    array = array.transpose([dims.index(dim) for dim in wanted if dim is not None])
+    return array[tuple(None if dim is None else slice(None) for dim in wanted)]
 
 
 def _read_runs(
@@ -254,18 +310,18 @@ def _runs(index: NDArray[np.intp]) -> list[tuple[slice, slice, Any]]:
         low, high = int(index.min()), int(index.max()) + 1
         return [(slice(0, index.size), slice(low, high), index - low)]
     runs = []
-    for start, stop in zip(breaks[:-1], breaks[1:], strict=True):
+    for start, stop in pairwise(breaks):
         first, last = int(index[start]), int(index[stop - 1])
         flip = slice(None, None, -1) if last < first else slice(None)
         runs.append((slice(int(start), int(stop)), slice(min(first, last), max(first, last) + 1), flip))
     return runs
 
 
-def _content_token(array: NDArray[Any], order: list[int]) -> str:
+def _content_token(array: NDArray[Any]) -> str:
     if array.nbytes > HASHED_BYTES:
         return uuid.uuid4().hex
-    content = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
-    return f"{content}-{array.shape}-{array.dtype.str}-{order}"
+    content = hashlib.blake2b(np.ascontiguousarray(array), digest_size=16).hexdigest()
+    return f"{content}-{array.shape}-{array.dtype.str}"
 
 
 def _file_token(variable: xr.Variable) -> str:
@@ -294,11 +350,10 @@ def _plain_key(part: object) -> object:
 
 def _place_on_disk(data: object, source: object) -> tuple[object, ...] | None:
     """Return what names an array in a file or store: path, time of the last change, name of the variable."""
-    name = getattr(data, "variable_name", None)
-    store = getattr(getattr(data, "_array", None), "store_path", None)
-    if store is not None and "://" in str(store) and not str(store).startswith("memory:"):
-        return (str(store),)
-    if isinstance(source, str) and isinstance(name, str):
-        changed = os.stat(source).st_mtime_ns if os.path.exists(source) else None
-        return source, changed, name
-    return None
+    name = getattr(data, "variable_name", "")
+    store = str(getattr(getattr(data, "_array", None), "store_path", ""))
+    path = store if "://" in store and not store.startswith("memory:") else source if name else None
+    if not isinstance(path, str):
+        return None
+    local = path.removeprefix("file://")
+    return path, name, os.stat(local).st_mtime_ns if os.path.exists(local) else None
