@@ -294,7 +294,7 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
     """
     axes, array = target.axes[0], target.arrays[0]
     if sea is None:
-        sea = find_mask(array.coords)
+        sea = find_mask(array.coords, array)
     if sea is None:
         return None
     if not isinstance(sea, xr.DataArray):
@@ -303,7 +303,7 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
             raise ValueError(f"sea has the shape {values.shape}; wanted is {shape}, (latitude, longitude) of {target.label}")
         coords = {axes.names[what]: array.coords[axes.names[what]] for what in ("latitude", "longitude")}
         sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
-    if sea.dtype.kind not in "biu":
+    if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
         raise TypeError(f"sea must be true or false, or whole numbers, found {sea.dtype}; use .astype(bool) or .notnull()")
     found = cf.find_axes(sea)
     if found.others:
@@ -317,14 +317,15 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
     return cf.sea_flag(sea), source_of(sea.variable, dims), grid
 
 
-def find_mask(variables: Any) -> xr.DataArray | None:
-    """A variable of a Dataset (or coordinates) that says where sea or land is, None if there is none."""
+def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:
+    """A variable on the map of `array` that says where sea or land is, by CF flag meanings or by name; None without."""
+    axes = cf.find_axes(array)
     for name, each in variables.items():
-        plain, meanings = str(name).lower(), str(each.attrs.get("flag_meanings", "")).lower().split()
-        if each.ndim < 2 or each.dtype.kind not in "biu":
+        words = set(str(each.attrs.get("flag_meanings", "")).lower().split())
+        if not {axes.lat, axes.lon} <= set(each.dims) <= {axes.time, axes.lat, axes.lon}:
             continue
-        if {"land", "sea", "water", "ocean"} & set(meanings):
+        if words & {"land", "sea", "water", "ocean"} and each.dtype.kind in "biuf":
             return each
-        if each.ndim == 2 and not meanings and plain in SEA_NAMES + cf.LAND_NAMES:
+        if not words and each.ndim == 2 and each.dtype.kind in "biu" and str(name).lower() in SEA_NAMES + cf.LAND_NAMES:
             return each
     return None

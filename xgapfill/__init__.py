@@ -1,0 +1,46 @@
+"""Fill the gaps in satellite maps of the ocean: ``import xgapfill`` adds ``.gapfill`` to xarray objects."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
+from xgapfill import weights
+from xgapfill.api import background, gaps, posterior_mean, repaint
+from xgapfill.cf import package_version as _package_version
+
+if TYPE_CHECKING:
+    from xgapfill import tutorial, validation
+    from xgapfill.validation.validate import validate
+
+__version__ = _package_version()
+__all__ = [
+    "background",
+    "gaps",
+    "posterior_mean",
+    "repaint",
+    "tutorial",
+    "validate",
+    "validation",
+    "weights",
+]
+
+# Loaded when first used: they bring what most sessions do not need.
+_LATER = {
+    "tutorial": ("xgapfill.tutorial", None),
+    "validation": ("xgapfill.validation", None),
+    "validate": ("xgapfill.validation.validate", "validate"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'xgapfill' has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found = import_module(module)
+    return found if attribute is None else getattr(found, attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -1,0 +1,207 @@
+"""The verbs as functions: words to a method object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import xarray as xr
+
+from xgapfill.fill import fill
+from xgapfill.gaps import find_gaps
+from xgapfill.methods import Background, PosteriorMean, Repaint
+
+Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
+Conditions: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
+SizeClass: TypeAlias = Literal["micro", "nano", "pico"]
+Schedule: TypeAlias = "Literal['fast', 'paper'] | Sequence[tuple[float, float]]"
+
+
+def repaint(
+    da: Target,
+    cond: Conditions = None,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    schedule: Schedule = "fast",
+    weights: Any = None,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    full: bool = False,
+) -> xr.DataArray | xr.Dataset:
+    """Fill gaps with realisations of a diffusion model: fields that could have been, with the texture of real ones.
+
+    Each member agrees with everything that was seen, and members differ only where nothing was. Lazy: nothing is read
+    or computed before the result is. A pixel that was seen comes back bit for bit; land stays missing.
+
+    Parameters
+    ----------
+    da : DataArray or sequence of three
+        What is filled, missing values NaN: chlorophyll (mg m-3), phytoplankton size classes (with a dimension labelled
+        micro, nano, pico; as three arrays; or one class alone; fractions, or mg m-3 that sum to chlorophyll), sea
+        surface temperature. Floating dtype, dimensions time (optional), latitude and longitude in any order, equal
+        steps. In memory, lazily opened from a file (best: one task a block), or of dask.
+    cond : DataArray or sequence of DataArrays, optional
+        What it is filled given, on the same grid and times: chlorophyll for size classes.
+    members : int
+        Number of realisations; more than one adds the dimension ``realization``. The first ones do not depend on how
+        many are asked for.
+    seed : int
+        Same seed, same members, on one machine; however the data are cut or chunked.
+    schedule : {"fast", "paper"} or sequence of (from, to)
+        Walk over noise levels. ``"fast"``: a few calls of the network. ``"paper"``: the walk of Lugmayr et al. (2022),
+        T=250, jumps of 10, 10 resamplings: 2410 calls, hours for a map. Or pairs of noise levels that end at 0.
+    weights : str, path or Weights, optional
+        Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
+        shipped weights for the variable.
+    sea : DataArray or array of bool, optional
+        Where the sea is, (latitude, longitude). By default a mask among the coordinates, else the mask of the package
+        (0.1 degree). A pixel where the target or a condition was seen is always sea.
+    size_class : {"micro", "nano", "pico"}, optional
+        Which class `da` is, where neither labels nor names say so.
+    full : bool
+        Return the spread and the status of each pixel as well.
+
+    Returns
+    -------
+    DataArray or Dataset
+        Like `da`, of dask arrays. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread`` (one
+        standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``, and
+        ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land).
+
+    Raises
+    ------
+    TypeError
+        Values that are not floating numbers.
+    ValueError
+        Coordinates, units, names, grids or weights that do not fit; the message says what to do.
+
+    References
+    ----------
+    Lugmayr et al. (2022), RePaint, doi:10.1109/CVPR52688.2022.01117. Karras et al. (2022), arXiv:2206.00364.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.repaint(ds.PSC, ds.CHL, members=2)
+    >>> filled.sizes["realization"], int(ds.PSC.isnull().sum()) > 0, int(filled.isnull().sum())
+    (2, True, 0)
+    """
+    chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
+    return fill(
+        da, Repaint(chosen), cond=cond, weights=weights, members=members, seed=seed, sea=sea, size_class=size_class, full=full
+    )  # fmt: skip
+
+
+def posterior_mean(
+    da: Target,
+    cond: Conditions = None,
+    *,
+    weights: Any = None,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    full: bool = False,
+) -> xr.DataArray | xr.Dataset:
+    """Fill gaps with the mean of all fields that fit: one network pass, the cheapest and closest estimate.
+
+    It is smoother than a real field. Means of chlorophyll are back-transformed means of log10, which are medians; means
+    of fractions are those of the back-transformed distribution, so they sum to 1.
+
+    Parameters
+    ----------
+    da, cond, weights, sea, size_class, full
+        As in `repaint`.
+
+    Returns
+    -------
+    DataArray or Dataset
+        As from `repaint` with one member.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `repaint`.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> result = xgapfill.posterior_mean(ds.PSC, ds.CHL, full=True)
+    >>> list(result)
+    ['PSC', 'PSC_spread', 'PSC_status']
+    >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
+    True
+    """
+    return fill(da, PosteriorMean(), cond=cond, weights=weights, sea=sea, size_class=size_class, full=full)
+
+
+def background(
+    da: Target,
+    cond: Conditions = None,
+    *,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    full: bool = False,
+) -> xr.DataArray | xr.Dataset:
+    """Fill gaps with the classical first guess: regression on `cond`, then interpolation in space and time. No weights.
+
+    Parameters
+    ----------
+    da, cond, sea, size_class, full
+        As in `repaint`. Sea surface temperature is a condition here, too.
+
+    Returns
+    -------
+    DataArray or Dataset
+        As from `repaint` with one member.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `repaint`.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.background(ds.CHL)
+    >>> int(filled.isnull().sum()), filled.attrs["xgapfill_method"]
+    (0, 'background')
+    >>> bool(filled.where(ds.CHL.notnull()).equals(ds.CHL))
+    True
+    """
+    return fill(da, Background(), cond=cond, sea=sea, size_class=size_class, full=full)
+
+
+def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) -> xr.Dataset:
+    """Describe the gaps of each frame, lazily.
+
+    Parameters
+    ----------
+    da, sea, size_class
+        As in `repaint`. A pixel of several size classes is seen where all of them are.
+
+    Returns
+    -------
+    Dataset
+        ``missing_share`` (time): share of the sea that is missing. ``distance`` (km) and ``distance_pixels`` (time,
+        lat, lon): how far each sea pixel is from the nearest seen pixel of the same frame, across the dateline where
+        the map closes; 0 where seen, NaN on land and in frames without any.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `repaint`.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> found = xgapfill.gaps(ds.CHL)
+    >>> found.missing_share.dims, found.distance.attrs["units"]
+    (('time',), 'km')
+    >>> bool((found.distance.where(ds.CHL.notnull(), 0) == 0).all())
+    True
+    """
+    return find_gaps(da, sea, size_class)
