@@ -26,8 +26,6 @@ def tiny_weights(name: str) -> Weights:
     >>> tiny_weights("chl").card.targets
     ('log10_chl',)
     """
-    import torch
-
     from xgapfill.diffusion.denoiser import SIGMA_MAX, Denoiser
 
     targets = next(t for t, shipped in SHIPPED.items() if shipped == name)
@@ -40,7 +38,7 @@ def tiny_weights(name: str) -> Weights:
         conditions=_CONDITIONS[name],
         network=network,
         background=priors.to_mapping({c: priors.shipped()[c] for c in channels}),
-        ranges={c: (-6.0, 6.0) for c in channels},
+        ranges=dict.fromkeys(channels, (-6.0, 6.0)),
         sigma_max=SIGMA_MAX,
         trained_on="nothing",
         licence="BSD-3-Clause",

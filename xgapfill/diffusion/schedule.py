@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def repaint_times(steps: int, jump_length: int, jump_samples: int) -> list[int]:
     ----------
     Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117, algorithm 1 and appendix.
     """
-    jumps = {time: jump_samples - 1 for time in range(0, steps - jump_length, jump_length)}
+    jumps = dict.fromkeys(range(0, steps - jump_length, jump_length), jump_samples - 1)
     times = []
     time = steps
     while time >= 1:
@@ -51,7 +52,7 @@ def repaint_walk(steps: int = 250, jump_length: int = 10, jump_samples: int = 10
     """The walk of RePaint as moves between noise levels; the defaults are the paper's: 2,410 down, 2,160 up."""
     sigmas = [*linear_sigmas(steps), 0.0]  # time -1 is the last entry
     times = repaint_times(steps, jump_length, jump_samples)
-    return [(sigmas[a], sigmas[b]) for a, b in zip(times[:-1], times[1:], strict=True)]
+    return [(sigmas[a], sigmas[b]) for a, b in pairwise(times)]
 
 
 def karras_walk(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0) -> list[Move]:
@@ -59,7 +60,7 @@ def karras_walk(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0
     ramp = np.linspace(0.0, 1.0, calls)
     levels = (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     sigmas = [*(float(s) for s in levels), 0.0]
-    return list(zip(sigmas[:-1], sigmas[1:], strict=True))
+    return list(pairwise(sigmas))
 
 
 def check_walk(walk: Sequence[Move]) -> list[Move]:

@@ -85,7 +85,8 @@ def _trend(
     y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """Ridge regression on a constant and the conditions' own backgrounds, shrunk to the prior; and its variance
-    through the conditions' errors. Two (b, t, y, x) fields."""
+    through the conditions' errors. Two (b, t, y, x) fields.
+    """
     import torch
 
     columns, prior_beta, prior_sd = [torch.ones_like(y)], [torch.as_tensor(prior.mean)], [prior.variance**0.5]
@@ -104,7 +105,7 @@ def _trend(
     beta = _solve_small(normal, right)
     trend = (beta[:, :, None] * design).sum(1).unflatten(-1, y.shape[1:])
     variance = torch.zeros_like(y)
-    for k, (mean, error, _) in enumerate(conditions.values()):
+    for k, (_, error, _) in enumerate(conditions.values()):
         slope_here = beta[:, 2 * k + 1, None] + 2.0 * beta[:, 2 * k + 2, None] * design[:, 2 * k + 1]
         variance = variance + (slope_here.unflatten(-1, y.shape[1:]) * error) ** 2
     return trend, variance

@@ -25,6 +25,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(b, inputs, y, x) and (b, embedding) to (b, outputs, y, x)."""
         h = self.conv1(F.silu(self.norm1(x)))
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
         h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
@@ -83,4 +84,4 @@ class UNet(nn.Module):
 
 def _groups(channels: int) -> int:
     """Groups of at least 8 channels, as many as divide evenly, at most 8."""
-    return next(g for g in (8, 4, 2, 1) if channels % g == 0 and channels // g >= 8 or g == 1)
+    return next(g for g in (8, 4, 2, 1) if (channels % g == 0 and channels // g >= 8) or g == 1)

@@ -106,8 +106,10 @@ def collect(made: Mixture, weights: Weights, batches: int, repaint: Repaint, mem
         channel = np.broadcast_to(np.arange(where.shape[2])[:, None, None], where.shape)
         truth = np.stack([s.values for s in samples])
         rows.append(
-            [truth[where], first.values[0][where], first.spread[where], mean.values[0][where], mean.spread[where]]
-            + [drawn.values[:, where], distance[where], channel[where]]
+            [
+                *(truth[where], first.values[0][where], first.spread[where], mean.values[0][where], mean.spread[where]),
+                *(drawn.values[:, where], distance[where], channel[where]),
+            ]
         )
     return Hidden(*(np.concatenate(part, axis=-1) for part in zip(*rows, strict=True)))
 
@@ -127,7 +129,8 @@ def report(hidden: Hidden, channels: tuple[str, ...]) -> dict[str, dict[str, flo
     """RMSE and CRPS by channel and distance class, printed as a table."""
     table: dict[str, dict[str, float]] = {}
     print(
-        f"{'':24s} {'n':>8s} {'rmse bg':>8s} {'mean':>8s} {'crps bg':>8s} {'mean':>8s} {'members':>8s} {'spread/rmse':>8s}"
+        f"{'':24s}"
+        + "".join(f" {h:>8s}" for h in ("n", "rmse bg", "mean", "crps bg", "mean", "members", "spread/rmse"))
     )
     for c, name in enumerate(channels):
         for k, label in enumerate((*CLASSES, "all")):
@@ -182,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
             inflation=round(inflation, 4),
             network=weights.card.network | {"spread_factor": round(factor, 4)},
             scores={
-                "set": "choose: hidden pixels of windows of the NE Pacific from 9 June 2020 and of unseen simulated boxes",
+                "set": "choose: windows of the NE Pacific from 9 June 2020 and of simulated boxes that no training saw",
                 **{k: {n: round(v, 4) for n, v in row.items()} for k, row in scores.items()},
             },
         )

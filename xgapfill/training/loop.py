@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.diffusion.denoiser import CLIP, SIGMA_MAX, Denoiser, Scene, scene
+from xgapfill.diffusion.denoiser import CLIP, Denoiser, Scene, scene
 from xgapfill.diffusion.loss import denoising_loss, sample_sigma
-from xgapfill.methods.background import Guess, first_guess
+from xgapfill.methods.background import first_guess
 from xgapfill.methods.denoising import usual
 from xgapfill.methods.priors import Prior
 from xgapfill.training.mixtures import Mixture

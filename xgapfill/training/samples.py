@@ -84,7 +84,9 @@ class Series:
 class Gaps(Protocol):
     """Shapes of gaps: (t, y, x) bool of a window's size, True where missing."""
 
-    def __call__(self, rng: np.random.Generator, share: tuple[float, float]) -> NDArray[np.bool_]: ...
+    def __call__(self, rng: np.random.Generator, share: tuple[float, float]) -> NDArray[np.bool_]:
+        """Gaps of which the missing share lies between the two, as nearly as may be."""
+        ...
 
 
 @dataclass(frozen=True)
