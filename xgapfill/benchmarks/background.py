@@ -11,14 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+import xgapfill
+from xgapfill.methods import BATCH, Background
+from xgapfill.noise import Noise
+from xgapfill.patch import Windows
 from xgapfill.validation.distance import NAMES, distance_class, distance_to_seen
-from xgapfill.validation.opponents import Field, tuned_dct_pls, tuned_kriging
+from xgapfill.validation.opponents import Field, held_out_like_gaps, tuned_dct_pls, tuned_kriging
+from xgapfill.validation.scores import rmse
 
-from .problems import Problem, choose_problem
+from .problems import Problem, as_chl, choose_problem
 
 TARGET = 1.05
+SECONDS = 0.02
 
 
 def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
@@ -29,9 +34,11 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
     print(f"NE Pacific from 2020-06-09, 8-day MODIS CHL, {gaps} hidden, RMSE of log10 CHL")
     print(f"{'':24}{'all':>9}" + "".join(f"{name + ' px':>9}" for name in NAMES) + f"{'seconds':>9}")
     print(f"{'hidden pixels':24}{sum(sizes):9d}" + "".join(f"{size:9d}" for size in sizes))
+    # Parameters are chosen on gaps of the kind that is to be filled.
+    blocks = held_out_like_gaps(np.isfinite(problem.values)) if gaps == "transplanted" else None
     rows: dict[str, Callable[[], Field]] = {
-        "DCT-PLS, tuned": lambda: tuned_dct_pls(problem.values).values,
-        "kriging, 60 neighbours": lambda: tuned_kriging(problem.values, problem.hidden).values,
+        "DCT-PLS, tuned": lambda: tuned_dct_pls(problem.values, blocks=blocks).values,
+        "kriging, 60 neighbours": lambda: tuned_kriging(problem.values, problem.hidden, blocks=blocks).values,
         "background": lambda: background(problem),
     }
     overall = {}
@@ -39,34 +46,42 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
         start = time.perf_counter()
         error = fill() - problem.truth
         seconds = time.perf_counter() - start
-        overall[name] = rmse(error[problem.hidden])
-        by_class = [rmse(error[problem.hidden & (classes == k)]) for k in range(len(NAMES))]
+        overall[name] = rmse(error, 0, problem.hidden)
+        by_class = [rmse(error, 0, problem.hidden & (classes == k)) for k in range(len(NAMES))]
         print(f"{name:24}{overall[name]:9.4f}" + "".join(f"{value:9.4f}" for value in by_class) + f"{seconds:9.1f}")
     *opponents, ours = overall.values()
     ratio = ours / min(opponents)
     print(f"background / better opponent: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
+    print(f"background: {seconds_a_window():.4f} core-seconds a window of 5 x 64 x 64 (target <= {SECONDS})")
     return overall
 
 
 def background(problem: Problem) -> Field:
     """The package's background at every pixel, as log10 CHL."""
-    import xgapfill
-
-    filled = xgapfill.background(as_chl(problem), sea=xr.DataArray(problem.sea, dims=("lat", "lon")))
-    return np.log10(filled.transpose("time", "lat", "lon").values)
+    filled = xgapfill.background(as_chl(problem))
+    return np.log10(filled.values)
 
 
-def as_chl(problem: Problem) -> xr.DataArray:
-    """The problem as the CHL a user would bring, mg m-3."""
-    return xr.DataArray(
-        np.power(np.float32(10), problem.values),
-        dims=("time", "lat", "lon"),
-        coords={"time": problem.time, "lat": problem.lat, "lon": problem.lon},
-        name="CHL",
-        attrs={"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"},
+def seconds_a_window(repeats: int = 50) -> float:
+    """Core-seconds the background takes for one window of 5 x 64 x 64, one channel, half of it seen."""
+    generator = np.random.default_rng(0)
+    shape = (BATCH, 5, 1, 64, 64)
+    seen = generator.random(shape) < 0.5
+    windows = Windows(
+        values=np.where(seen, generator.normal(size=shape), 0).astype(np.float32),
+        seen=seen,
+        sea=np.ones((BATCH, 64, 64), bool),
+        channels=("log10_chl",),
+        targets=1,
+        starts=np.zeros((BATCH, 3), np.int64),
+        lat=np.full((BATCH, 64), 45, np.float32),
+        season=np.zeros((BATCH, 5, 2), np.float32),
+        step_days=8.0,
+        step_km=np.full((BATCH, 2), 4.6, np.float32),
     )
-
-
-def rmse(error: np.ndarray) -> float:
-    """Root of the mean square; NaN of nothing."""
-    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64)))) if error.size else float("nan")
+    method, noise = Background(), Noise(0, 8640)
+    method.fill(windows, None, noise, 1)
+    start = time.process_time()
+    for _ in range(repeats):
+        method.fill(windows, None, noise, 1)
+    return (time.process_time() - start) / (repeats * BATCH)

@@ -13,6 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xgapfill.families import relation
+from xgapfill.families.transforms import ilr_inverse
+from xgapfill.simulate import size_class_anomalies
 from xgapfill.validation.masks import disc_blocks, load, transplanted
 
 CHOOSE_FROM = "2020-06-09"
@@ -86,6 +89,47 @@ def report_problem(folder: str | Path) -> Problem:
         Folder that holds ``newfoundland_modis_2015_8day.nc``.
     """
     return hide(read_log10_chl(Path(folder) / "newfoundland_modis_2015_8day.nc"), frozen("newfoundland_2015"))
+
+
+def choose_size_classes(folder: str | Path) -> xr.Dataset:
+    """Semi-synthetic size classes on the chlorophyll of the choose set; no map of real ones is public.
+
+    The mean relation to chlorophyll plus stirred residuals of in-situ size, the gaps of other dates.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that holds ``ne_pacific_modis_2020_8day.nc``.
+
+    Returns
+    -------
+    Dataset
+        ``PSC`` (psc, time, lat, lon) with gaps, ``truth`` where only ``PSC`` is missing, ``CHL`` in mg m-3, all with
+        the coordinate ``sea``.
+    """
+    problem = choose_problem(folder, gaps="transplanted")
+    chl = as_chl(problem._replace(values=problem.truth))
+    latitude = float(problem.lat.mean())
+    residuals = size_class_anomalies(CHOOSE_SEED, len(chl), chl.shape[1:], latitude=latitude)
+    parts = ilr_inverse(relation.psc_ilr_mean(problem.truth) + residuals)
+    classes = xr.DataArray(
+        parts.astype(np.float32),
+        dims=("psc", *chl.dims),
+        coords={"psc": list(relation.CLASSES), **chl.coords},
+        attrs={"units": "1", "long_name": "fraction of chlorophyll-a by phytoplankton size class"},
+    )
+    return xr.Dataset({"PSC": classes.where(~problem.hidden), "truth": classes.where(problem.hidden), "CHL": chl})
+
+
+def as_chl(problem: Problem) -> xr.DataArray:
+    """The values of a problem as the chlorophyll a user would bring, mg m-3, with the coordinate ``sea``."""
+    return xr.DataArray(
+        np.power(np.float32(10), problem.values),
+        dims=("time", "lat", "lon"),
+        coords={"time": problem.time, "lat": problem.lat, "lon": problem.lon, "sea": (("lat", "lon"), problem.sea)},
+        name="CHL",
+        attrs={"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"},
+    )
 
 
 def frozen(name: str) -> NDArray[np.bool_]:

@@ -213,6 +213,8 @@ def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mappin
     """Fill with a method of the package, through the door that users take."""
     family, name = case.quantity.family, _name(case.shown)
     target = case.shown.rename(name)
+    if not _wants_weights(method, family):
+        settings = {**settings, "weights": None}
     if method.draws:
         drawn = fill(target, method, cond=cond, members=members, **settings)
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
@@ -267,6 +269,14 @@ def _method(given: str | Method) -> Method:
     if given not in METHODS:
         raise ValueError(f"there is no method {given!r}; there are {', '.join([*METHODS, *OPPONENTS])}")
     return METHODS[given]()
+
+
+def _wants_weights(method: Method, family: Family) -> bool:
+    """Whether weights that were given are meant for this method; the background has none."""
+    try:
+        return method.default_weights(family.channels) is not None
+    except ValueError:  # none ship for these channels, so it works with given ones
+        return True
 
 
 def _label(given: str | Method) -> str:
