@@ -15,7 +15,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _like(function: Callable[Concatenate[Any, P], R]) -> Callable[[Callable[..., Any]], Callable[Concatenate[Any, P], R]]:
+def _like(
+    function: Callable[Concatenate[Any, P], R],
+) -> Callable[[Callable[..., Any]], Callable[Concatenate[Any, P], R]]:
     """Carry signature and docstring of a function over to the accessor method that calls it."""
 
     def carry(method: Callable[..., Any]) -> Callable[Concatenate[Any, P], R]:

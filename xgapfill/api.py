@@ -89,9 +89,8 @@ def repaint(
     (2, True, 0)
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
-    return fill(
-        da, Repaint(chosen), cond=cond, weights=weights, members=members, seed=seed, sea=sea, size_class=size_class, full=full
-    )  # fmt: skip
+    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full}
+    return fill(da, Repaint(chosen), members=members, seed=seed, **options)
 
 
 def posterior_mean(

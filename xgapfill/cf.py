@@ -75,8 +75,8 @@ def find_axes(da: xr.DataArray) -> Axes:
             raise ValueError(_no_axis(da, what))
         if da.coords[names[what]].ndim != 1:
             raise ValueError(
-                f"{what} {names[what]!r} of {da.name!r} has the dimensions {da.coords[names[what]].dims}; one is wanted, "
-                "with equal steps. Put fields on curvilinear grids or swaths on such a grid first, for example with xesmf"
+                f"{what} {names[what]!r} of {da.name!r} has the dimensions {da.coords[names[what]].dims}; one "
+                "with equal steps is wanted. Put curvilinear grids or swaths on such a grid first, as with xesmf"
             )
     lat, lon = (da.coords[names[what]].dims[0] for what in ("latitude", "longitude"))
     if lat == lon:
@@ -85,7 +85,9 @@ def find_axes(da: xr.DataArray) -> Axes:
     time = next((dim for dim in da.dims if dim in times), None)
     bare = next((dim for dim in da.dims if str(dim).lower() == "time" and dim not in times), None)
     if bare is not None:
-        raise ValueError(f"the dimension {bare!r} of {da.name!r} has no dates; give it a coordinate with .assign_coords")
+        raise ValueError(
+            f"the dimension {bare!r} of {da.name!r} has no dates; give it a coordinate with .assign_coords"
+        )
     others = tuple(dim for dim in da.dims if dim not in (time, lat, lon))
     return Axes(time, lat, lon, names, others)
 
@@ -185,7 +187,7 @@ def _stamp() -> str:
 
 
 def wrap(data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, members: int = 1) -> xr.DataArray:
-    """Return `data` as an array with the dimensions and coordinates of `template`, members first where there are more."""
+    """Return `data` with the dimensions and coordinates of `template`, members first where there are several."""
     coords = {key: _coordinate_of_result(each, key, axes) for key, each in template.coords.items()}
     dims = template.dims
     if members > 1:
@@ -196,7 +198,7 @@ def wrap(data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, m
 
 
 def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -> xr.Variable:
-    """A coordinate with its CF attributes complete and the encoding of its old chunks gone; the input's stays as it is."""
+    """A copy of a coordinate with its CF attributes complete and the encoding of its old chunks gone."""
     variable = coordinate.variable.copy(deep=False)
     variable.attrs = dict(coordinate.attrs)
     variable.encoding = {k: v for k, v in coordinate.encoding.items() if k not in _STALE}
@@ -212,8 +214,8 @@ def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -
 
 
 def kept_encoding(template: xr.DataArray) -> dict[Hashable, Any]:
-    """Encoding that still fits the result: a floating dtype, its fill value and the grid mapping, no chunks, no packing."""
-    encoding = {}
+    """Encoding that still fits the result: floating dtype, fill value and grid mapping; no chunks, no packing."""
+    encoding: dict[Hashable, Any] = {}
     dtype = template.encoding.get("dtype")
     if dtype is not None and np.dtype(dtype).kind == "f":
         encoding["dtype"] = np.dtype(dtype)
@@ -232,7 +234,9 @@ def data_attrs(template: xr.DataArray, usual: Mapping[str, str]) -> dict[Hashabl
 def spread_attrs(attrs: Mapping[Hashable, Any], name: str, *, log10: bool = False) -> dict[Hashable, Any]:
     """Attributes of the standard deviation of the error of a variable with `attrs`."""
     what = attrs.get("long_name") or name
-    result: dict[Hashable, Any] = {"long_name": f"standard deviation of the error of {'log10 of ' * log10}filled {what}"}
+    result: dict[Hashable, Any] = {
+        "long_name": f"standard deviation of the error of {'log10 of ' * log10}filled {what}"
+    }
     if log10:
         return result | {"units": "1", "comment": "0 where the value was observed"}
     if attrs.get("standard_name"):
@@ -278,5 +282,3 @@ def sea_flag(mask: xr.DataArray) -> SeaFlag:
         value = bit if values is None and bit is not None else at if values is None else int(np.ravel(values)[at])
         return SeaFlag(mask=bit, value=value, land=wanted == ("land",))
     raise ValueError(f"the flags {words} of {mask.name!r} have neither land nor sea")
-
-

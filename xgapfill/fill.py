@@ -1,17 +1,17 @@
 """The straight line, read this first: check, encode, map, decode, label.
 
-    repaint(da)  api.py      words to a method
-    fill()       fill.py     xarray objects to sources, weights and one frozen kernel, and the result back to xarray
-    map_lattice  lazy.py     one task a block
-    FillKernel   kernel.py   encode, cut windows, blend, decode, paste
-    method.fill  methods/    the mathematics
+- ``repaint(da)``, api.py: words to a method;
+- ``fill``, fill.py: xarray objects to sources, weights and one frozen kernel, and the result back to xarray;
+- ``map_lattice``, lazy.py: one task a block;
+- ``FillKernel``, kernel.py: encode, cut windows, blend, decode, paste;
+- ``method.fill``, methods/: the mathematics.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask.array as dsa
@@ -110,7 +110,9 @@ def _choose(
     conditions = tuple(channel for each in given for channel in each.family.channels)
     if target.family.needs_chl and CHL not in conditions:
         if isinstance(target.family, SizeClasses) and target.family.alone is not None:
-            raise ValueError(f"{target.label} is one class in mg m-3: its share is known only with cond=, the chlorophyll")
+            raise ValueError(
+                f"{target.label} is one class in mg m-3: its share is known only with cond=, the chlorophyll"
+            )
         conditions = (*conditions, CHL)  # what the classes add up to
     chosen = method.default_weights((*targets, *conditions)) if weights is None else weights
     if chosen is None:
@@ -119,8 +121,8 @@ def _choose(
     card = fitted.card
     if card.targets != targets:
         raise ValueError(
-            f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); leave "
-            "weights= out for those that ship, or use background()"
+            f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); "
+            "leave weights= out for those that ship, or use background()"
         )
     if unknown := [channel for channel in conditions if channel not in card.conditions]:
         raise ValueError(
@@ -128,11 +130,9 @@ def _choose(
             f"{', '.join(card.conditions) or 'no conditions'}. Leave it out of cond=, or use background()"
         )
     if card.conditions and not given:
-        warnings.warn(
-            f"{target.label} is filled without cond=; the weights {card.name!r} know {', '.join(card.conditions)}, with "
-            "which they are better",
-            UserWarning,
-            stacklevel=4,
+        inputs.warn(
+            f"{target.label} is filled without cond=; the weights {card.name!r} know {', '.join(card.conditions)}, "
+            "with which they are better"
         )
     return fitted, card.channels
 
@@ -167,7 +167,7 @@ def _simulated_only(card: Card) -> str:
     only = [channel for channel in card.targets if channel in card.simulated_only]
     if not only:
         return ""
-    return f"The weights {card.name!r} saw only simulated fields of this variable: no filled value was checked against a map."
+    return f"The weights {card.name!r} saw only simulated fields of this variable, never a measured map."
 
 
 def _label(
@@ -182,13 +182,9 @@ def _label(
         name = FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
         attrs = made.added_to(cf.data_attrs(array, _usual(target)))
 
-        def cut(
-            first: int, count: int, dtype: Any, array: xr.DataArray = array, axes: cf.Axes = axes, mine: list[int] = mine
-        ) -> dsa.Array:
-            picked = [first + member * parts + part for member in range(count) for part in mine]
-            return _arranged(stack, picked, count, dtype, array, axes, target.class_dim)
-
-        data = cf.wrap(cut(0, members, array.dtype), array, axes, array.name, members)
+        cut = partial(_arranged, stack, array, axes, target.class_dim)
+        layers = [member * parts + part for member in range(members) for part in mine]
+        data = cf.wrap(cut(layers, members, array.dtype), array, axes, array.name, members)
         data.encoding = cf.kept_encoding(array)
         variables[name] = data
         if kernel.full:
@@ -200,7 +196,7 @@ def _label(
                 first += 1
             extra[f"{name}_status"] = (first, np.dtype(np.int8), cf.status_attrs(plain, name))
             for key, (at, dtype, described) in extra.items():
-                variables[key] = cf.wrap(cut(at, 1, dtype), array, axes, key)
+                variables[key] = cf.wrap(cut([at + part for part in mine], 1, dtype), array, axes, key)
                 variables[key].attrs = described
             attrs = cf.with_ancillary(attrs, list(extra))
         data.attrs = attrs
@@ -218,7 +214,7 @@ def _usual(target: inputs.Quantity) -> dict[str, str]:
 
 
 def _arranged(
-    stack: dsa.Array, picked: list[int], count: int, dtype: Any, array: xr.DataArray, axes: cf.Axes, class_dim: Any
+    stack: dsa.Array, array: xr.DataArray, axes: cf.Axes, class_dim: Any, picked: list[int], count: int, dtype: Any
 ) -> dsa.Array:
     """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
     letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}

@@ -1,4 +1,4 @@
-"""Where gaps are: how much of the sea is missing in each frame, and how far every pixel is from the nearest seen one."""
+"""Where gaps are: how much of the sea is missing in each frame, and how far each pixel is from a seen one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ def find_gaps(da: Any, sea: Any = None, size_class: str | None = None) -> xr.Dat
     share = missing.mean([axes.lat, axes.lon], skipna=True, keep_attrs=False)
     share.attrs = {"long_name": f"share of the sea where {target.label} is missing", "units": "1"}
     kilometres.attrs = {"long_name": "distance to the nearest seen pixel of the frame", "units": "km"}
-    pixels.attrs = {"long_name": "distance to the nearest seen pixel of the frame", "units": "1", "comment": "in pixels"}
+    pixels.attrs = {
+        "long_name": "distance to the nearest seen pixel of the frame",
+        "units": "1",
+        "comment": "in pixels",
+    }
     made = cf.Provenance(f"gaps({target.label})", {})
     variables = {"missing_share": share, "distance": kilometres, "distance_pixels": pixels}
     return xr.Dataset(variables, attrs=made.added_to({"Conventions": "CF-1.11"}))
@@ -62,12 +66,10 @@ class GapKernel:
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
         """Return the three layers on `core`, which is `box`: whole frames."""
-        seen = self.family.possible(np.stack(arrays[: self.family.parts]))[0].all(axis=0)
+        seen = np.asarray(self.family.possible(np.stack(arrays[: self.family.parts]))[0].all(axis=0))
         lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
-        if self.sea is None:
-            sea = np.broadcast_to(seamask.sea(lat, lon), box.shape)
-        else:
-            sea = self.sea.sea(arrays[-1])
+        by_mask = None if self.sea is None else self.sea.sea(arrays[-1])
+        sea = np.broadcast_to(seamask.sea(lat, lon), box.shape) if by_mask is None else by_mask
         out = np.full((3, *box.shape), np.nan, np.float32)
         for frame in range(box.shape[0]):
             water = sea[frame] | seen[frame]
@@ -83,7 +85,9 @@ def kilometres_to(seen: NDArray[np.bool_], lat: NDArray, lon: NDArray) -> NDArra
     from scipy.spatial import cKDTree
 
     north, east = np.deg2rad(lat)[:, None], np.deg2rad(lon)[None]
-    places = np.stack(np.broadcast_arrays(np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)), -1)
+    places = np.stack(
+        np.broadcast_arrays(np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)), -1
+    )
     # the nearest of a region is on its edge, which is much less to look through
     chord, _ = cKDTree(places[_edge(seen)]).query(places[~seen])
     distance = np.zeros(seen.shape, np.float32)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from xgapfill.grid import Grid
 from xgapfill.kernel import SeaFlag, invalid_message
 from xgapfill.sources import Source, source_of
 
+_PACKAGE = Path(__file__).parent
 SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
 
 
@@ -125,9 +128,10 @@ def _check_kind(array: Any) -> None:
     dtype = array.dtype
     if dtype.kind == "f":
         return
+    codes = "whole numbers are codes or packed values: decode them (mask_and_scale) or use .astype('float32')"
     advice = {
-        "i": "whole numbers are codes or packed values: decode them (mask_and_scale) or convert with .astype('float32')",
-        "u": "whole numbers are codes or packed values: decode them (mask_and_scale) or convert with .astype('float32')",
+        "i": codes,
+        "u": codes,
         "b": "true and false are a mask, not a field",
         "O": "objects cannot be computed with: convert with .astype('float32')",
     }.get(dtype.kind, "convert with .astype('float32')")
@@ -156,18 +160,22 @@ def _one(array: xr.DataArray, axes: cf.Axes, size_class: str | None) -> tuple[Fa
     if len(axes.others) > 1 or not labelled:
         dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])
         raise ValueError(
-            f"{name!r} has the dimension {dim!r} of size {array.sizes[dim]} beside time, latitude and longitude, and no "
+            f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) beside time, latitude and longitude, and no "
             f"coordinate along it names the size classes {', '.join(CLASSES)}. Select along it with .isel({dim}=0), or "
             f"label it: .assign_coords({dim}={list(CLASSES)!r})"
         )
-    (dim, classes), = labelled.items()
+    ((dim, classes),) = labelled.items()
     if len(classes) == 1:
         if said is not None and said != classes[0]:
-            raise ValueError(f"size_class={size_class!r}, but {name!r} is labelled {CLASSES[classes[0]]!r} along {dim!r}")
+            raise ValueError(
+                f"size_class={size_class!r}, but {name!r} is labelled {CLASSES[classes[0]]!r} along {dim!r}"
+            )
         return recognise(name, array.attrs, classes[0]), (0,), dim
     if sorted(classes) != [0, 1, 2]:
         found = [CLASSES[index] for index in classes]
-        raise ValueError(f"{name!r} has the size classes {found} along {dim!r}; all of {CLASSES} are wanted, once, or one")
+        raise ValueError(
+            f"{name!r} has the size classes {found} along {dim!r}; all of {CLASSES} are wanted, once, or one"
+        )
     if said is not None:
         raise ValueError(f"size_class={size_class!r} is for one class alone; {name!r} has all three along {dim!r}")
     return size_classes([array.attrs]), tuple(classes.index(part) for part in range(3)), dim
@@ -178,7 +186,7 @@ def _three(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple
     found = []
     for array, each in zip(arrays, axes, strict=True):
         if each.others:
-            raise ValueError(f"{array.name!r} has the dimensions {array.dims}; those of a list have time, lat and lon only")
+            raise ValueError(f"{array.name!r} has the dimensions {array.dims}; a list has time, lat and lon only")
         here = cf.class_here(array)
         found.append(class_alone(str(array.name), array.attrs) if here is None else here)
     if len(arrays) != 3 or sorted(found, key=str) != [0, 1, 2]:
@@ -247,8 +255,8 @@ def check_values(given: Quantity) -> bool:
     for frame in range(given.sources[0].shape[0]):
         raw = np.stack([_frame(source, frame) for source in given.sources])
         observed, invalid = given.family.possible(raw)
-        there += np.count_nonzero(~np.isnan(raw))
-        impossible += np.count_nonzero(invalid)
+        there += int(np.count_nonzero(~np.isnan(raw)))
+        impossible += int(np.count_nonzero(invalid))
         if isinstance(given.family, SizeClasses) and given.family.factor is None and given.family.alone is None:
             sums.append(raw.sum(axis=0)[observed.all(axis=0)])
     if impossible > there / 2:
@@ -263,8 +271,16 @@ def check_values(given: Quantity) -> bool:
     if isinstance(given.family, Chlorophyll) and not given.arrays[0].attrs.get("units") and there:
         _check_chlorophyll(given)
     if impossible:
-        warnings.warn(invalid_message(given.label, given.family, impossible), UserWarning, stacklevel=4)
+        warn(invalid_message(given.label, given.family, impossible))
     return True
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user: the first one outside of the package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _frame(source: Source, frame: int) -> Any:
@@ -274,7 +290,8 @@ def _frame(source: Source, frame: int) -> Any:
 
 def _check_chlorophyll(given: Quantity) -> None:
     """Without units only the size of the numbers tells that they are mg m-3."""
-    middle = float(np.nanmedian(np.concatenate([_frame(given.sources[0], t).ravel() for t in range(given.grid.shape[0])])))
+    frames = [_frame(given.sources[0], t).ravel() for t in range(given.grid.shape[0])]
+    middle = float(np.nanmedian(np.concatenate(frames)))
     if not 1e-3 < middle < 1e2:
         raise ValueError(
             f"{given.label} has no units, and its median of {middle:.3g} is unlikely in mg m-3; set attrs['units']"
@@ -300,19 +317,23 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
     if not isinstance(sea, xr.DataArray):
         values, shape = np.asarray(sea), (array.sizes[axes.lat], array.sizes[axes.lon])
         if values.shape != shape:
-            raise ValueError(f"sea has the shape {values.shape}; wanted is {shape}, (latitude, longitude) of {target.label}")
+            raise ValueError(f"sea has the shape {values.shape}; (latitude, longitude) of {target.label} is {shape}")
         coords = {axes.names[what]: array.coords[axes.names[what]] for what in ("latitude", "longitude")}
         sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
     if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
-        raise TypeError(f"sea must be true or false, or whole numbers, found {sea.dtype}; use .astype(bool) or .notnull()")
+        raise TypeError(f"sea must be true or false or whole numbers, found {sea.dtype}; use .astype(bool)")
     found = cf.find_axes(sea)
     if found.others:
-        raise ValueError(f"sea has the dimensions {sea.dims}; latitude and longitude are wanted, and time where it changes")
+        raise ValueError(
+            f"sea has the dimensions {sea.dims}; latitude and longitude are wanted, and time if it changes"
+        )
     lat, lon = (sea.coords[found.names[what]].values for what in ("latitude", "longitude"))
     time = None if found.time is None else sea.coords[found.names["time"]].values
     grid = Grid.of(time, lat, lon, like=target.grid)
     if not grid.same_lattice(target.grid):
-        raise ValueError(f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it")
+        raise ValueError(
+            f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"
+        )
     dims = (None if found.time is None else str(found.time), str(found.lat), str(found.lon))
     return cf.sea_flag(sea), source_of(sea.variable, dims), grid
 

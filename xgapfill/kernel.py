@@ -49,6 +49,20 @@ class Seen(NamedTuple):
     sea: NDArray[np.bool_]
     chl: NDArray[np.float32]
 
+    def within(self, part: tuple[slice, ...]) -> Seen:
+        """Return a part of the box."""
+        cut = (..., *part)
+        return Seen(
+            raw=self.raw[cut],
+            target=self.target.within(part),
+            values=self.values[cut],
+            seen=self.seen[cut],
+            invalid=self.invalid[cut],
+            anything=self.anything[cut],
+            sea=self.sea[cut],
+            chl=self.chl[cut],
+        )
+
 
 class Blend(NamedTuple):
     """Windows blended on a core: members (m, k, t, y, x), spread (k, t, y, x), weight (t, y, x); not yet divided."""
@@ -139,12 +153,7 @@ class FillKernel:
         known = self.encode(arrays, box)
         blend = self.blend(known, box, core)
         inside = _within(core, box)
-        known = Seen(
-            known.raw[:, *inside],
-            Encoded(*(None if part is None else part[..., *inside] for part in vars(known.target).values())),
-            *(part[..., *inside] for part in known[2:]),
-        )
-        return self.decode(known, blend)
+        return self.decode(known.within(inside), blend)
 
     def encode(self, arrays: list[NDArray], box: Box) -> Seen:
         """Turn physical values into channels."""
@@ -173,7 +182,7 @@ class FillKernel:
             seen[at] |= adds
             chl = np.where(adds, total, chl)
         invalid = np.zeros(box.shape, bool)
-        anything = seen.any(axis=0)
+        anything = np.asarray(seen.any(axis=0))
         for each in encoded:
             anything |= each.observed.any(axis=0)
         for each in encoded[1:]:
@@ -222,7 +231,7 @@ class FillKernel:
         self, known: Seen, box: Box, core: Box, tiling: Tiling
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
         """Windows that saw anything and have a missing sea pixel in the core, with their sea."""
-        gaps = ~known.target.observed.all(axis=0)
+        gaps = np.asarray(~known.target.observed.all(axis=0))
         for start in tiling.touching(core):
             window = tuple(
                 slice(first - low, first - low + size)
@@ -230,7 +239,7 @@ class FillKernel:
             )
             if not known.anything[window].any():
                 continue
-            sea = (known.sea[window] | known.anything[window]).any(axis=0)
+            sea = np.asarray((known.sea[window] | known.anything[window]).any(axis=0))
             _, part = _overlap(start, tiling.size, core)
             if (gaps[window][part] & sea[part[1:]]).any():
                 yield start, sea
@@ -323,7 +332,8 @@ class FillKernel:
         beyond = (there & ((values < low) | (values > high))).any(axis=0)
         status[here] = np.where(beyond, OUTSIDE, FILLED)
         filled = np.where(known.invalid & (weight > 0), np.int8(INVALID), status.reshape(weight.shape))
-        return np.where(known.target.observed, np.int8(OBSERVED), np.where(known.target.invalid, np.int8(INVALID), filled))
+        filled = np.where(known.target.invalid, np.int8(INVALID), filled)
+        return np.where(known.target.observed, np.int8(OBSERVED), filled)
 
 
 def invalid_message(name: str, family: Family, count: int | None) -> str:

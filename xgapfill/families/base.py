@@ -34,6 +34,12 @@ class Encoded:
     invalid: NDArray[np.bool_]
     total: NDArray[np.float32] | None = None
 
+    def within(self, part: tuple[slice, ...]) -> Encoded:
+        """Return a part of the last axes."""
+        cut = (..., *part)
+        total = None if self.total is None else self.total[cut]
+        return Encoded(self.values[cut], self.seen[cut], self.observed[cut], self.invalid[cut], total)
+
 
 @dataclass(frozen=True)
 class Given:
@@ -59,16 +65,17 @@ class Family(Protocol):
     ----------
     channels : tuple of str
         Channels it is filled as.
-    wanted : str
-        What values are possible, for messages.
     """
 
     channels: ClassVar[tuple[str, ...]]
-    wanted: ClassVar[str]
 
     @property
     def parts(self) -> int:
         """Number of variables or classes."""
+
+    @property
+    def wanted(self) -> str:
+        """What values are possible, for messages."""
 
     @property
     def needs_chl(self) -> bool:
@@ -89,7 +96,6 @@ class Family(Protocol):
 
 def outside(raw: NDArray, possible: Callable[[NDArray], NDArray]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return where values are observed and `possible`, and where they are there but impossible (infinite too)."""
-    there = ~np.isnan(raw)
     with np.errstate(invalid="ignore", over="ignore"):
-        observed = np.isfinite(raw) & possible(raw)
-    return observed, there & ~observed
+        observed = np.asarray(np.isfinite(raw) & possible(raw))
+    return observed, np.asarray(~np.isnan(raw) & ~observed)
