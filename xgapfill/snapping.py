@@ -61,12 +61,13 @@ def unrolled(lon: Floats) -> Floats:
     ValueError
         Longitudes do not go round the globe in one direction, at most once.
     """
-    difference = np.diff(lon)
-    for sign in (1, -1):
-        forward = (sign * difference) % 360
-        # Rounding may turn a repeated longitude into a jump of nearly 360 degrees: the sum tells as well.
-        if (forward > 0).all() and forward.sum() < 360:
-            return lon[0] + sign * np.concatenate([[0], np.cumsum(forward)])
+    if lon.size == 1:
+        return lon
+    ways = [(sign * np.diff(lon)) % 360 for sign in (1, -1)]
+    way, sign = (ways[0], 1) if ways[0].sum() <= ways[1].sum() else (ways[1], -1)
+    # Rounding may turn a repeated longitude into a jump of nearly 360 degrees: the sum tells as well.
+    if (way > 0).all() and way.sum() < 360:
+        return lon[0] + sign * np.concatenate([[0], np.cumsum(way)])
     repeated = lon.size - np.unique(np.round(lon % 360, 6) % 360).size
     if repeated:
         raise ValueError(
@@ -192,17 +193,20 @@ def _calendar(parts: _Parts) -> str:
     if one_day and np.abs(np.diff(parts.days)).min() > 26 and np.unique(parts.month).size > 1:
         return "monthly" if np.unique(months).size == months.size else "regular"
     offset = parts.doy % 8
-    full = parts.doy < 45 * 8  # the last composite of a year has 5 or 6 days, its middle comes earlier
-    if full.any() and np.unique(offset[full]).size == 1 and (offset[~full] <= offset[full][0]).all():
-        return "8day"
-    return "8day" if not full.any() and (offset == offset[0]).all() else "regular"
+    # The last composite of a year has 5 or 6 days: its middle comes earlier.
+    last = parts.doy >= 45 * 8
+    middle = last.any() and set(offset[~last]) <= {3, 4} and set(offset[last]) <= {2, 3}
+    kept = offset[~last] if middle else offset
+    slots = parts.year * 46 + parts.doy // 8
+    return "8day" if np.unique(kept).size <= 1 and np.unique(slots).size == slots.size else "regular"
 
 
 def _regular_days(days: Floats) -> float:
-    distance, doubt = _fit(days, "time", "days", 1e-6)
+    # Times of day may vary a little: any step will do with which no date leaves its place.
+    distance, doubt = _fit(days, "time", "days", float(np.abs(np.diff(days)).min()) * TOLERANCE / 8)
     for unit in (1.0, 1 / 24, 1 / 1440, 1 / 86400):
         even = round(distance / unit) * unit
-        if even > 0 and abs(even - distance) <= max(doubt, 1e-9 * distance):
+        if even > 0 and abs(even - distance) <= doubt:
             return even
     return distance
 
