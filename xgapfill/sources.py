@@ -278,8 +278,11 @@ def _by_chunk(index: NDArray[np.intp], edges: NDArray[np.intp]) -> list[tuple[in
 
 def _ordered(array: Any, dims: Sequence[Hashable], wanted: Dims) -> Any:
     """Bring the axes of a numpy or dask array to the wanted order, those it lacks with length one."""
-    array = array.transpose([dims.index(dim) for dim in wanted if dim is not None])
-    return array[tuple(None if dim is None else slice(None) for dim in wanted)]
+    if tuple(dims) != tuple(dim for dim in wanted if dim is not None):
+        array = array.transpose([dims.index(dim) for dim in wanted if dim is not None])
+    if None in wanted:
+        array = array[tuple(None if dim is None else slice(None) for dim in wanted)]
+    return array
 
 
 def _read_runs(

@@ -1,0 +1,345 @@
+"""The lazy map: the same bits for every chunking, orientation, origin and kind of source; one task a block."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from dask.base import tokenize
+from zarr.storage import LocalStore
+
+from xgapfill.grid import Box, Grid
+from xgapfill.lazy import map_lattice
+from xgapfill.sources import source_of
+
+DIMS = ("time", "lat", "lon")
+REACH = (2, 5, 7)
+CHUNKINGS = {
+    "one": {"time": -1, "lat": -1, "lon": -1},
+    "frames": {"time": 1, "lat": -1, "lon": -1},
+    "series": {"time": -1, "lat": 5, "lon": 6},
+    "ragged": {"time": (1, 3, 4, 1, 2), "lat": (11, 2, 23), "lon": (30, 3, 17, 22)},
+    "small": {"time": 2, "lat": 9, "lon": 8},
+}
+calls: list[tuple[Box, Box]] = []
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Neighbours at the edge of the reach, weighted by address, in float32: a pixel depends on its address alone."""
+
+    ncols: int
+    layers: int = 2
+
+    def __call__(self, arrays, box, core):
+        """Return the stencil on the core."""
+        calls.append((box, core))
+        assert box == core.grown(REACH)
+        assert all(array.shape == box.shape for array in arrays)
+        slots, rows, cols = (np.arange(*places) for places in (box.slots, box.rows, box.cols))
+        phase = (slots % 5)[:, None, None] + (rows % 11)[:, None] + cols % self.ncols % 13
+        out = np.zeros((self.layers, *core.shape), np.float32)
+        for n, array in enumerate(arrays):
+            field = np.where(np.isnan(array), phase - 3, array * phase).astype(np.float32)
+            for t, y, x in np.ndindex(3, 3, 3):
+                at = (t, y, x) * np.array(REACH)
+                part = field[tuple(slice(a, a + size) for a, size in zip(at, core.shape, strict=True))]
+                for layer in range(self.layers):
+                    out[layer] += part * np.float32(1 + 0.1 * t + 0.01 * y + 0.3 * x + n + layer)
+        return out
+
+    def __dask_tokenize__(self):
+        return "Stencil", self.ncols, self.layers
+
+
+class CountingStore(LocalStore):
+    """A folder that counts the chunks read from it."""
+
+    reads = 0
+
+    async def get(self, key, *args, **kwargs):
+        """Return the bytes of a key, and count it if it is a chunk."""
+        CountingStore.reads += "/c/" in key
+        return await super().get(key, *args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def data() -> xr.Dataset:
+    """The whole globe at 5 degrees, eleven frames of which some days are absent; a map without time."""
+    rng = np.random.default_rng(0)
+    days = np.array("2000-01-01", "M8[ns]") + np.array([0, 1, 2, 3, 5, 6, 7, 8, 9, 11, 12]) * np.timedelta64(1, "D")
+    values = rng.normal(size=(11, 36, 72)).astype("f4")
+    values[rng.random(values.shape) < 0.5] = np.nan
+    more = rng.normal(size=values.shape)
+    return xr.Dataset(
+        {"psc": (DIMS, values), "chl": (DIMS, more), "sea": (DIMS[1:], values[0] > 0)},
+        {"time": days, "lat": -87.5 + 5 * np.arange(36), "lon": -177.5 + 5 * np.arange(72)},
+    )
+
+
+def stencil(data: xr.Dataset, block=(6, 384, 384), **options) -> da.Array:
+    sources, grids = [], []
+    for name in ("psc", "chl", "sea"):
+        array = data[name]
+        dims = DIMS if "time" in array.dims else (None, *DIMS[1:])
+        sources.append(source_of(array.variable, dims))
+        grids.append(Grid.of(*(None if dim is None else array[dim].values for dim in (dims[0], *DIMS[1:]))))
+    kernel = Stencil(grids[0].ncols)
+    return map_lattice(kernel, sources, grids, layers=2, reach=REACH, block=block, dtype="f4", **options)
+
+
+@pytest.fixture(scope="module")
+def expected(data) -> np.ndarray:
+    return stencil(data).compute(scheduler="sync")
+
+
+@pytest.fixture(scope="module")
+def store(data, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("lazy") / "a.zarr"
+    data.to_zarr(folder, encoding={"psc": {"chunks": (2, 10, 20)}}, consolidated=False)
+    return str(folder)
+
+
+@pytest.mark.parametrize("block", [(6, 384, 384), (1, 36, 31), (4, 9, 72), (3, 14, 22)])
+@pytest.mark.parametrize("kind", ["numpy", "file", *CHUNKINGS])
+def test_bits_do_not_depend_on_blocks_chunks_or_kind(data, store, expected, kind, block):
+    """Memory, files and dask arrays in five chunkings give the same bits in any blocks."""
+    if kind == "file":
+        data = xr.open_zarr(store, chunks=None, consolidated=False)
+    elif kind != "numpy":
+        data = data.chunk(CHUNKINGS[kind])
+    found = stencil(data, block)
+    assert found.shape == (2, 11, 36, 72)
+    assert found.chunks[1:] == da.core.normalize_chunks(block, (11, 36, 72))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.compute(), expected)
+
+
+@pytest.mark.parametrize("mixed", ["psc", "chl", "sea"])
+def test_kinds_may_be_mixed(data, expected, mixed):
+    """One dask source among others in memory changes nothing."""
+    np.testing.assert_array_equal(stencil(data.assign({mixed: data[mixed].chunk()}), (3, 20, 20)), expected)
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 3, "lat": 10, "lon": 25}])
+@pytest.mark.parametrize("block", [(6, 384, 384), (4, 13, 22)])
+def test_orientation_origin_and_order_do_not_matter(data, expected, chunks, block):
+    """North first, time backward, longitudes from 0, rolled, dimensions transposed: the same at the same places."""
+    turned = data.isel(lat=slice(None, None, -1), time=slice(None, None, -1)).transpose("lon", "lat", "time")
+    turned = turned.assign_coords(lon=turned.lon % 360).sortby("lon").roll(lon=10, roll_coords=True)
+    assert turned.lon[0] == 312.5
+    found = stencil(turned if chunks is None else turned.chunk(chunks), block).compute()
+    np.testing.assert_array_equal(np.roll(found, 36 - 10, axis=-1)[:, ::-1, ::-1], expected)
+
+
+def test_a_source_may_be_turned_otherwise_than_the_first(data, expected):
+    """Sources are matched by address: a flipped, rolled or larger condition is read at the right places."""
+    other = data.assign(data.copy())
+    sources = [source_of(data.psc.variable, DIMS)]
+    grids = [Grid.of(data.time.values, data.lat.values, data.lon.values)]
+    chl = other.chl.isel(lat=slice(None, None, -1)).roll(lon=20, roll_coords=True).chunk({"lon": 13})
+    sea = other.sea.roll(lon=5, roll_coords=True)
+    for array, dims in ((chl, DIMS), (sea, (None, *DIMS[1:]))):
+        sources.append(source_of(array.variable, dims))
+        when = array.time.values if dims[0] else None
+        grids.append(Grid.of(when, array.lat.values, array.lon.values))
+    found = map_lattice(Stencil(72), sources, grids, layers=2, reach=REACH, block=(3, 20, 20), dtype="f4")
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"time": slice(2, 9), "lat": slice(8, 30), "lon": slice(10, 60)},
+        {"time": [0], "lat": slice(None), "lon": [*range(64, 72), *range(6)]},
+        {"time": slice(3, 4), "lat": slice(0, 3), "lon": [*range(12), *range(60, 72)]},
+        {"time": [0, 3, 10], "lat": [0, 1, 2, 30, 31], "lon": [5, 6, 7, 40, 41, 71]},
+    ],
+)
+def test_a_subset_changes_only_within_reach_of_its_cut(data, expected, part, chunked):
+    """Of a region, also across the dateline or with absent rows, columns and times, far pixels keep their bits."""
+    region = data.isel(part)
+    grid = Grid.of(data.time.values, data.lat.values, data.lon.values)
+    like = {"like": grid}
+    here = Grid.of(region.time.values, region.lat.values, region.lon.values, **like)
+    static = Grid.of(None, region.lat.values, region.lon.values)
+    given = region.chunk({"lat": 2, "lon": 5}) if chunked else region
+    sources = [source_of(given[name].variable, DIMS) for name in ("psc", "chl")]
+    sources.append(source_of(given.sea.variable, (None, *DIMS[1:])))
+    found = map_lattice(Stencil(72), sources, [here, here, static], layers=2, reach=REACH, block=(2, 9, 14), dtype="f4")
+    whole = expected[:, grid.index_slots(here.slots)][:, :, grid.index_rows(here.rows)]
+    whole = whole[..., grid.index_cols(here.cols)]
+    far = np.ones(here.shape, bool)
+    axes = zip((here.slots, here.rows, here.cols), (here.index_slots, here.index_rows, here.index_cols), strict=True)
+    for axis, ((places, index), reach) in enumerate(zip(axes, REACH, strict=True)):
+        neighbours = np.array(places)[:, None] + np.arange(-reach, reach + 1)
+        lost = (index(neighbours) < 0) & ((grid.index_slots, grid.index_rows, grid.index_cols)[axis](neighbours) >= 0)
+        far &= ~np.expand_dims(lost.any(axis=1), [n for n in range(3) if n != axis])
+    np.testing.assert_array_equal(found.compute()[:, far], whole[:, far])
+
+
+def test_blocks_with_distant_places_are_computed_in_pieces(data):
+    """Frames of 2000 and 2015 side by side are read as two boxes, so memory does not grow with what is absent."""
+    times = np.array(["2000-01-01", "2000-01-02", "2015-06-01", "2015-06-02"], "M8[ns]")
+    lon = data.lon.values[[*range(10), *range(30, 36), *range(66, 72)]]
+    values = np.random.default_rng(1).normal(size=(4, 36, lon.size))
+    sources, grids = [source_of(xr.Variable(DIMS, values), DIMS)], [Grid.of(times, data.lat.values, lon)]
+    calls.clear()
+    both = map_lattice(Stencil(72), sources, grids, layers=2, reach=REACH, dtype="f4").compute(scheduler="sync")
+    shapes = sorted(core.shape for _, core in calls)
+    assert shapes == [(2, 36, 6), (2, 36, 6), (2, 36, 16), (2, 36, 16)]
+    assert all(box.cols[0] < 72 for box, _ in calls)
+    for n in (0, 2):
+        half = [source_of(xr.Variable(DIMS, values[n : n + 2]), DIMS)]
+        part = Grid.of(times[n : n + 2], data.lat.values, lon)
+        alone = map_lattice(Stencil(72), half, [part], layers=2, reach=REACH, dtype="f4")
+        np.testing.assert_array_equal(alone, both[:, n : n + 2])
+
+
+def test_values_arrive_as_they_are_with_missing_around(data):
+    """Dtypes are kept or become floating, places outside are missing, and the user's array cannot be written to."""
+    seen = {}
+
+    def look(arrays, box, core):
+        seen.update(arrays=arrays, box=box)
+        return np.zeros((1, *core.shape))
+
+    look.__dask_tokenize__ = lambda: "look"
+    lat, lon = data.lat.values[10:20], data.lon.values[:10]
+    grid = Grid.of(None, lat, lon)
+    kinds = ["f4", "f8", ">f4", "i2", "i4", "?", "f2"]
+    sources = [source_of(xr.Variable(DIMS, np.ones((1, 10, 10), kind)), DIMS) for kind in kinds]
+    map_lattice(look, sources, [grid] * 7, layers=1, reach=(0, 0, 3), dtype="f8").compute(scheduler="sync")
+    assert [array.dtype.str for array in seen["arrays"]] == ["<f4", "<f8", "<f4", "<f4", "<f8", "<f4", "<f2"]
+    for array in seen["arrays"]:
+        assert array.shape == (1, 10, 16)
+        assert np.isnan(array[..., :3]).all()
+        assert np.isnan(array[..., 13:]).all()
+        assert (array[..., 3:13] == 1).all()
+        assert not array.flags.writeable
+
+
+def test_nothing_is_loaded_before_it_is_computed_and_then_only_what_is_needed(data, store):
+    """Calls, tokens and pickles read no chunk of a file; one block reads the chunks of its box."""
+    opened = xr.open_zarr(CountingStore(store, read_only=True), chunks=None, consolidated=False)
+    opened = opened.assign_coords({name: data[name] for name in DIMS})
+    CountingStore.reads = 0
+    result = stencil(opened[["psc"]].assign(chl=opened.psc, sea=data.sea), (2, 10, 20))
+    assert tokenize(result)
+    back = pickle.loads(pickle.dumps(result))
+    assert CountingStore.reads == 0
+    result[0, 4, 15, 30].compute()
+    assert CountingStore.reads == 2 * 27
+    np.testing.assert_array_equal(back[0, 4, 15, 30], result[0, 4, 15, 30])
+
+
+def test_names_follow_the_content(data, store):
+    """Equal calls have equal names, in memory and in files; other data, blocks or layers have others."""
+    lazy = xr.open_zarr(store, chunks=None, consolidated=False)
+    again = xr.open_zarr(store, chunks=None, consolidated=False)
+    assert stencil(lazy).name == stencil(again).name
+    assert stencil(data).name == stencil(data.copy(deep=True)).name
+    others = [data, lazy, data.chunk(), data.assign(psc=-data.psc), data.isel(time=slice(5))]
+    names = {stencil(other).name for other in others} | {stencil(data, (3, 9, 9)).name}
+    assert len(names) == 6
+
+
+def archive(size: tuple[int, int, int]) -> Grid:
+    years = [np.arange(f"{year}-01-01", f"{year + 1}-01-01", 8, dtype="M8[D]") for year in range(1998, 2022)]
+    step = 360 / size[2]
+    lat = (90 - (np.arange(size[1]) + 0.5) * step).astype("f4")
+    return Grid.of(np.concatenate(years)[: size[0]], lat, (-180 + (np.arange(size[2]) + 0.5) * step).astype("f4"))
+
+
+def test_the_archive_on_file_takes_one_task_a_block(tmp_path):
+    """1068 frames of 4320 x 8640 pixels: 49,128 blocks and tasks, built in less than two seconds."""
+    import zarr
+
+    shape = (1068, 4320, 8640)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    for name in ("psc", "chl"):
+        group.create_array(name, shape=shape, chunks=(1, 1080, 1080), dtype="f4", dimension_names=DIMS)
+    opened = xr.open_zarr(tmp_path / "a.zarr", chunks=None, consolidated=False)
+    start = time.perf_counter()
+    grid = archive(shape)
+    sources = [source_of(opened[name].variable, DIMS) for name in ("psc", "chl")]
+    result = map_lattice(Stencil(8640), sources, [grid, grid], layers=2, dtype="f4")
+    window = result[0, 500, 2000:2100, -20:]
+    assert len(result.dask) == result.npartitions == 178 * 12 * 23
+    (needed,) = dask.optimize(window)
+    assert len(dict(needed.dask)) <= 2
+    assert time.perf_counter() - start < 2
+
+
+def test_dask_chunks_of_the_size_of_blocks_take_one_task_each():
+    """With chunks of about the size of blocks there are as many tasks as chunks read and blocks made."""
+    shape = (30, 384 * 4, 384 * 6)
+    arrays = [da.zeros(shape, chunks=(6, 384, 384), dtype="f4", name=name) for name in "ab"]
+    grid = archive(shape)
+    sources = [source_of(xr.Variable(DIMS, array), DIMS) for array in arrays]
+    result = map_lattice(Stencil(grid.ncols), sources, [grid, grid], layers=2, dtype="f4")
+    assert len(result.dask) == 3 * result.npartitions
+    strips = [da.zeros(shape, chunks=(1, 192, 2304), dtype="f4", name=name) for name in "ab"]
+    sources = [source_of(xr.Variable(DIMS, array), DIMS) for array in strips]
+    result = map_lattice(Stencil(grid.ncols), sources, [grid, grid], layers=2, dtype="f4")
+    assert len(result.dask) < 10 * result.npartitions
+
+
+def test_the_result_does_not_carry_the_sources_in_its_tasks(data):
+    """A task that gets chunks of dask arrays does not drag their graphs along."""
+    big = data.chunk({"time": 1}) + 0
+    graph = dict(stencil(big, (2, 10, 20)).dask)
+    tasks = [task for key, task in graph.items() if key[0].startswith("gapfill-")]
+    assert max(len(pickle.dumps(task)) for task in tasks) < 10_000
+
+
+def test_threads_change_nothing(data, expected):
+    """Blocks computed by eight threads at once have the same bits."""
+    with dask.config.set(scheduler="threads", num_workers=8):
+        np.testing.assert_array_equal(stencil(data.chunk(CHUNKINGS["small"]), (4, 12, 14)).compute(), expected)
+
+
+def test_what_does_not_fit_is_refused(data):
+    """Shapes without their grid, other lattices, and kernels that return another shape raise an error."""
+    grid = Grid.of(data.time.values, data.lat.values, data.lon.values)
+    source = source_of(data.psc.variable, DIMS)
+    options = {"layers": 2, "reach": REACH, "dtype": "f4"}
+    with pytest.raises(ValueError, match="one grid a source"):
+        map_lattice(Stencil(72), [source], [], **options)
+    with pytest.raises(ValueError, match=r"source 0 has shape \(11, 36, 72\), but its coordinates have \(11, 36, 71\)"):
+        map_lattice(
+            Stencil(72), [source], [Grid.of(data.time.values, data.lat.values, data.lon.values[:-1])], **options
+        )
+    shifted = Grid.of(data.time.values, data.lat.values, data.lon.values + 2.5)
+    with pytest.raises(ValueError, match="source 1 lies on another lattice"):
+        map_lattice(Stencil(72), [source, source], [grid, shifted], **options)
+    with pytest.raises(ValueError, match=r"kernel must return shape \(3, 6, 36, 72\); it returned \(2, 6, 36, 72\)"):
+        map_lattice(Stencil(72), [source], [grid], layers=3, reach=REACH, dtype="f4").compute()
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("chunks", [None, {"time": 5, "lat": 100, "lon": 77}])
+def test_an_absent_row_is_a_place_where_nothing_was_seen(shared_data, chunks):
+    """North-east Pacific: the result on 335 rows of a lattice of 336 is that of the file with the row put in."""
+    with xr.open_dataset(shared_data / "ne_pacific_modis_2020_8day.nc") as opened:
+        given = opened[["CHL"]].isel(time=slice(0, 9)).load()
+    grid = Grid.of(given.time.values, given.lat.values, given.lon.values)
+    rows = np.arange(max(grid.rows), min(grid.rows) - 1, -1)
+    full = given.reindex(lat=grid.lat_of(rows), method="nearest", tolerance=0.01)
+    assert full.lat.size == 336
+    results = []
+    for each in (given, full):
+        here = Grid.of(each.time.values, each.lat.values, each.lon.values)
+        source = source_of((each if chunks is None else each.chunk(chunks)).CHL.variable, DIMS)
+        results.append(
+            map_lattice(Stencil(5760), [source], [here], layers=2, reach=REACH, block=(4, 90, 80), dtype="f4")
+        )
+    kept = [list(rows).index(row) for row in grid.rows]
+    np.testing.assert_array_equal(results[0], results[1].compute()[:, :, kept])
