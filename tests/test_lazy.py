@@ -320,7 +320,7 @@ def test_what_does_not_fit_is_refused(data):
     shifted = Grid.of(data.time.values, data.lat.values, data.lon.values + 2.5)
     with pytest.raises(ValueError, match="source 1 lies on another lattice"):
         map_lattice(Stencil(72), [source, source], [grid, shifted], **options)
-    with pytest.raises(ValueError, match=r"kernel must return shape \(3, 6, 36, 72\); it returned \(2, 6, 36, 72\)"):
+    with pytest.raises(ValueError, match=r"kernel must return shape \(3, .*; it returned \(2, "):
         map_lattice(Stencil(72), [source], [grid], layers=3, reach=REACH, dtype="f4").compute()
 
 
