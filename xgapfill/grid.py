@@ -152,7 +152,7 @@ class Grid:
 
     def season_of(self, slots: ArrayLike) -> NDArray[np.float32]:
         """Return cos and sin of the time of the year in the middle of slots, (n, 2); zeros where time is unknown."""
-        slots = np.asarray(slots, np.int64).ravel()
+        slots = np.asarray(slots, float).ravel()
         if self.calendar == "none":
             return np.zeros((slots.size, 2), np.float32)
         if self.calendar == "8day":
@@ -250,6 +250,6 @@ def _ranges(places: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
     return tuple(ranges)
 
 
-def _unpacked(slots: Any, rows: Any, cols: Any, *others: Any) -> Grid:
-    axes = (tuple(chain.from_iterable(range(*part) for part in axis)) for axis in (slots, rows, cols))
-    return Grid(*axes, *others)
+def _unpacked(*values: Any) -> Grid:
+    slots, rows, cols = (tuple(chain.from_iterable(range(*part) for part in axis)) for axis in values[:3])
+    return Grid(slots, rows, cols, *values[3:])

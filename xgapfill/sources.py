@@ -143,7 +143,7 @@ class InMemory:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of times, latitudes and longitudes."""
-        return self.array.shape  # type: ignore[return-value]
+        return self.array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -205,17 +205,17 @@ class Chunked:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of times, latitudes and longitudes."""
-        return self.array.shape  # type: ignore[no-any-return]
+        return self.array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return self.array.dtype  # type: ignore[no-any-return]
+        return self.array.dtype
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
         """Chunks of a dask array, None of any other source."""
-        return self.array.chunks  # type: ignore[no-any-return]
+        return self.array.chunks
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices, computing the chunks that hold them."""
@@ -323,7 +323,7 @@ def _runs(index: NDArray[np.intp]) -> list[tuple[slice, slice, Any]]:
 def _content_token(array: NDArray[Any]) -> str:
     if array.nbytes > HASHED_BYTES:
         return uuid.uuid4().hex
-    content = hashlib.blake2b(np.ascontiguousarray(array), digest_size=16).hexdigest()
+    content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
     return f"{content}-{array.shape}-{array.dtype.str}"
 
 
