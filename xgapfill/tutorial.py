@@ -1,0 +1,175 @@
+"""A small data set to try things on: the simulated ocean with gaps, and its truth."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill import seamask
+from xgapfill.families.relation import CLASSES
+from xgapfill.simulate import Regime, clouds, simulate
+from xgapfill.weights.store import cache_dir
+
+VERSION = 1
+"""Part of the file name: raise it when the values change, here or in the simulation."""
+SEED, FRAMES, SIZE, BOX = 7, 24, 128, 192
+LATITUDE, LONGITUDE, YEAR = 42.0, -11.0, 2010
+PSC_GAPS, CHL_GAPS, SST_GAPS = 0.6, 0.1, 0.25
+# A moderately energetic eastern North Atlantic with a bloom in April; drawn regimes would change with the code.
+REGIME = Regime(
+    speed=0.18, eddy_km=180, flow_slope=5.0, eddy_days=25, drift=0.02,
+    patch_km=200, patch_slope=3.4, patch_days=20, fixed_share=0.2, relax_days=15, mixing=20,
+    chl_mean=-0.4, chl_sd=0.22, chl_season=0.25, chl_peak=105, chl_north=0.03,
+    sst_mean=15.5, sst_sd=0.7, sst_season=3.0, sst_peak=235, sst_north=-0.6,
+    share_fixed_class=0.2, tail=0.2,
+)  # fmt: skip
+
+_MAPS = ("time", "lat", "lon")
+_ATTRS: dict[str, dict[str, object]] = {
+    "PSC": {"long_name": "fraction of chlorophyll in phytoplankton size classes", "units": "1"},
+    "CHL": {
+        "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water",
+        "long_name": "chlorophyll-a concentration",
+        "units": "mg m-3",
+    },
+    "SST": {
+        "standard_name": "sea_surface_temperature",
+        "long_name": "sea surface temperature",
+        "units": "degree_Celsius",
+    },
+    "SSH": {
+        "standard_name": "sea_surface_height_above_geoid",
+        "long_name": "sea surface height of the geostrophic flow",
+        "units": "m",
+    },
+    "sea": {
+        "standard_name": "sea_binary_mask",
+        "long_name": "sea",
+        "flag_values": np.array([0, 1], dtype=np.int8),
+        "flag_meanings": "land sea",
+    },
+}
+
+
+def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
+    """Open an example data set; it is simulated on the first call (seconds, no network) and kept in a file.
+
+    Parameters
+    ----------
+    name : str
+        ``"ocean"``: 24 eight-day composites, 128 x 128 pixels of 1/24 degree off the Iberian coast. Phytoplankton
+        size classes ``PSC`` with 60 % of the sea missing, ``CHL`` (mg m-3) with 10 %, ``SST`` (degC) with 25 %,
+        ``SSH`` (m), the complete ``PSC_truth`` and ``CHL_truth``, and the mask ``sea``. Land is missing everywhere.
+    cache : bool
+        Keep the data set in ``XGAPFILL_CACHE_DIR`` or the user's cache folder, and read it from there.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory, float32. Every value is simulated, none was measured.
+
+    Raises
+    ------
+    ValueError
+        If there is no data set of this name.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean")
+    >>> ds.PSC.dims, ds.PSC.shape
+    (('time', 'size_class', 'lat', 'lon'), (24, 3, 128, 128))
+    """
+    if name != "ocean":
+        raise ValueError(f"there is no tutorial data set {name!r}; the only one is 'ocean'")
+    file = cache_dir() / f"tutorial-ocean-v{VERSION}.npz"
+    if cache and file.is_file():
+        with np.load(file) as kept:
+            return _labelled(dict(kept))
+    arrays = _simulated()
+    if cache:
+        _keep(file, arrays)
+    return _labelled(arrays)
+
+
+def _simulated() -> dict[str, NDArray]:
+    """Truth and gaps of the data set as plain arrays."""
+    ocean = simulate(SEED, FRAMES, (BOX, BOX), LATITUDE, longitude=LONGITUDE, year=YEAR, regime=REGIME)
+    cut = slice((BOX - SIZE) // 2, (BOX + SIZE) // 2)
+    lat, lon = ocean.lat[cut], ocean.lon[cut]
+    land = ~seamask.sea(lat, lon)
+    shape = (FRAMES, SIZE, SIZE)
+    # Size classes are never retrieved where chlorophyll is not.
+    no_chl = clouds(SEED, FRAMES, shape[1:], CHL_GAPS)
+    no_psc = clouds(SEED + 1, FRAMES, shape[1:], (PSC_GAPS - CHL_GAPS) / (1 - CHL_GAPS)) | no_chl
+    no_sst = clouds(SEED + 2, FRAMES, shape[1:], SST_GAPS)
+    psc, chl, sst, ssh = (
+        np.where(land, np.float32(np.nan), field[..., cut, cut])
+        for field in (ocean.psc.swapaxes(0, 1), np.power(np.float32(10), ocean.log10_chl), ocean.sst, ocean.ssh)
+    )
+    return {
+        "PSC": np.where(no_psc[:, None], np.float32(np.nan), psc),
+        "CHL": np.where(no_chl, np.float32(np.nan), chl),
+        "SST": np.where(no_sst, np.float32(np.nan), sst),
+        "SSH": ssh,
+        "PSC_truth": psc,
+        "CHL_truth": chl,
+        "sea": (~land).astype(np.int8),
+        "time": ocean.time,
+        "lat": lat,
+        "lon": lon,
+    }
+
+
+def _labelled(arrays: dict[str, NDArray]) -> xr.Dataset:
+    """Plain arrays as a CF data set."""
+    data = {}
+    for name, values in arrays.items():
+        kind = name.removesuffix("_truth")
+        if kind in _ATTRS:
+            dims = {"PSC": ("time", "size_class", "lat", "lon"), "sea": ("lat", "lon")}.get(kind, _MAPS)
+            attrs = dict(_ATTRS[kind])
+            if name != kind:
+                attrs["long_name"] = f"{attrs['long_name']}, truth without gaps"
+            data[name] = (dims, values, attrs)
+    coords = {
+        "time": (
+            "time",
+            arrays["time"],
+            {"standard_name": "time", "long_name": "first day of the composite", "axis": "T"},
+        ),
+        "size_class": ("size_class", list(CLASSES), {"long_name": "phytoplankton size class"}),
+        "lat": ("lat", arrays["lat"], {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
+        "lon": ("lon", arrays["lon"], {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+    }
+    return xr.Dataset(
+        data,
+        coords,
+        {
+            "Conventions": "CF-1.11",
+            "title": "Simulated ocean with gaps and its truth, tutorial data set of xgapfill",
+            "source": f"xgapfill.simulate, seed {SEED}, version {VERSION}",
+            "comment": "Every value is simulated, none was measured. The coast is real, the water beside it is not.",
+            "time_coverage_resolution": "P8D",
+        },
+    )
+
+
+def _keep(file: Path, arrays: dict[str, NDArray]) -> None:
+    """Write arrays so that nobody ever sees half a file; a folder that cannot be written is no obstacle."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(suffix=".npz", dir=file.parent)
+    except OSError:
+        return
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(stream, **arrays)
+        os.replace(part, file)
+    except OSError:
+        Path(part).unlink(missing_ok=True)
