@@ -7,6 +7,8 @@ from scipy import fft
 
 from xgapfill.benchmarks import problems
 from xgapfill.benchmarks.__main__ import main
+from xgapfill.benchmarks.speed import seconds_a_window
+from xgapfill.methods import Background
 from xgapfill.validation.dct import Dct, dct_pls
 from xgapfill.validation.distance import distance_class, distance_to_seen
 from xgapfill.validation.kriging import Covariance, kriging
@@ -193,3 +195,8 @@ def test_the_report_set(shared_data):
     share = problem.hidden.sum(axis=(1, 2)) / np.maximum(np.isfinite(problem.truth).sum(axis=(1, 2)), 1)
     assert share.max() <= 0.6
     assert np.median(share) > 0.2
+
+
+def test_a_window_costs_little():
+    """The background must take a fraction of a second for a window even on a busy machine, and more than nothing."""
+    assert 0 < seconds_a_window(Background(), repeats=2) < 0.5

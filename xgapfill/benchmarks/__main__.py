@@ -8,24 +8,30 @@ from pathlib import Path
 
 from xgapfill.validation.masks import freeze
 
-from . import background, problems
+from . import background, problems, speed
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m xgapfill.benchmarks", description=__doc__)
-    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
-    one = benchmarks.add_parser("background", help="the background against tuned DCT-PLS and 60-neighbour kriging")
-    one.add_argument("--data", type=Path, required=True, help="folder that holds ne_pacific_modis_2020_8day.nc")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--data", type=Path, required=True, help="folder of the real data")
+    names = parser.add_subparsers(dest="name", required=True)
+    one = names.add_parser("background", parents=[data], help="the background against DCT-PLS and kriging, both tuned")
     one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="what is hidden")
-    two = benchmarks.add_parser("masks", help="draw the masks that are kept with the package again, from their seeds")
-    two.add_argument("--data", type=Path, required=True, help="folder that holds the files of both sets")
+    names.add_parser("size-classes", parents=[data], help="the same for semi-synthetic size classes given chlorophyll")
+    names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
+    names.add_parser("speed", help="core-seconds a window of each method")
     given = parser.parse_args(arguments)
     try:
-        if given.benchmark == "background":
+        if given.name == "background":
             background.run(given.data, given.gaps)
-        else:
+        elif given.name == "size-classes":
+            background.run_size_classes(given.data)
+        elif given.name == "masks":
             keep_masks(given.data)
+        else:
+            speed.run()
     except FileNotFoundError as problem:
         print(problem, file=sys.stderr)
         return 2

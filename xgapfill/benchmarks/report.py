@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
 
 def table_text(scores: xr.Dataset, title: str) -> str:
-    """The scores as text, size classes averaged (squares for the RMSE).
+    """The scores as text, size classes averaged: squares for RMSE and bias.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def _pooled(scores: xr.Dataset) -> xr.Dataset:
     if "size_class" not in scores.dims:
         return scores
     pooled = scores.mean("size_class", keep_attrs=True)
-    pooled["rmse"] = np.sqrt((scores.rmse**2).mean("size_class"))
-    return pooled
+    # The biases of fractions add up to 0, so only their size can be averaged.
+    return pooled.assign({name: np.sqrt((scores[name] ** 2).mean("size_class")) for name in ("rmse", "bias")})
 
 
 def _each(values: xr.DataArray) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,0 +1,71 @@
+"""The report: targets are held to the right numbers."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xgapfill.benchmarks.report import table_text, targets, targets_text
+from xgapfill.validation.scores import LAGS
+from xgapfill.validation.table import CLASSES
+
+ROWS = ["background", "posterior_mean", "repaint"]
+
+
+def sheet(**changes: np.ndarray) -> xr.Dataset:
+    """Scores that meet every target, of two size classes, apart from `changes` of single rows."""
+    shape = (len(ROWS), 2, len(CLASSES))
+    values = {
+        "rmse": np.array([0.2, 0.1, 0.12])[:, None, None] * np.ones(shape),
+        "crps": np.array([0.1, 0.09, 0.08])[:, None, None] * np.ones(shape),
+        "coverage": np.full(shape, 0.9),
+    } | {name: np.zeros(shape) for name in ("mae", "bias", "spread_over_rmse", "coverage_range")}
+    for name, value in changes.items():
+        if name in values:
+            values[name] = np.broadcast_to(value, shape)
+    dims = ("filled_by", "size_class", "distance_class")
+    ratio = changes.get("texture", np.ones(len(LAGS)))
+    return xr.Dataset(
+        {name: (dims, value) for name, value in values.items()}
+        | {
+            "pixels": ("distance_class", [10, 4, 3, 3]),
+            "seconds": ("filled_by", [1.0, 2.0, 3.0]),
+            "structure_function": (("filled_by", "size_class", "lag"), np.broadcast_to(ratio, (3, 2, len(LAGS)))),
+            "structure_function_observed": (("size_class", "lag"), np.ones((2, len(LAGS)))),
+            "closure": ("filled_by", np.broadcast_to(changes.get("closure", 1e-7), 3)),
+        },
+        coords={"filled_by": ROWS, "size_class": ["micro", "nano"], "distance_class": list(CLASSES), "lag": list(LAGS)},
+    )
+
+
+def test_good_scores_pass():
+    """Scores that meet all targets must pass, one line a target and size class."""
+    found = targets(sheet())
+    assert all(each.met for each in found)
+    assert len(found) == 3 + 1 + 2 + 2 + 1
+    assert "MISS" not in targets_text(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "misses"),
+    [
+        ({"rmse": np.array([0.2, 0.1, 0.1])[:, None, None] + [0, 0, 0, 0]}, 0),
+        ({"rmse": np.array([[[1, 1, 1, 1.0]], [[1, 1, 1, 1.1]], [[1, 1, 1, 1]]])}, 1),
+        ({"crps": np.array([0.1, 0.1, 0.091])[:, None, None]}, 1),
+        ({"coverage": np.array([[[0.84]], [[0.9]], [[0.96]]])}, 2),
+        ({"texture": np.array([1, 1, 0.79, 1, 1])}, 2),
+        ({"texture": np.array([1, 1, 1, 1, 0.5])}, 0),
+        ({"closure": 1e-4}, 1),
+    ],
+)
+def test_a_target_is_missed_by_its_own_number_only(changes, misses):
+    """Each target must fail when its own number is beyond the limit, for each size class on its own, and not else."""
+    found = targets(sheet(**changes))
+    assert sum(not each.met for each in found) == misses
+
+
+def test_the_table_has_every_row_and_no_size_class_left():
+    """The text must name every row once in each of its two parts."""
+    text = table_text(sheet(), "title")
+    for label in ("background", "posterior mean", "ensemble"):
+        assert sum(line.startswith(label) for line in text.splitlines()) == 2
+    assert text.startswith("title\n")
