@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -74,5 +75,5 @@ def run_size_classes(folder: Path) -> xr.Dataset:
 
 def background(problem: Problem) -> Field:
     """The package's background at every pixel, as log10 CHL."""
-    filled = xgapfill.background(as_chl(problem))
+    filled = cast(xr.DataArray, xgapfill.background(as_chl(problem)))
     return np.log10(filled.values)

@@ -110,7 +110,7 @@ def choose_size_classes(folder: str | Path) -> xr.Dataset:
     problem = choose_problem(folder, gaps="transplanted")
     chl = as_chl(problem._replace(values=problem.truth))
     latitude = float(problem.lat.mean())
-    residuals = size_class_anomalies(CHOOSE_SEED, len(chl), chl.shape[1:], latitude=latitude)
+    residuals = size_class_anomalies(CHOOSE_SEED, len(chl), (problem.lat.size, problem.lon.size), latitude=latitude)
     parts = ilr_inverse(relation.psc_ilr_mean(problem.truth) + residuals)
     classes = xr.DataArray(
         parts.astype(np.float32),
@@ -175,9 +175,8 @@ def read_log10_chl(path: str | Path) -> xr.DataArray:
     with xr.open_dataset(path) as data:
         chl = data["CHL"].transpose("time", "lat", "lon").load()
         sea = data["mask"].transpose("lat", "lon").load().astype(bool)
-    logarithm = np.log10(chl.where(chl > 0)).astype(np.float32)
-    logarithm = logarithm.assign_coords(sea=sea).rename("log10_chl")
-    return full_rows(logarithm)
+    logarithm = chl.copy(data=np.log10(chl.where(chl > 0).values).astype(np.float32))
+    return full_rows(logarithm.assign_coords(sea=sea).rename("log10_chl"))
 
 
 def full_rows(field: xr.DataArray) -> xr.DataArray:

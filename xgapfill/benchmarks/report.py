@@ -83,13 +83,15 @@ def targets(scores: xr.Dataset, *, mean: str = "posterior_mean", drawn: str = "r
     ratio = float(crps.sel(filled_by=drawn)) / float(crps.sel(filled_by="background"))
     result.append(Target("ensemble's fair CRPS <= 0.9 x background's", f"{ratio:.3f} x", ratio <= 0.9))
     for label, values in _each(scores.coverage.sel(filled_by=drawn, distance_class="all")):
-        met = 0.85 <= values <= 0.95
-        result.append(Target(f"t interval of the ensemble covers 0.85 to 0.95{label}", f"{float(values):.3f}", met))
+        covered = float(values)
+        result.append(
+            Target(f"t interval of the ensemble covers 0.85 to 0.95{label}", f"{covered:.3f}", 0.85 <= covered <= 0.95)
+        )
     texture = scores.structure_function / scores.structure_function_observed
     for label, values in _each(texture.sel(filled_by=drawn, lag=list(LAGS))):
-        met = bool((abs(values - 1) <= 0.2).all())
+        close = bool((abs(values - 1) <= 0.2).all())
         shown = ", ".join(f"{value:.2f}" for value in np.ravel(values))
-        result.append(Target(f"structure function of a realisation within 20 % at {LAGS} px{label}", shown, met))
+        result.append(Target(f"structure function of a realisation within 20 % at {LAGS} px{label}", shown, close))
     if "closure" in scores:
         worst = float(scores.closure.max())
         result.append(Target("filled fractions sum to 1 within 1e-5", f"{worst:.1e}", worst <= 1e-5))

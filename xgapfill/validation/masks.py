@@ -93,7 +93,7 @@ def transplanted(
     for frame, values in enumerate(seen):
         for other in generator.permutation(len(seen)):
             gaps = values & ~seen[other]
-            share = np.count_nonzero(gaps) / max(np.count_nonzero(values), 1)
+            share = int(gaps.sum()) / max(int(values.sum()), 1)
             if other != frame and max(least, np.finfo(float).tiny) <= share <= most:
                 hidden[frame] = gaps
                 break

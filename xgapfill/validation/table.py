@@ -118,8 +118,8 @@ def score_table(
         np.stack([_texture(truth[part], seen, hidden, known[part]) for part in range(len(truth))]),
     )
     result["seconds"] = ("filled_by", [each.seconds for each in found.values()], {"units": "s"})
-    for name in result.data_vars:
-        result[name].attrs["long_name"] = _LONG_NAMES[str(name)]
+    for key in result.data_vars:
+        result[key].attrs["long_name"] = _LONG_NAMES[str(key)]
     return result if labels else result.squeeze("variable", drop=True)
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -216,11 +216,11 @@ def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mappin
     if not _wants_weights(method, family):
         settings = {**settings, "weights": None}
     if method.draws:
-        drawn = fill(target, method, cond=cond, members=members, **settings)
+        drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings))
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
-        filled = np.stack([_score_units(_cube(one.load(), case.quantity), family)[:, case.hidden] for one in each])
+        filled = np.stack([_score_units(_cube(one.compute(), case.quantity), family)[:, case.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
-    result = fill(target, method, cond=cond, full=True, **settings)
+    result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
     result = result[[name, f"{name}_spread_log10" if case.logarithmic else f"{name}_spread"]].load()
     mean, spread = (_cube(each, case.quantity)[:, case.hidden] for each in result.data_vars.values())
     return Reconstruction(_score_units(mean, family), spread)
@@ -232,7 +232,7 @@ def _oppose(case: _Case, name: str, cond: Any) -> Reconstruction:
     if family.needs_chl:
         raise ValueError(f"{name} fills fractions, not concentrations of size classes; divide by chlorophyll first")
     encoded = family.encode(_cube(case.shown, case.quantity))
-    blocks = held_out_like_gaps(encoded.seen.all(axis=0))
+    blocks = held_out_like_gaps(np.all(encoded.seen, axis=0, keepdims=True)[0])
     opponent = OPPONENTS[name]
     if cond is not None and name not in WITHOUT_CONDITIONS:
         opponent = on_conditions(opponent, _conditions(case, cond))
@@ -294,7 +294,8 @@ def _cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
     values = array.transpose(*order).values
     if axes.time is None:
         values = np.expand_dims(values, -3)
-    return values[None] if quantity.class_dim is None else values[[place.index for place in quantity.places]]
+    order_of_family = [place.index for place in quantity.places if place.index is not None]
+    return values[order_of_family] if order_of_family else values[None]
 
 
 def _logarithmic(family: Family) -> bool:
