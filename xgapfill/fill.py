@@ -89,7 +89,7 @@ def fill(
         kernel,
         [*(source for each in (quantity, *given) for source in each.sources), *([] if mask is None else [mask[1]])],
         [*(grid for each in (quantity, *given) for grid in each.source_grids()), *([] if mask is None else [mask[2]])],
-        layers=kernel.layers,
+        layers=None if _alike(quantity, kernel) else kernel.layers,
         reach=Tiling(quantity.grid.ncols).reach,
         dtype=np.result_type(*(source.dtype for source in quantity.sources)),
     )
@@ -203,6 +203,11 @@ def _label(
     return variables
 
 
+def _alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
+    """Whether the only layer has the dimensions of the input as it is."""
+    return kernel.layers == 1 and target.class_dim is None and target.axes[0].dims == target.arrays[0].dims
+
+
 def _usual(target: inputs.Quantity) -> dict[str, str]:
     """Attributes that complete a variable that has none of its own."""
     family = target.family
@@ -217,6 +222,8 @@ def _arranged(
     stack: dsa.Array, array: xr.DataArray, axes: cf.Axes, class_dim: Any, picked: list[int], count: int, dtype: Any
 ) -> dsa.Array:
     """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
+    if stack.ndim == 3:
+        return stack
     letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
     order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
     dtype = np.dtype(dtype)

@@ -68,7 +68,7 @@ class GapKernel:
         """Return the three layers on `core`, which is `box`: whole frames."""
         seen = np.asarray(self.family.possible(np.stack(arrays[: self.family.parts]))[0].all(axis=0))
         lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
-        by_mask = None if self.sea is None else self.sea.sea(arrays[-1])
+        by_mask = None if self.sea is None else ~self.sea.is_land(arrays[-1])
         sea = np.broadcast_to(seamask.sea(lat, lon), box.shape) if by_mask is None else by_mask
         out = np.full((3, *box.shape), np.nan, np.float32)
         for frame in range(box.shape[0]):

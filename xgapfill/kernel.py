@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
     values, seen : (c, t, y, x) channels in the order of the method
     invalid : (t, y, x) bool, where a condition was impossible
     anything : (t, y, x) bool, where the target or a condition was observed
-    sea : (t, y, x) bool, sea by the mask
+    sea, land : (t, y, x) bool, what the mask says; neither where it does not know
     chl : (t, y, x) float32, chlorophyll mg m-3, NaN where unseen
     """
 
@@ -47,11 +47,12 @@ class Seen(NamedTuple):
     invalid: NDArray[np.bool_]
     anything: NDArray[np.bool_]
     sea: NDArray[np.bool_]
+    land: NDArray[np.bool_]
     chl: NDArray[np.float32]
 
     def within(self, part: tuple[slice, ...]) -> Seen:
         """Return a part of the box."""
-        cut = (..., *part)
+        cut: tuple[Any, ...] = (..., *part)
         return Seen(
             raw=self.raw[cut],
             target=self.target.within(part),
@@ -60,6 +61,7 @@ class Seen(NamedTuple):
             invalid=self.invalid[cut],
             anything=self.anything[cut],
             sea=self.sea[cut],
+            land=self.land[cut],
             chl=self.chl[cut],
         )
 
@@ -90,11 +92,11 @@ class SeaFlag:
     value: int = 1
     land: bool = False
 
-    def sea(self, values: NDArray) -> NDArray[np.bool_]:
-        """Return where values (NaN where unknown, which is sea) say sea."""
+    def is_land(self, values: NDArray) -> NDArray[np.bool_]:
+        """Return where values say land; NaN says nothing."""
         whole = np.nan_to_num(values).astype(np.int64)
         chosen = (whole if self.mask is None else whole & self.mask) == self.value
-        return np.isnan(values) | (chosen != self.land)
+        return np.asarray(~np.isnan(values) & (chosen == self.land))
 
 
 @dataclass(frozen=True)
@@ -187,14 +189,14 @@ class FillKernel:
             anything |= each.observed.any(axis=0)
         for each in encoded[1:]:
             invalid |= each.invalid.any(axis=0)
-        return Seen(raws[0], encoded[0], values, seen, invalid, anything, self.sea_by_mask(parts, box), chl)
-
-    def sea_by_mask(self, rest: list[NDArray], box: Box) -> NDArray[np.bool_]:
-        """Where the mask says sea, (t, y, x)."""
         if self.sea is not None:
-            return self.sea.sea(rest[0])
-        lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
-        return np.broadcast_to(seamask.sea(lat, lon), box.shape)
+            land = self.sea.is_land(parts[0])
+            sea = ~np.isnan(parts[0]) & ~land
+        else:
+            lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
+            sea = np.broadcast_to(seamask.sea(lat, lon), box.shape)
+            land = ~sea
+        return Seen(raws[0], encoded[0], values, seen, invalid, anything, sea, land, chl)
 
     def blend(self, known: Seen, box: Box, core: Box) -> Blend:
         """Fill the windows that touch the core and have something to do there; sum them with their weights."""
@@ -239,7 +241,9 @@ class FillKernel:
             )
             if not known.anything[window].any():
                 continue
-            sea = np.asarray((known.sea[window] | known.anything[window]).any(axis=0))
+            # a mask that changes with time may not know some frames: what was sea in any other is sea
+            some = known.sea[window] | known.anything[window]
+            sea = np.asarray(some.any(axis=0) | ~known.land[window].any(axis=0))
             _, part = _overlap(start, tiling.size, core)
             if (gaps[window][part] & sea[part[1:]]).any():
                 yield start, sea
@@ -323,7 +327,7 @@ class FillKernel:
         return np.where(observed, raw, layers.reshape(parts.shape[0], *observed.shape[1:]))
 
     def _status(self, known: Seen, weight: NDArray, mean: NDArray, here: NDArray) -> NDArray[np.int8]:
-        status = np.where(known.sea, TOO_LITTLE, LAND).astype(np.int8).ravel()
+        status = np.where(known.land, LAND, TOO_LITTLE).astype(np.int8).ravel()
         low, high = (np.array(side, np.float32)[:, None] for side in zip(*self.ranges, strict=True))
         values = _at(known.values, here)
         values[: self.targets] = mean

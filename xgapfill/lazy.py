@@ -26,7 +26,7 @@ def map_lattice(
     sources: Sequence[Source],
     grids: Sequence[Grid],
     *,
-    layers: int,
+    layers: int | None,
     reach: Triple = (4, 63, 63),
     block: Triple = (6, 384, 384),
     dtype: DTypeLike,
@@ -43,8 +43,9 @@ def map_lattice(
     sources, grids : sequence
         Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
         cover other places; one without time is there at all times.
-    layers : int
-        Length of the first dimension of the result.
+    layers : int or None
+        Length of the first dimension of the result. None: the kernel returns one layer, and the result has no such
+        dimension (taking it away later would cost another task a block).
     reach : tuple of int
         Slots, rows and columns around a pixel that it may depend on.
     block : tuple of int
@@ -64,11 +65,10 @@ def map_lattice(
         A shape differs from its grid, or a grid belongs to another lattice than the first.
     """
     _check(sources, grids)
-    op = _BlockOp(kernel, tuple(sources), tuple(grids), layers, reach, block, np.dtype(dtype))
+    op = _BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), layers is None)
     if any(isinstance(source, Chunked) for source in sources):
         return _from_chunks(op)
-    meta = np.empty((0, 0, 0, 0), op.dtype)
-    return da.map_blocks(op, chunks=op.chunks, dtype=op.dtype, meta=meta, name=f"gapfill-{tokenize(op)}")
+    return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=f"gapfill-{tokenize(op)}")
 
 
 def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:
@@ -96,6 +96,17 @@ class _BlockOp:
     reach: Triple
     block: Triple
     dtype: np.dtype[Any]
+    flat: bool = False  # leaves the dimension of its one layer out
+
+    @property
+    def shown(self) -> tuple[tuple[int, ...], ...]:
+        """Chunks of the result."""
+        return self.chunks[1:] if self.flat else self.chunks
+
+    @property
+    def meta(self) -> NDArray[Any]:
+        """Empty array like the result."""
+        return np.empty((0,) * len(self.shown), self.dtype)
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
@@ -103,8 +114,9 @@ class _BlockOp:
         return (self.layers,), *(tuple(min(n, size - at) for at in range(0, size, n)) for size, n in axes)
 
     def __call__(self, block_id: Sequence[int]) -> NDArray[Any]:
-        pieces = [self.pieces(axis, number) for axis, number in enumerate(block_id[1:])]
-        shape = tuple(sizes[number] for sizes, number in zip(self.chunks, block_id, strict=True))
+        place = block_id[-3:]
+        pieces = [self.pieces(axis, number) for axis, number in enumerate(place)]
+        shape = (self.layers, *(sizes[number] for sizes, number in zip(self.chunks[1:], place, strict=True)))
         out = np.empty(shape, self.dtype)
         for piece in product(*pieces):
             core = Box(*(part.places for part in piece))
@@ -115,7 +127,7 @@ class _BlockOp:
                 raise ValueError(f"kernel must return shape {(self.layers, *core.shape)}; it returned {values.shape}")
             members, offsets = (_region([getattr(part, name) for part in piece]) for name in ("members", "offsets"))
             out[(slice(None), *members)] = values[(slice(None), *offsets)]
-        return out
+        return out[0] if self.flat else out
 
     def pieces(self, axis: int, number: int) -> list[_Piece]:
         """Return the parts of the lattice that a block covers along an axis."""
@@ -149,7 +161,8 @@ class _BlockOp:
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         parts = (self.kernel, *self.sources, *self.grids)
-        return "xgapfill.lazy", *map(tokenize, parts), self.layers, self.reach, self.block, self.dtype.str
+        plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat)
+        return "xgapfill.lazy", *map(tokenize, parts), *plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +185,7 @@ class _ChunkOp:
         sources: list[Source] = []
         for number, source in enumerate(self.op.sources):
             if isinstance(source, Pieces):
-                t, y, x = (self.touched(number, axis, block) for axis, block in enumerate(block_id[1:]))
+                t, y, x = (self.touched(number, axis, block) for axis, block in enumerate(block_id[-3:]))
                 source = replace(source, pieces=dict(zip(product(t, y, x), chunks[number], strict=True)))
             sources.append(source)
         return replace(self.op, sources=tuple(sources))(block_id)
@@ -209,9 +222,9 @@ def _from_chunks(op: _BlockOp) -> da.Array:
         for number, array in arrays.items():
             chunks = product(*(touched[number][axis][at] for axis, at in enumerate(block)))
             keys[number] = [(array.name, *chunk) for chunk in chunks]
-        graph[(name, 0, *block)] = (chunk_op, [0, *block], keys)
+        graph[(name, *([] if op.flat else [0]), *block)] = (chunk_op, [*block], keys)
     layers = HighLevelGraph.from_collections(name, graph, dependencies=[*arrays.values()])  # type: ignore[list-item]
-    return da.Array(layers, name, op.chunks, meta=np.empty((0, 0, 0, 0), op.dtype))
+    return da.Array(layers, name, op.shown, meta=op.meta)
 
 
 def _merged(sizes: tuple[int, ...], length: int) -> tuple[int, ...]:

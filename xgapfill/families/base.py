@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Encoded:
 
     def within(self, part: tuple[slice, ...]) -> Encoded:
         """Return a part of the last axes."""
-        cut = (..., *part)
+        cut: tuple[Any, ...] = (..., *part)
         total = None if self.total is None else self.total[cut]
         return Encoded(self.values[cut], self.seen[cut], self.observed[cut], self.invalid[cut], total)
 

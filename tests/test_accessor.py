@@ -1,0 +1,138 @@
+"""The public face: functions, accessors, names."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from maps import chl_map, psc_map, same
+
+import xgapfill
+from xgapfill.testing import tiny_weights
+
+VERBS = ("repaint", "posterior_mean", "background", "gaps")
+
+
+@pytest.fixture(scope="module")
+def ds():
+    """Size classes in three forms, and chlorophyll."""
+    chl = chl_map((2, 10, 12))
+    psc = psc_map(chl)
+    names = {
+        name.upper(): psc.sel(size_class=name, drop=True).rename(name.upper()) for name in ("micro", "nano", "pico")
+    }
+    return xr.Dataset({"PSC": psc, "CHL": chl, **names}, attrs={"title": "made up", "history": "simulated"})
+
+
+def test_importing_registers_and_loads_no_torch():
+    """``import xgapfill`` adds the accessors and leaves torch alone, until a network runs."""
+    code = "import sys, xarray, xgapfill; print('torch' in sys.modules, hasattr(xarray.DataArray, 'gapfill'))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_methods_carry_the_documentation_of_functions(verb, ds):
+    """Accessor methods have the signature and docstring of the function they call."""
+    function, method = getattr(xgapfill, verb), getattr(ds.CHL.gapfill, verb)
+    assert method.__doc__ == function.__doc__
+    assert [*inspect.signature(method).parameters] == [*inspect.signature(function).parameters][1:]
+    assert "Examples" in function.__doc__
+    assert getattr(ds.gapfill, verb).__doc__ == function.__doc__
+
+
+def test_accessor_and_function_agree(ds):
+    """`da.gapfill.verb(...)` is `xgapfill.verb(da, ...)`."""
+    weights = tiny_weights("psc-chl")
+    assert same(ds.PSC.gapfill.background(ds.CHL), xgapfill.background(ds.PSC, ds.CHL))
+    first = ds.PSC.gapfill.posterior_mean(cond=ds.CHL, weights=weights)
+    assert same(first, xgapfill.posterior_mean(ds.PSC, ds.CHL, weights=weights))
+    walk = [(20.0, 1.0), (1.0, 0.0)]
+    first = ds.PSC.gapfill.repaint(ds.CHL, members=2, schedule=walk, weights=weights)
+    assert same(first, xgapfill.repaint(ds.PSC, cond=ds.CHL, members=2, schedule=walk, weights=weights))
+    assert first.dims == ("realization", *ds.PSC.dims)
+
+
+def test_three_forms_of_size_classes_agree(ds):
+    """A class dimension and a list of three variables, in any order, are filled with the same bits."""
+    whole = ds.PSC.gapfill.background(ds.CHL).compute()
+    three = ds.gapfill.background(["PICO", "MICRO", "NANO"], cond="CHL")
+    assert list(three) == ["PICO", "MICRO", "NANO"]
+    for name in ("micro", "nano", "pico"):
+        assert same(three[name.upper()], whole.sel(size_class=name))
+    again = xgapfill.background([ds.NANO, ds.PICO, ds.MICRO], ds.CHL)
+    assert same(again.NANO, three.NANO)
+
+
+def test_one_class_alone(ds):
+    """A class is recognised by name, by label after .sel, or by size_class=, and all mean the same."""
+    by_name = ds.gapfill.background("PICO", cond="CHL").PICO
+    by_label = ds.PSC.sel(size_class="pico").gapfill.background(ds.CHL)
+    said = ds.PICO.rename("fraction").gapfill.background(ds.CHL, size_class="pico")
+    kept = ds.PSC.sel(size_class=["pico"]).gapfill.background(ds.CHL)
+    assert same(by_name, by_label)
+    assert same(by_name, said)
+    assert kept.dims == ds.PSC.dims
+    assert same(by_name, kept.isel(size_class=0))
+    assert by_label.size_class.item() == "pico"
+    assert by_name.notnull().all()
+
+
+def test_datasets_return_datasets(ds):
+    """By name, what was filled comes back as a Dataset with the attributes of the input and a longer history."""
+    result = ds.gapfill.background("PSC", cond="CHL")
+    assert isinstance(result, xr.Dataset)
+    assert list(result) == ["PSC"]
+    assert same(result.PSC, ds.PSC.gapfill.background(ds.CHL))
+    assert result.attrs["title"] == "made up"
+    assert result.attrs["history"].splitlines()[1:] == ["simulated"]
+    assert "background(PSC, cond=CHL)" in result.attrs["history"]
+    full = ds.gapfill.background("PSC", cond=["CHL"], full=True)
+    assert list(full) == ["PSC", "PSC_spread", "PSC_status"]
+    three = ds.gapfill.background(["MICRO", "NANO", "PICO"], full=True)
+    assert "NANO_status" in three
+    assert "MICRO_spread" in three
+
+
+def test_a_mask_in_the_dataset_is_used(ds):
+    """A variable that says where sea is decides, by name or by CF flags; sea= by name, too."""
+    masked = ds[["CHL"]].where(ds.lon > ds.lon[3])
+    sea = np.ones((10, 12), bool)
+    sea[:, :3] = False
+    by_name = masked.assign(mask=(("lat", "lon"), sea)).gapfill.background("CHL")
+    assert by_name.CHL.isel(lon=slice(0, 3)).isnull().all()
+    assert by_name.CHL.isel(lon=slice(3, None)).notnull().all()
+    flags = (("time", "lat", "lon"), np.int8([~sea] * 2), {"flag_masks": np.int8([1]), "flag_meanings": "LAND"})
+    by_flags = masked.assign(flags=flags).gapfill.background("CHL")
+    assert same(by_flags.CHL, by_name.CHL)
+    said = masked.assign(water=(("lat", "lon"), sea), mask=(("lat", "lon"), ~sea)).gapfill.background(
+        "CHL", sea="water"
+    )
+    assert same(said.CHL, by_name.CHL)
+
+
+def test_wrong_names_are_listed(ds):
+    """A name that is not in the Dataset is an error that lists those that are."""
+    with pytest.raises(ValueError, match="it has PSC, CHL"):
+        ds.gapfill.background("PSX")
+    with pytest.raises(ValueError, match="no variable 'chl'"):
+        ds.gapfill.background("PSC", cond="chl")
+
+
+def test_validate_is_reachable(ds):
+    """`validate` scores methods on hidden pixels, from a DataArray and by name."""
+    table = ds.CHL.gapfill.validate(methods=["pixel_mean"], seed=1)
+    assert isinstance(table, xr.Dataset)
+    assert ds.gapfill.validate("CHL", methods=["pixel_mean"], seed=1).rmse.equals(table.rmse)
+    assert callable(xgapfill.validate)
+
+
+def test_lazy_modules():
+    """Modules that most sessions do not need are found when asked for, others are an AttributeError."""
+    assert "validate" in dir(xgapfill)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        xgapfill.nonsense  # noqa: B018

@@ -1,0 +1,216 @@
+"""Input that cannot be used is an error that says what was wanted, what was found and what to do."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from maps import chl_map, psc_map
+
+import xgapfill
+from xgapfill.methods import PosteriorMean
+from xgapfill.testing import tiny_weights
+from xgapfill.weights import Weights
+
+CHL = chl_map((3, 8, 10))
+PSC = psc_map(CHL)
+MICRO, NANO, PICO = (PSC.sel(size_class=name, drop=True).rename(name.upper()) for name in ("micro", "nano", "pico"))
+
+
+def refused(message, da, cond=None, error=ValueError, verb="background", **options):
+    """The call must fail at once, with this message."""
+    with warnings.catch_warnings(action="ignore"), pytest.raises(error, match=message):
+        getattr(da.gapfill, verb)(cond, **options)
+
+
+def test_no_latitude_or_longitude():
+    """Without latitude and longitude the candidates are listed."""
+    refused("no latitude.*without coordinates: row. Rename", CHL.rename(lat="row").drop_vars("row"))
+    refused("no longitude", CHL.rename(lon="column").drop_vars("column"))
+
+
+def test_two_dimensional_coordinates():
+    """Swaths and curvilinear grids are to be put on a grid first."""
+    lat, lon = xr.broadcast(CHL.lat, CHL.lon)
+    swath = CHL.rename(lat="y", lon="x").drop_vars(["y", "x"])
+    refused("xesmf", swath.assign_coords(lat=(("y", "x"), lat.values), lon=(("y", "x"), lon.values)))
+
+
+def test_irregular_steps():
+    """Steps that are no multiples of one step are named; in space and in time."""
+    lat = CHL.lat.values.copy()
+    lat[4:] += 0.4 / 24
+    refused("regularly spaced", CHL.assign_coords(lat=lat))
+    days = np.array(["2015-03-06", "2015-03-14", "2015-03-19"], "M8[ns]")
+    refused("time", CHL.assign_coords(time=days))
+    refused("repeated", CHL.assign_coords(time=CHL.time.values[[0, 0, 1]]))
+
+
+def test_undecoded_time():
+    """Numbers are no dates, and a time dimension without coordinate has none."""
+    refused("decode", CHL.assign_coords(time=[0, 8, 16]), error=ValueError)
+    refused("no dates", CHL.drop_vars("time"))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (CHL.assign_coords(lon=CHL.lon + 0.02), "different grids"),
+        (CHL.isel(lat=slice(1, None)), "different latitudes"),
+        (CHL.assign_coords(time=CHL.time + np.timedelta64(8, "D")), "different times"),
+        (CHL.coarsen(lat=2, lon=2).mean(), "different grids"),
+    ],
+)
+def test_target_and_condition_on_different_places(other, message):
+    """PSC and CHL on other grids, parts of a grid or times are told apart and both described."""
+    refused(rf"'PSC' .*'CHL' .*{message}", PSC, other.rename("CHL").assign_attrs(units="mg m-3"))
+
+
+def test_units():
+    """Unreadable units, percent, and concentrations that cannot be those are refused."""
+    refused("cannot be read as a chlorophyll", CHL.assign_attrs(units="furlong"))
+    refused("divide by 100", PSC.assign_attrs(units="%"), CHL)
+    refused("impossible.*not percent", (100 * PSC).assign_attrs(units="1"), CHL)
+    refused("impossible.*logarithms", np.log10(CHL).assign_attrs(units="mg m-3"))
+    refused("no units", (CHL * 1e-6).drop_attrs().rename("CHL"))
+    refused("sum to", (0.1 * PSC).assign_attrs(units="1"), CHL)
+    kelvin = CHL.copy(data=np.full(CHL.shape, 290.0)).rename("sst").drop_attrs()
+    refused("kelvin", kelvin)
+    assert kelvin.assign_attrs(units="K").gapfill.background().name == "sst"
+
+
+@pytest.mark.parametrize("dtype", [int, "uint8", object, bool, complex])
+def test_dtypes(dtype):
+    """Integer class codes, objects, masks and complex numbers are a TypeError."""
+    refused("floating dtype", CHL.fillna(1).astype(dtype).rename("PSC"), error=TypeError)
+    refused("floating dtype", PSC, CHL.fillna(1).astype(dtype), error=TypeError)
+
+
+def test_what_is_no_array():
+    """Names and numpy arrays are no DataArrays."""
+    with pytest.raises(TypeError, match="DataArray is wanted"):
+        xgapfill.background(CHL.values)
+    with pytest.raises(TypeError, match="DataArray is wanted"):
+        xgapfill.background(PSC, "CHL")
+
+
+def test_unknown_quantities():
+    """A variable that is no known quantity, as target or as condition."""
+    refused("known are chlorophyll", CHL.rename("SSH").drop_attrs())
+    refused("known are chlorophyll", PSC, CHL.rename("SSH").drop_attrs())
+    refused("given twice", CHL, CHL.copy())
+
+
+def test_classes():
+    """Unlabelled, missing, doubled and superfluous classes."""
+    refused("names the size classes", PSC.drop_vars("size_class"), CHL)
+    refused("all of", PSC.isel(size_class=[0, 1]), CHL)
+    refused("all of", PSC.assign_coords(size_class=["micro", "micro", "pico"]), CHL)
+    refused("one class alone", PSC, CHL, size_class="micro")
+    refused("must be one of", MICRO, CHL, size_class="large")
+    refused("labelled 'micro'", PSC.isel(size_class=[0]), CHL, size_class="nano")
+    refused("beside time, latitude and longitude", CHL.expand_dims(depth=2))
+    with pytest.raises(ValueError, match="three size classes"):
+        xgapfill.background([MICRO, NANO], CHL)
+    with pytest.raises(ValueError, match="three size classes"):
+        xgapfill.background([MICRO, NANO, NANO], CHL)
+    with pytest.raises(ValueError, match="different latitudes"):
+        xgapfill.background([MICRO, NANO, PICO.isel(lat=slice(3))], CHL)
+    refused("only with cond=", MICRO.assign_attrs(units="mg m-3"))
+
+
+@pytest.mark.parametrize("members", [0, -1, 1.5, True, "two"])
+def test_members(members):
+    """Members are at least one, and whole."""
+    refused("members must be", CHL, verb="repaint", members=members, weights=tiny_weights("chl"))
+
+
+def test_seeds_and_schedules():
+    """A seed is a whole number of at least 0; a schedule is known or a walk down to 0."""
+    refused("seed", CHL, verb="repaint", seed=-1, weights=tiny_weights("chl"))
+    refused("schedule", CHL, verb="repaint", schedule="slow", weights=tiny_weights("chl"))
+    refused("schedule", CHL, verb="repaint", schedule=[(1.0, 0.5)], weights=tiny_weights("chl"))
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    """Weights of other targets, a condition they do not know, corrupted and foreign files."""
+    refused("fill log10_chl, not psc_ilr1", PSC, CHL, verb="posterior_mean", weights=tiny_weights("chl"))
+    sst = CHL.copy(data=np.full(CHL.shape, 15.0)).rename("SST").drop_attrs()
+    refused("do not know sst", PSC, [CHL, sst], verb="posterior_mean", weights=tiny_weights("psc-chl"))
+    refused("do not know sst", CHL, sst, verb="posterior_mean", weights=tiny_weights("chl"))
+    refused("no weights named", CHL, verb="posterior_mean", weights="best")
+    refused("no shipped weights fill sst", sst, verb="posterior_mean")
+    file = Weights(tiny_weights("chl").card, tiny_weights("chl").arrays).save(tmp_path / "mine")
+    CHL.gapfill.posterior_mean(weights=file)
+    file.write_bytes(file.read_bytes()[:-8])
+    refused("damaged", CHL, verb="posterior_mean", weights=file)
+    foreign = tmp_path / "net.pt"
+    foreign.write_bytes(b"pickle")
+    refused("no pickles", CHL, verb="posterior_mean", weights=foreign)
+    refused("weights must be", CHL, verb="posterior_mean", weights=3, error=TypeError)
+
+
+def test_sea():
+    """A mask of another shape, grid or kind."""
+    refused("shape", CHL, sea=np.ones((3, 3), bool))
+    refused("true or false", CHL, sea=np.ones((8, 10)), error=TypeError)
+    mask = xr.DataArray(np.ones((8, 10), bool), {"lat": CHL.lat + 0.02, "lon": CHL.lon}, ("lat", "lon"))
+    refused("another grid", CHL, sea=mask)
+    refused("latitude and longitude are wanted", CHL, sea=mask.assign_coords(lat=CHL.lat).expand_dims(depth=2))
+
+
+def test_impossible_values_in_memory_are_missing(recwarn):
+    """Negative chlorophyll and fractions outside [0, 1] are filled, reported, and warned of once, at the call."""
+    chl = CHL.copy(deep=True)
+    chl[0, 2, 2], chl[1, 3, 3] = -1.0, np.inf
+    result = chl.gapfill.background(full=True)
+    assert [str(each.message)[:19] for each in recwarn.list] == ["2 impossible values"]
+    assert recwarn.list[0].filename == __file__
+    result = result.compute()
+    assert len(recwarn) == 1
+    assert float(result.CHL_status[0, 2, 2]) == float(result.CHL_status[1, 3, 3]) == 4
+    assert 0 < result.CHL[0, 2, 2] < 1000
+    psc = PSC.fillna(1 / 3)
+    psc[0, 1, 2, 2] = 1.5
+    result = psc.gapfill.background(CHL, full=True).compute()
+    assert result.PSC_status.isel(size_class=0)[1, 2, 2] == 4
+    assert result.PSC_status.isel(size_class=1)[1, 2, 2] == 0
+    np.testing.assert_allclose(result.PSC.sum("size_class")[1, 2, 2], 1, atol=1e-5)
+
+
+def test_impossible_values_of_lazy_input_are_missing(recwarn):
+    """What is only read in tasks is warned of once from there, and filled all the same."""
+    chl = CHL.copy(deep=True)
+    chl[:, 2, 2] = -1.0
+    lazy = chl.chunk(time=1).gapfill.background(full=True)
+    assert len(recwarn) == 0
+    result = lazy.compute()
+    assert [each.category for each in recwarn.list] == [UserWarning]
+    assert "impossible values in the input of CHL" in str(recwarn.list[0].message)
+    assert (result.CHL_status[:, 2, 2] == 4).all()
+    with warnings.catch_warnings(action="ignore"):
+        assert chl.gapfill.background(full=True).equals(result)
+
+
+def test_impossible_values_of_a_condition_are_missing(recwarn):
+    """A negative chlorophyll counts as not given where size classes are filled."""
+    chl = CHL.fillna(0.3).copy()
+    chl[:, 2, 2] = -1.0
+    result = PSC.where(False).gapfill.background(chl, full=True).compute()
+    assert len(recwarn) == 1
+    assert result.PSC.notnull().all()
+    assert (result.PSC_status[:, :, 2, 2] == 4).all()
+
+
+def test_no_condition_is_warned_of_once(recwarn):
+    """Where weights know a condition, leaving it out is one warning; elsewhere it is none."""
+    PSC.gapfill.posterior_mean(weights=tiny_weights("psc-chl")).compute()
+    assert len(recwarn) == 1
+    assert "without cond=" in str(recwarn.list[0].message)
+    PSC.gapfill.background().compute()
+    CHL.gapfill.posterior_mean(weights=tiny_weights("chl")).compute()
+    fill_it = xgapfill.fill.fill
+    fill_it(PSC, PosteriorMean(), cond=CHL, weights=tiny_weights("psc-chl")).compute()
+    assert len(recwarn) == 1

@@ -1,0 +1,287 @@
+"""Laws that hold for every method: a method that is listed here inherits all of them."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from functools import partial
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from dask.base import tokenize
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, psc_map, raise_if_dask_computes, same
+
+import xgapfill
+from xgapfill import fill as fill_module
+from xgapfill.fill import fill
+from xgapfill.grid import Grid
+from xgapfill.lazy import map_lattice
+from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.testing import tiny_weights
+
+WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump up: quick, and laws hold for any walk
+METHODS = {"background": Background(), "posterior_mean": PosteriorMean(), "repaint": Repaint(WALK)}
+VARIABLES = ("CHL", "PSC")
+every_method = pytest.mark.parametrize("name", METHODS)
+every_variable = pytest.mark.parametrize("variable", VARIABLES)
+few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def filled(name, target, cond=None, **options):
+    """Fill with a method of the list, with small weights where it needs some."""
+    shipped = "psc-chl" if "size_class" in target.dims else "chl"
+    weights = None if name == "background" else tiny_weights(shipped)
+    return fill(target, METHODS[name], cond=cond, weights=weights, **options)
+
+
+def maps_of(variable, **options):
+    """A variable and its condition."""
+    chl = chl_map(**options)
+    return (psc_map(chl), chl) if variable == "PSC" else (chl, None)
+
+
+@every_method
+@every_variable
+def test_what_was_seen_comes_back_bit_for_bit(name, variable):
+    """Observed pixels are those of the input to the last bit, and the floating dtype is kept, of float64 too."""
+    target, cond = maps_of(variable)
+    rng = np.random.default_rng(5)
+    for dtype in ("float32", "float64"):
+        noisy = (target * (1 + 1e-9 * rng.random(target.shape))).astype(dtype).assign_attrs(target.attrs)
+        seen = noisy.notnull().values
+        result = filled(name, noisy, cond).compute()
+        assert result.dtype == dtype
+        assert same(result.values[seen], noisy.values[seen])
+
+
+@every_method
+@every_variable
+def test_every_sea_pixel_near_anything_seen_is_filled(name, variable):
+    """A sea pixel is finite when its window saw one value of the target or of a condition."""
+    target, cond = maps_of(variable)
+    frame = target.isel(size_class=0, time=1) if variable == "PSC" else target.isel(time=1)
+    y, x = np.argwhere(frame.notnull().values)[0]
+    one = target.where((target.time == target.time[1]) & (target.lat == target.lat[y]) & (target.lon == target.lon[x]))
+    assert one.notnull().sum() == (3 if variable == "PSC" else 1)
+    with warnings.catch_warnings(action="ignore"):
+        assert np.isfinite(filled(name, one)).all()
+    if cond is not None:
+        assert np.isfinite(filled(name, target.where(False), cond)).all()
+
+
+@every_method
+def test_nothing_seen_is_no_error(name):
+    """A map without a value stays missing, and its status says that there was too little context."""
+    target = chl_map().where(False)
+    result = filled(name, target, full=True)
+    assert result.CHL.isnull().all()
+    assert (result.CHL_status == 2).all()
+
+
+@every_method
+@every_variable
+def test_land_stays_missing(name, variable):
+    """Land is not filled, whether a mask is given or the package's own is used; its status is land."""
+    target, cond = maps_of(variable)
+    sea = xr.ones_like(target.isel(time=0, drop=True), bool)
+    sea = sea.isel(size_class=0, drop=True) if variable == "PSC" else sea
+    sea = sea & (sea.lon > sea.lon[9])
+    # what was seen is sea: nothing may be seen on land here
+    target, cond = target.where(sea), None if cond is None else cond.where(sea)
+    result = filled(name, target, cond, sea=sea, full=True)
+    land = (~sea).broadcast_like(target)
+    assert result[target.name].isnull().equals(land.transpose(*target.dims))
+    assert (result[f"{target.name}_status"].where(land, 5) == 5).all()
+    coast = chl_map(lat=47.0, lon=-54.0).where(xgapfill.seamask.sea(chl_map(lat=47.0).lat, chl_map(lon=-54.0).lon))
+    own = xgapfill.seamask.sea(coast.lat, coast.lon)
+    assert 0 < own.mean() < 1
+    assert (np.isfinite(filled(name, coast).values) == own).all()
+
+
+@every_method
+@every_variable
+def test_nothing_is_computed_on_call(name, variable, tmp_path):
+    """Neither dask nor a file is read before the result is asked for."""
+    target, cond = maps_of(variable)
+    ds = target.to_dataset() if cond is None else xr.merge([target, cond])
+    ds.to_zarr(tmp_path / "maps.zarr", consolidated=False)
+    with raise_if_dask_computes():
+        filled(name, target.chunk(time=1), None if cond is None else cond.chunk(lat=10), full=True)
+        opened = xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)
+        result = filled(name, opened[target.name], None if cond is None else opened[cond.name], full=True)
+    assert not any(each.variable._in_memory for each in opened.data_vars.values())
+    assert all(dask.is_dask_collection(each) for each in result.data_vars.values())
+
+
+@every_method
+@every_variable
+def test_any_chunking_gives_the_same_bits(name, variable, tmp_path, monkeypatch):
+    """In memory, from a file, and for five chunkings of dask, with blocks of other sizes: the same bits."""
+    target, cond = maps_of(variable, shape=(3, 14, 30))
+    expected = filled(name, target, cond).compute()
+    ds = target.to_dataset() if cond is None else xr.merge([target, cond])
+    ds.to_zarr(tmp_path / "maps.zarr", consolidated=False)
+    opened = xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)
+    blocks = ((6, 384, 384), (2, 14, 30), (6, 384, 384), (3, 14, 17), (3, 8, 30))
+    assert same(filled(name, opened[target.name], None if cond is None else opened["CHL"]), expected)
+    for chunks, block in zip(FIVE_CHUNKINGS, blocks, strict=True):
+        monkeypatch.setattr(fill_module, "map_lattice", partial(map_lattice, block=block))
+        result = filled(name, chunked(target, chunks), None if cond is None else chunked(cond, chunks))
+        assert same(result, expected), (chunks, block)
+
+
+@every_method
+def test_a_subset_changes_only_near_its_cut(name):
+    """Farther than one window's reach (4 frames, 63 pixels) from a cut, the subset has the bits of the whole."""
+    whole = chl_map((1, 20, 150))
+    expected = filled(name, whole).compute()
+    part = filled(name, whole.isel(lon=slice(70, None))).compute()
+    assert same(part.isel(lon=slice(63, None)), expected.isel(lon=slice(133, None)))
+    assert not same(part, expected.isel(lon=slice(70, None)))
+    series = chl_map((12, 8, 8))
+    expected = filled(name, series).compute()
+    part = filled(name, series.isel(time=slice(5, None))).compute()
+    assert same(part.isel(time=slice(4, None)), expected.isel(time=slice(9, None)))
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
+@every_variable
+def test_members(name, variable):
+    """Same seed, same members; the first of many are those of few; they differ where nothing was seen and only there."""
+    target, cond = maps_of(variable, shape=(2, 20, 20))
+    many = filled(name, target, cond, members=3, seed=7).compute()
+    assert many.dims == ("realization", *target.dims)
+    assert many.realization.attrs["standard_name"] == "realization"
+    assert same(filled(name, target, cond, members=3, seed=7), many)
+    assert same(filled(name, target, cond, members=2, seed=7), many.isel(realization=slice(2)))
+    assert same(filled(name, target, cond, seed=7), many.isel(realization=0))
+    differ = (many != many.isel(realization=0)).any("realization").values
+    seen = target.notnull()
+    assert not differ[seen.values].any()
+    assert (differ == target.isnull().values).all()
+    other = filled(name, target, cond, seed=8).compute()
+    assert ((other != many.isel(realization=0)).values == target.isnull().values).all()
+
+
+@every_method
+@every_variable
+def test_labels_are_kept_and_complete(name, variable):
+    """Name, dimensions, coordinates and attributes are those of the input, and provenance and CF attributes are added."""
+    target, cond = maps_of(variable)
+    result = filled(name, target, cond)
+    assert result.name == target.name
+    assert result.dims == target.dims
+    assert set(result.coords) == set(target.coords)
+    assert all(result.coords[key].equals(target.coords[key]) for key in target.coords)
+    assert {key: result.attrs[key] for key in target.attrs} == target.attrs
+    assert result.attrs["xgapfill_method"] == name
+    assert name in result.attrs["history"]
+    assert "units" in result.attrs
+    if name != "background":
+        shipped = tiny_weights("psc-chl" if variable == "PSC" else "chl")
+        assert result.attrs["xgapfill_sha256"] == shipped.sha256
+
+
+@every_method
+@every_variable
+def test_without_gaps_the_input_comes_back(name, variable):
+    """A field without gaps, or without sea to fill, is returned as it is and the method is not called."""
+    chl = chl_map(share=0.0)
+    target, cond = (psc_map(chl, share=0.0), chl) if variable == "PSC" else (chl, None)
+    Counting.calls.clear()
+    weights = None if name == "background" else tiny_weights("psc-chl" if variable == "PSC" else "chl")
+    method = Counting(METHODS[name])
+    assert same(fill(target, method, cond=cond, weights=weights), target)
+    gappy = maps_of(variable)[0].where(target.lon > target.lon[20])
+    inland = gappy.assign_coords(lat=gappy.lat + 5.0, lon=gappy.lon + 100.0)  # Xinjiang
+    nothing = inland.where(False)
+    result = fill(
+        nothing,
+        method,
+        weights=weights,
+        cond=None if cond is None else nothing.isel(size_class=0, drop=True).rename("CHL").assign_attrs(units="mg m-3"),
+    )
+    assert result.isnull().all()
+    assert Counting.calls == []
+
+
+@every_method
+@every_variable
+def test_travels_and_has_a_stable_name(name, variable):
+    """The result pickles and computes the same bits elsewhere; the same call twice has the same key, another has not."""
+    target, cond = maps_of(variable, shape=(2, 12, 12))
+    first, second = filled(name, target, cond), filled(name, target, cond)
+    assert first.data.name == second.data.name
+    assert tokenize(first.data) == tokenize(second.data)
+    assert filled(name, target, cond, seed=1).data.name != first.data.name
+    assert filled(name, target + 1e-3, cond).data.name != first.data.name
+    assert same(pickle.loads(pickle.dumps(first)), first)
+
+
+@every_method
+def test_fractions_are_fractions(name):
+    """Filled size classes lie in [0, 1] and sum to 1 within 1e-5, whatever part of a triple was seen."""
+    target, cond = maps_of("PSC")
+    one_unseen = target.where((target.size_class != "nano") | (target.lon < target.lon[15]))
+    two_unseen = one_unseen.where((target.size_class != "pico") | (target.lon > target.lon[25]))
+    result = filled(name, two_unseen, cond).compute()
+    assert float(abs(result.sum("size_class", skipna=False) - 1).max()) < 1e-5
+    assert float(result.min()) >= 0
+    assert float(result.max()) <= 1
+
+
+@every_method
+@given(
+    order=st.sampled_from(ORDERS), flip=st.booleans(), east=st.booleans(), roll=st.integers(0, 39), first=st.booleans()
+)
+@few
+def test_orientation_does_not_matter(name, order, flip, east, roll, first):
+    """Dimension order, latitude direction, longitude origin and the place of the class dimension change no bit."""
+    chl = chl_map((2, 16, 40), lat=10.0, lon=-0.8)
+    target = psc_map(chl)
+    expected = filled(name, target, chl).compute()
+
+    def turned(da):
+        da = da.isel(lat=slice(None, None, -1)) if flip else da
+        da = da.assign_coords(lon=da.lon % 360) if east else da
+        dims = [*order, *(["size_class"] if "size_class" in da.dims else [])]
+        return da.transpose(*(dims[::-1] if first else dims)).roll(
+            lon=roll if east and roll < 20 else 0, roll_coords=True
+        )
+
+    # rolled longitudes jump by 360 degrees once: they still go round the globe in one direction
+    result = filled(name, turned(target), turned(chl)).compute()
+    back = result.assign_coords(lon=(result.lon + 180) % 360 - 180).sortby("lat").sortby("lon")
+    assert same(back.transpose(*expected.dims), expected)
+
+
+@every_method
+@given(seed=st.integers(0, 10**6), share=st.floats(0.0, 0.99), dtype=st.sampled_from(["float32", "float64"]))
+@few
+def test_any_gaps(name, seed, share, dtype):
+    """Whatever is missing: seen bits stay, all of the sea is filled, the values are positive and the spread finite."""
+    target = chl_map((2, 10, 12), seed=seed, share=share).astype(dtype)
+    seen = target.notnull().values
+    result = filled(name, target, full=True, seed=seed).compute()
+    assert same(result.CHL.values[seen], target.values[seen])
+    assert (result.CHL > 0).all() == seen.any()
+    assert np.isfinite(result.CHL_spread).all() == seen.any()
+    assert ((result.CHL_status == 0).values == seen).all()
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
+def test_seams_keep_the_variance(name):
+    """Where windows are blended, members vary as much as in the middle of a window, within a tenth."""
+    rng = np.random.default_rng(0)
+    target = chl_map((1, 24, 160), lat=43.0, lon=-46.0, share=0.0)
+    target = target.where(rng.random(target.shape) < 0.02)
+    members = np.log10(filled(name, target, members=12).isel(time=0).values)
+    variance = np.where(target.isel(time=0).isnull(), members.var(axis=0, ddof=1), np.nan)
+    place = np.array(Grid.of(None, target.lat, target.lon).cols) % 48  # windows of 64 begin at 0: 16 pixels are shared
+    seam, middle = (place >= 4) & (place < 12), (place >= 24) & (place < 40)
+    ratio = np.nanmean(variance[:, seam]) / np.nanmean(variance[:, middle])
+    assert 0.9 < ratio < 1.1
