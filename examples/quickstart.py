@@ -19,8 +19,8 @@ from dask.diagnostics import ProgressBar
 import xgapfill
 from xgapfill.validation import scores
 
-FRAMES = slice(6, 15)
-MEMBERS = 8
+FRAMES = slice(6, 18)
+MEMBERS = 6
 PICTURE = Path("quickstart.png")
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     for name, fill in fills.items():
         print(f"\n{name}", flush=True)
         start = time.perf_counter()
-        with ProgressBar(out=sys.stdout):
+        with ProgressBar(dt=1, out=sys.stdout):
             filled[name] = fill().compute()
         print(f"{time.perf_counter() - start:.0f} s")
 
@@ -70,7 +70,7 @@ def print_scores(filled: dict[str, xr.DataArray], truth: xr.DataArray, missing: 
 
 def panels(filled: dict[str, xr.DataArray], gappy: xr.DataArray, truth: xr.DataArray) -> dict[str, np.ndarray]:
     """Six maps (y, x), north up, of the first size class in the frame where most is missing."""
-    frame = {"time": int(gappy.isnull().sum(["size_class", "lat", "lon"]).argmax()), "size_class": 0}
+    frame = {"time": int(gappy.isnull().sum(["size_class", "lat", "lon"]).argmax("time")), "size_class": 0}
     background, mean, members = filled.values()
     maps = {
         "seen": gappy,
