@@ -57,10 +57,8 @@ def print_scores(filled: dict[str, xr.DataArray], truth: xr.DataArray, missing: 
     print("\nfractions at the missing pixels  RMSE   CRPS")
     where = missing.values
     for name, field in filled.items():
-        members = (
-            field.transpose("realization", ...) if "realization" in field.dims else field.expand_dims("realization")
-        )
-        members = members.transpose("realization", *truth.dims).values
+        ensemble = field if "realization" in field.dims else field.expand_dims("realization")
+        members = ensemble.transpose("realization", *truth.dims).values
         if len(members) == 1:
             crps = scores.mae(members[0], truth.values, where)
         else:
@@ -69,8 +67,9 @@ def print_scores(filled: dict[str, xr.DataArray], truth: xr.DataArray, missing: 
 
 
 def panels(filled: dict[str, xr.DataArray], gappy: xr.DataArray, truth: xr.DataArray) -> dict[str, np.ndarray]:
-    """Six maps (y, x), north up, of the first size class in the frame where most is missing."""
-    frame = {"time": int(gappy.isnull().sum(["size_class", "lat", "lon"]).argmax("time")), "size_class": 0}
+    """Six maps (y, x), north up, of the first size class in the frame with the median share of gaps."""
+    share = gappy.isnull().mean(["size_class", "lat", "lon"]).values
+    frame = {"time": int(share.argsort()[len(share) // 2]), "size_class": 0}
     background, mean, members = filled.values()
     maps = {
         "seen": gappy,
