@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,9 +16,9 @@ from xgapfill.families.relation import CLASSES
 from xgapfill.simulate import Regime, clouds, simulate
 from xgapfill.weights.store import cache_dir
 
-VERSION = 1
+VERSION = 2
 """Part of the file name: raise it when the values change, here or in the simulation."""
-SEED, FRAMES, SIZE, BOX = 7, 24, 128, 192
+SEED, FRAMES, SIZE, BOX = 7, 24, 128, 160
 LATITUDE, LONGITUDE, YEAR = 42.0, -11.0, 2010
 PSC_GAPS, CHL_GAPS, SST_GAPS = 0.6, 0.1, 0.25
 # A moderately energetic eastern North Atlantic with a bloom in April; drawn regimes would change with the code.
@@ -26,7 +27,7 @@ REGIME = Regime(
     patch_km=200, patch_slope=3.4, patch_days=20, fixed_share=0.2, relax_days=15, mixing=20,
     chl_mean=-0.4, chl_sd=0.22, chl_season=0.25, chl_peak=105, chl_north=0.03,
     sst_mean=15.5, sst_sd=0.7, sst_season=3.0, sst_peak=235, sst_north=-0.6,
-    share_fixed_class=0.2, tail=0.2,
+    daily_gaps=0.0, box_share=0.2, tail=0.2,
 )  # fmt: skip
 
 _MAPS = ("time", "lat", "lon")
@@ -160,7 +161,7 @@ def _labelled(arrays: dict[str, NDArray]) -> xr.Dataset:
     )
 
 
-def _keep(file: Path, arrays: dict[str, NDArray]) -> None:
+def _keep(file: Path, arrays: dict[str, Any]) -> None:
     """Write arrays so that nobody ever sees half a file; a folder that cannot be written is no obstacle."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
