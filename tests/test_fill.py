@@ -232,7 +232,7 @@ def test_an_archive_builds_its_graph_at_once(tmp_path):
             dimension_names=("time", "lat", "lon"),
         )
         array.attrs["units"] = "mg m-3" if name == "CHL" else "1"
-    group["CHL"][500, 2000:2100, 3600:3700] = chl_map((1, 100, 100)).values[0]
+    group["CHL"][500, 2040:2060, 3640:3660] = chl_map((1, 20, 20)).values[0]
     ds = xr.open_zarr(store, chunks=None, consolidated=False)
     start = time.perf_counter()
     result = fill(ds.PICO, Background(), cond=ds.CHL)

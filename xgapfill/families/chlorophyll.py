@@ -55,8 +55,9 @@ class Chlorophyll:
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Return log10 of mg m-3 of (1, ...) concentrations; `chl` is not used."""
         observed, invalid = self.possible(raw)
-        values = np.where(observed, raw, 1).astype(np.float32) * np.float32(self.factor)
-        values = np.where(observed, log10(np.maximum(values, np.float32(LOWEST))), np.float32(0))
+        values = np.zeros(raw.shape, np.float32)
+        concentration = raw[observed].astype(np.float32) * np.float32(self.factor)
+        values[observed] = log10(np.maximum(concentration, np.float32(LOWEST)))
         return Encoded(values, observed, observed, invalid)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:

@@ -84,8 +84,8 @@ class SizeClasses:
         if self.alone is not None:
             fraction = known[0] if self.factor is None else known[0] / np.where(chl > 0, chl, missing)
             seen = observed[0] & ~np.isnan(fraction)
-            fraction = np.clip(np.where(seen, fraction, 0), 0, 1)
-            return Encoded(*_channels(self._with_usual_others(fraction, chl), seen), observed, invalid, None)
+            parts = self._with_usual_others(np.clip(fraction[seen], 0, 1), chl[seen])
+            return Encoded(*_channels(parts, seen), observed, invalid, None)
         count, total = observed.sum(axis=0), np.ones(raw.shape[1:], np.float32)
         if self.factor is not None:
             sum_ = known.sum(axis=0)
@@ -93,7 +93,7 @@ class SizeClasses:
         rest = np.maximum(np.nan_to_num(total) - known.sum(axis=0), np.float32(0))
         known = np.where(observed | (count < 2), known, rest)
         seen = (count >= 2) & (known.sum(axis=0) > 0) & ~np.isnan(total)
-        parts = known / np.where(seen, known.sum(axis=0), np.float32(1))
+        parts = known[:, seen] / known[:, seen].sum(axis=0)
         total = np.where(seen & (count == 3), np.maximum(total, np.float32(LOWEST)), missing)
         return Encoded(*_channels(parts, seen), observed, invalid, None if self.factor is None else total)
 
@@ -172,5 +172,7 @@ def is_fraction(units: str | None, standard_name: str | None) -> bool:
 
 
 def _channels(parts: NDArray, seen: NDArray) -> tuple[NDArray, NDArray]:
-    values = np.where(seen, ilr(np.where(seen, parts, np.float32(1 / 3))), np.float32(0))
+    """Log-ratios of (3, n) parts, put where they were seen."""
+    values = np.zeros((2, *seen.shape), np.float32)
+    values[:, seen] = ilr(parts)
     return values, np.broadcast_to(seen, values.shape)
