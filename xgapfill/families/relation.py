@@ -2,8 +2,10 @@
 
 The mean starts from the three-component model of Brewin et al. (2010, doi:10.1016/j.ecolmodel.2010.02.014). Its
 isometric log-ratios are scaled and given a dependence on temperature by least squares on size-fractionated
-chlorophyll of 2077 samples (filters of 2 and 20 um, with co-located temperature). The command
-``python -m xgapfill.families.relation DATA_FOLDER`` repeats the fit and prints the constants of this file.
+chlorophyll of 2077 samples (filters of 2 and 20 um, with co-located temperature). Size classes told from pigments
+(HPLC, diagnostic pigments weighted as by Uitz et al. 2006, doi:10.1029/2005JC003207; 1962 surface samples of BOUSSOLE
+and IMOS) hold more micro- and nanophytoplankton at the same chlorophyll; the difference is fitted as well. The command
+``python -m xgapfill.families.relation DATA_FOLDER`` repeats the fits and prints the constants of this file.
 """
 
 from __future__ import annotations
@@ -33,9 +35,12 @@ TEMPERATURE_AT_CHL = np.array([15.3421, -6.1034])
 # Standard deviation of the two log-ratios about the mean, and their correlation.
 SCATTER = np.array([0.9131, 0.6371])
 SCATTER_CORRELATION = 0.3651
+# Pigments minus filters: rows psc_ilr1, psc_ilr2; columns constant and slope on log10 CHL in the range of the samples.
+PIGMENTS = np.array([[1.0236, -0.2806], [0.4662, -0.7830]])
+PIGMENTS_RANGE = (-1.65, 0.75)
 
 
-def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None) -> NDArray[np.float32]:
+def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float = 0.0) -> NDArray[np.float32]:
     """Return the log-ratios (psc_ilr1, psc_ilr2) expected at a chlorophyll and a temperature.
 
     Parameters
@@ -44,6 +49,8 @@ def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None) -> NDArray[np.f
         log10 of chlorophyll in mg m-3. NaN stays NaN.
     sst : (...) float, optional
         Temperature in degC; without it the temperature usual at this chlorophyll is taken.
+    pigments : float
+        0: size classes as filters of 2 and 20 um part them; 1: as diagnostic pigments tell them; or in between.
 
     Returns
     -------
@@ -54,10 +61,14 @@ def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None) -> NDArray[np.f
     t = ((np.clip(np.asarray(degrees, dtype=np.float32), *SST_RANGE) - 15) / 10).astype(np.float32)
     guess = _brewin_ilr(x)
     table = COEFFICIENTS.astype(np.float32)
-    return np.stack([c[0] + c[1] * guess[k] + c[2] * t + c[3] * t**2 + c[4] * x * t for k, c in enumerate(table)])
+    mean = np.stack([c[0] + c[1] * guess[k] + c[2] * t + c[3] * t**2 + c[4] * x * t for k, c in enumerate(table)])
+    if not pigments:
+        return mean
+    inside, share = np.clip(x, *PIGMENTS_RANGE), np.float32(pigments)
+    return mean + share * np.stack([row[0] + row[1] * inside for row in PIGMENTS.astype(np.float32)])
 
 
-def psc_mean(log10_chl: NDArray, sst: NDArray | None = None) -> NDArray[np.float32]:
+def psc_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float = 0.0) -> NDArray[np.float32]:
     """Return the size-class fractions at the mean log-ratios, arguments as in `psc_ilr_mean`.
 
     Returns
@@ -65,7 +76,7 @@ def psc_mean(log10_chl: NDArray, sst: NDArray | None = None) -> NDArray[np.float
     (3, ...) float32
         Fractions micro, nano, pico in (0, 1), summing to 1.
     """
-    return ilr_inverse(psc_ilr_mean(log10_chl, sst))
+    return ilr_inverse(psc_ilr_mean(log10_chl, sst, pigments))
 
 
 def brewin_fractions(chl: NDArray) -> NDArray[np.floating]:
@@ -115,17 +126,23 @@ def fit(samples: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64
     }
 
 
+def fit_pigments(samples: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Fit ``PIGMENTS`` to samples of `read_samples` whose size classes were told from pigments."""
+    x = np.log10(samples["tchl"])
+    difference = ilr(samples["parts"]) - psc_ilr_mean(x)
+    return np.array([np.polynomial.polynomial.polyfit(x, row, 1) for row in difference])
+
+
 def main(arguments: list[str]) -> int:
-    """Print the constants fitted to the tables of a folder, and how the HPLC table compares."""
+    """Print the constants fitted to the tables of a folder."""
     if len(arguments) != 1:
         print("usage: python -m xgapfill.families.relation DATA_FOLDER", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
     for name, value in fit(read_samples(folder / "size_fractionated_psc_samples.csv")).items():
         print(f"{name} = {np.array2string(value, precision=4, separator=', ')}")
-    check = read_samples(folder / "hplc_dpa_psc.csv")
-    error = psc_mean(np.log10(check["tchl"])) - check["parts"]
-    print("HPLC table, mean error and RMSE of micro, nano, pico:", error.mean(1).round(3), error.std(1).round(3))
+    pigments = fit_pigments(read_samples(folder / "hplc_dpa_psc.csv"))
+    print(f"PIGMENTS = {np.array2string(pigments, precision=4, separator=', ')}")
     return 0
 
 

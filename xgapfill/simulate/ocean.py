@@ -112,7 +112,7 @@ def simulate(
     fields = _composites(rng, regime, stirred(rng, regime, box, slopes, spin_up), days)
     chl, sst = _with_climate(rng, regime, box.lat, time, days, fields[:, :2])
     residual = _scattered(rng, regime, fields[:, 2:4].swapaxes(0, 1))
-    psc = ilr_inverse(relation.psc_ilr_mean(chl, sst) + residual)
+    psc = ilr_inverse(relation.psc_ilr_mean(chl, sst, regime.pigments) + residual)
     if sensor_noise:
         chl += np.float32(sensor_noise) * rng.standard_normal(chl.shape, dtype=np.float32)
     ssh, u, v = fields[:, 4:].swapaxes(0, 1)

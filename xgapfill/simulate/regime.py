@@ -26,6 +26,9 @@ class Regime:
         The same for temperature in degC.
     daily_gaps : float
         Cloudy share of the days: a composite pixel is the mean of its clear days, as a satellite sees it.
+    pigments : float
+        Whether the size classes are those that filters part (0) or those that pigments tell (1), see
+        `xgapfill.families.relation`.
     box_share : float
         Share of the variance of the size-class residuals that is the same everywhere in the box.
     tail : float
@@ -54,6 +57,7 @@ class Regime:
     sst_peak: float
     sst_north: float
     daily_gaps: float
+    pigments: float
     box_share: float
     tail: float
 
@@ -90,6 +94,7 @@ def draw_regime(rng: np.random.Generator, latitude: float) -> Regime:
         sst_peak=summer + rng.normal(0, 8),
         sst_north=-28 * np.sin(2 * angle) * np.pi / 180 * rng.uniform(0.6, 2.0),
         daily_gaps=rng.uniform(0.2, 0.95),
+        pigments=rng.uniform(0.0, 1.0),
         box_share=rng.uniform(0.1, 0.4),
         tail=rng.uniform(0.0, 0.35),
     )
