@@ -1,9 +1,14 @@
 """The report: targets are held to the right numbers."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from xgapfill.benchmarks import background
 from xgapfill.benchmarks.report import table_text, targets, targets_text
 from xgapfill.validation.scores import LAGS
 from xgapfill.validation.table import CLASSES
@@ -69,3 +74,24 @@ def test_the_table_has_every_row_and_no_size_class_left():
     for label in ("background", "posterior mean", "ensemble"):
         assert sum(line.startswith(label) for line in text.splitlines()) == 2
     assert text.startswith("title\n")
+
+
+@pytest.mark.parametrize("name", ["real_chl.py", "global_frame.py"])
+def test_examples_say_which_data_they_want(name, tmp_path, monkeypatch, capsys):
+    """Without the data an example must name the missing file and the option, and fail."""
+    monkeypatch.setattr(sys, "argv", [name, "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(Path(__file__).parent.parent / "examples" / name), run_name="__main__")
+    assert end.value.code == 2
+    message = capsys.readouterr().err
+    assert ".nc" in message
+    assert "--data" in message
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("gaps", ["discs", "transplanted"])
+def test_the_background_is_as_good_as_the_best_opponent(shared_data, gaps):
+    """On the choose set the background must be within 1.05 of the better of DCT-PLS and kriging, both tuned."""
+    *opponents, ours = background.run(shared_data, gaps).values()
+    assert ours <= background.TARGET * min(opponents)
