@@ -76,7 +76,8 @@ def gaussian_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, 
     return covariance, seen, field, gain @ field[seen], covariance - gain @ covariance[seen]
 
 
-def test_sampler_reproduces_kriging():
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_sampler_reproduces_kriging(eta):
     """With the exact denoiser given what was seen, samples have the kriging mean and variance."""
     _, seen, field, mean, covariance = gaussian_problem()
     hidden = ~seen
@@ -98,6 +99,7 @@ def test_sampler_reproduces_kriging():
         torch.tensor(seen).expand(members, -1),
         karras_walk(200, 20.0, 0.02),
         lambda k: torch.tensor(rng.standard_normal((members, N))),
+        eta=eta,
     ).numpy()
     assert np.array_equal(sample[:, seen], np.broadcast_to(field[seen], (members, seen.sum())))
     sd = np.sqrt(np.diag(covariance)[hidden])

@@ -13,7 +13,16 @@ Denoise = Callable[[Tensor, float], Tensor]
 Draw = Callable[[int], Tensor]  # the k-th standard normal field of the walk
 
 
-def repaint(denoise: Denoise, known: Tensor, seen: Tensor, walk: Sequence[Move], draw: Draw) -> Tensor:
+def repaint(
+    denoise: Denoise,
+    known: Tensor,
+    seen: Tensor,
+    walk: Sequence[Move],
+    draw: Draw,
+    *,
+    eta: float = 1.0,
+    noisy_seen: bool = True,
+) -> Tensor:
     """Sample what was not seen, given what was: algorithm 1 of RePaint on a walk given as data.
 
     Parameters
@@ -23,6 +32,9 @@ def repaint(denoise: Denoise, known: Tensor, seen: Tensor, walk: Sequence[Move],
     seen : (...) bool
     walk : moves between noise levels; the first begins at the largest, the last ends at 0
     draw : standard normal fields shaped like `known`, by number
+    eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
+    noisy_seen : the paper shows what was seen at the noise level of the step; a net that takes noise as a map is
+        shown it as it is
 
     Returns
     -------
@@ -42,11 +54,12 @@ def repaint(denoise: Denoise, known: Tensor, seen: Tensor, walk: Sequence[Move],
             count += 1
             continue
         # What was seen, at this noise level (lines 4 and 8); the walk's first call sees it too.
-        x = torch.where(seen, known + sigma * draw(count), x)
+        x = torch.where(seen, known + sigma * draw(count) if noisy_seen else known, x)
         x0 = denoise(x, sigma)
         # One reverse step towards the clean field (line 6).
-        x = x0 + (to / sigma) ** 2 * (x - x0)
-        if to > 0:
-            x = x + to * (1 - (to / sigma) ** 2) ** 0.5 * draw(count + 1)
+        random = eta * to * (1 - (to / sigma) ** 2) ** 0.5
+        x = x0 + (to**2 - random**2) ** 0.5 / sigma * (x - x0)
+        if random > 0:
+            x = x + random * draw(count + 1)
         count += 2
     return torch.where(seen, known, x)

@@ -24,6 +24,7 @@ SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", (
 # Levels of the "fast" walk, chosen by CRPS on the choose set.
 FAST_CALLS = 8
 FAST_SIGMA_MIN = 0.1
+FAST_ETA = 0.0
 
 
 def shipped_weights(channels: tuple[str, ...]) -> str:
@@ -118,6 +119,8 @@ class Repaint:
                     prepared.scene.seen,
                     walk,
                     lambda k, member=member: _field(noise, member, k, windows),
+                    eta=FAST_ETA if self.schedule == "fast" else 1.0,
+                    noisy_seen=False,
                 )
                 drawn.append(prepared.physical(mean + prepared.inflation * (field - mean)))
             return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).numpy())

@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=Settings.rate, help="learning rate; lower it for a last run")
     parser.add_argument("--data", type=Path, help="folder of the real series; without it only simulated oceans")
     parser.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans and checkpoints")
     parser.add_argument("--out", type=Path, default=Path("xgapfill/weights/files"))
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     made = mixture(given.name, given.data, given.cache)
     channels = made.targets + made.conditions
     priors = {channel: prior_file.shipped()[channel] for channel in channels}
-    trainer = Trainer(made, priors, Settings(seed=given.seed), given.device)
+    trainer = Trainer(made, priors, Settings(seed=given.seed, rate=given.rate), given.device)
     checkpoint = given.cache / f"{given.name}-{given.seed}.pt"
     if trainer.resume(checkpoint):
         print(f"resuming {checkpoint} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
