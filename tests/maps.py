@@ -29,7 +29,7 @@ def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     t, y, x = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     field = np.zeros(shape)
     for _ in range(6):
-        ky, kx, kt = rng.normal(0, 0.15, 2).tolist() + [rng.normal(0, 0.4)]
+        ky, kx, kt = rng.normal(0, (0.15, 0.15, 0.4))
         field += np.sin(ky * y + kx * x + kt * t + rng.uniform(0, 2 * np.pi))
     return field / np.sqrt(3)
 

@@ -127,6 +127,12 @@ def test_members(members):
     refused("members must be", CHL, verb="repaint", members=members, weights=tiny_weights("chl"))
 
 
+def test_one_answer_has_no_members():
+    """A method that does not draw is not asked for several members."""
+    with pytest.raises(ValueError, match="gives one answer"):
+        xgapfill.fill.fill(CHL, PosteriorMean(), members=2, weights=tiny_weights("chl"))
+
+
 def test_seeds_and_schedules():
     """A seed is a whole number of at least 0; a schedule is known or a walk down to 0."""
     refused("seed", CHL, verb="repaint", seed=-1, weights=tiny_weights("chl"))

@@ -54,6 +54,15 @@ def test_coordinates_need_not_be_called_as_their_dimensions():
     assert fill(da.assign_attrs(units="mg m-3"), Background()).compute().notnull().all()
 
 
+def test_dates_of_pixels_are_no_axis():
+    """A time of every pixel beside a single date does not become a dimension of time."""
+    da = renamed().isel(time=0)
+    da = da.assign_coords(time=(("lat", "lon"), np.full(da.shape, np.datetime64("2015-03-06", "ns"))))
+    found = cf.find_axes(da)
+    assert found.time is None
+    assert "time" not in found.names
+
+
 def test_unknown_coordinates_are_listed():
     """Where latitude is missing the error lists what there is."""
     with pytest.raises(ValueError, match=r"no latitude.*northing \('northing',\).*attrs\['standard_name'\]"):

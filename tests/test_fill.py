@@ -71,6 +71,16 @@ def test_missing_coordinates_are_places_not_cuts():
     assert same(fill(chl.isel(holes), Background()), fill(unseen, Background()).isel(holes))
 
 
+def test_floating_dtypes():
+    """Half precision and big-endian numbers of old files are filled; the former stays as it is."""
+    chl = chl_map((2, 8, 10))
+    half = fill(chl.astype("float16").assign_attrs(chl.attrs), Background()).compute()
+    assert half.dtype == np.float16
+    assert half.notnull().all()
+    swapped = fill(chl.astype(">f4").assign_attrs(chl.attrs), Background()).compute()
+    assert same(swapped, fill(chl, Background()))
+
+
 def test_one_frame_and_no_time():
     """A single frame, with a time dimension, a date or no time at all, is filled."""
     chl = chl_map((1, 10, 12))

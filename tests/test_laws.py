@@ -151,7 +151,7 @@ def test_a_subset_changes_only_near_its_cut(name):
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
 @every_variable
 def test_members(name, variable):
-    """Same seed, same members; the first of many are those of few; they differ where nothing was seen and only there."""
+    """Same seed, same members; the first of many are those of few; they differ only where nothing was seen."""
     target, cond = maps_of(variable, shape=(2, 20, 20))
     many = filled(name, target, cond, members=3, seed=7).compute()
     assert many.dims == ("realization", *target.dims)
@@ -170,7 +170,7 @@ def test_members(name, variable):
 @every_method
 @every_variable
 def test_labels_are_kept_and_complete(name, variable):
-    """Name, dimensions, coordinates and attributes are those of the input, and provenance and CF attributes are added."""
+    """Name, dimensions, coordinates and attributes are those of the input; provenance and CF attributes are added."""
     target, cond = maps_of(variable)
     result = filled(name, target, cond)
     assert result.name == target.name
@@ -212,7 +212,7 @@ def test_without_gaps_the_input_comes_back(name, variable):
 @every_method
 @every_variable
 def test_travels_and_has_a_stable_name(name, variable):
-    """The result pickles and computes the same bits elsewhere; the same call twice has the same key, another has not."""
+    """The result pickles and computes the same bits elsewhere; the same call has the same key, another has not."""
     target, cond = maps_of(variable, shape=(2, 12, 12))
     first, second = filled(name, target, cond), filled(name, target, cond)
     assert first.data.name == second.data.name

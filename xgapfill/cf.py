@@ -99,7 +99,9 @@ def _coordinate(da: xr.DataArray, what: str) -> Hashable | None:
         found = [name for name in da.coords if str(name).lower() in _NAMES[what]]
     if not found and what == "time":
         found = [name for name, each in da.coords.items() if each.dtype.kind == "M" and each.ndim < 2]
-    found = [name for name in found if what == "time" or da.coords[name].ndim > 0]
+    # the date of every pixel is no axis, and neither is a latitude that was selected
+    found = [name for name in found if da.coords[name].ndim > 0 or what == "time"]
+    found = [name for name in found if da.coords[name].ndim < 2 or what != "time"]
     found.sort(key=lambda name: (da.coords[name].ndim != 1, name not in da.dims))
     return found[0] if found else None
 

@@ -17,6 +17,7 @@ from typing import Any
 import dask.array as dsa
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from xgapfill import cf, inputs
@@ -66,11 +67,17 @@ def fill(
     """
     if isinstance(members, bool) or not isinstance(members, (int, np.integer)) or members < 1:
         raise ValueError(f"members must be a whole number of at least 1, found {members!r}")
+    if members > 1 and not method.draws:
+        raise ValueError(
+            f"{method.name} gives one answer; members={members} is for methods that draw, such as repaint()"
+        )
     quantity = inputs.read(target, size_class)
     given = inputs.conditions(cond, quantity)
     checked = tuple(inputs.check_values(each) for each in (quantity, *given))
     fitted, channels = _choose(method, weights, quantity, given)
     mask = inputs.read_sea(sea, quantity)
+    parts = [source for each in (quantity, *given) for source in each.sources]
+    grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
     kernel = FillKernel(
         grid=quantity.grid,
         families=tuple(each.family for each in (quantity, *given)),
@@ -84,14 +91,15 @@ def fill(
         ranges=_ranges(channels, fitted),
         checked=checked,
         label=quantity.label,
+        call=tokenize(parts, method.name, seed),
     )
     stack = map_lattice(
         kernel,
-        [*(source for each in (quantity, *given) for source in each.sources), *([] if mask is None else [mask[1]])],
-        [*(grid for each in (quantity, *given) for grid in each.source_grids()), *([] if mask is None else [mask[2]])],
+        [*parts, *([] if mask is None else [mask[1]])],
+        [*grids, *([] if mask is None else [mask[2]])],
         layers=None if _alike(quantity, kernel) else kernel.layers,
         reach=Tiling(quantity.grid.ncols).reach,
-        dtype=np.result_type(*(source.dtype for source in quantity.sources)),
+        dtype=np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources)),
     )
     made = _provenance(method, quantity, given, fitted, int(members), seed)
     variables = _label(stack, quantity, kernel, made)
@@ -226,7 +234,7 @@ def _arranged(
         return stack
     letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
     order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(dtype).newbyteorder("=")
     whole = picked == list(range(stack.shape[0]))
     if whole and dtype == stack.dtype and order == ("mtyx" if count > 1 else "ctyx"):
         return stack

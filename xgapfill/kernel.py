@@ -123,6 +123,8 @@ class FillKernel:
         Which families had their values looked at before (so that impossible ones were warned of).
     label : str
         What is filled, for messages.
+    call : str
+        Names the call: of one call, impossible values are warned of once.
     """
 
     grid: Grid
@@ -137,6 +139,7 @@ class FillKernel:
     ranges: tuple[tuple[float, float], ...]
     checked: tuple[bool, ...]
     label: str
+    call: str = ""
 
     @property
     def targets(self) -> int:
@@ -170,7 +173,7 @@ class FillKernel:
         encoded = [family.encode(raw, chl) for family, raw in zip(self.families, raws, strict=True)]
         for family, each, checked in zip(self.families, encoded, self.checked, strict=True):
             if not checked and each.invalid.any():
-                _warn_once(f"{self.label}{self.noise}{family}", invalid_message(self.label, family, None))
+                _warn_once(f"{self.call} {family}", invalid_message(self.label, family, None))
         values = np.zeros((len(self.channels), *box.shape), np.float32)
         seen = np.zeros(values.shape, bool)
         for family, each in zip(self.families, encoded, strict=True):
