@@ -49,7 +49,8 @@ def main() -> int:
     if given.method != "background":
         views["one realisation"] = timed("one realisation, the dateline", near.gapfill.repaint(seed=0))
     views["spread of log10"] = around_dateline(filled.CHL_spread_log10)
-    print(f"filled pixels, step across the dateline over steps beside it: {step_at_dateline(filled):.2f} (about 1: no seam)")
+    ratio = step_at_dateline(filled)
+    print(f"filled pixels, step across the dateline over steps beside it: {ratio:.2f} (about 1: no seam)")
     draw(chl, filled.CHL, views)
     return 0
 
