@@ -1,5 +1,4 @@
-"""Is a filled field right, and does the method know when it is not?
+"""Scores of filled fields: masks that hide, classical opponents, numpy scores, and `validate` that runs them all.
 
-`validate` hides, fills and scores; `masks` draws and keeps what is hidden; `scores` are numpy functions; `opponents` are
-classical methods to compare with. The entry for users is ``da.gapfill.validate``.
+The entry for users is ``da.gapfill.validate``.
 """
