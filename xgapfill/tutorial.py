@@ -16,7 +16,7 @@ from xgapfill.families.relation import CLASSES
 from xgapfill.simulate import Regime, clouds, simulate
 from xgapfill.weights.store import cache_dir
 
-VERSION = 3
+VERSION = 4
 """Part of the file name: raise it when the values change, here or in the simulation."""
 SEED, FRAMES, SIZE, BOX = 7, 24, 128, 160
 LATITUDE, LONGITUDE, YEAR = 42.0, -11.0, 2010
@@ -27,7 +27,7 @@ REGIME = Regime(
     patch_km=200, patch_slope=3.4, patch_days=20, fixed_share=0.2, relax_days=15, mixing=20,
     chl_mean=-0.4, chl_sd=0.22, chl_season=0.25, chl_peak=105, chl_north=0.03,
     sst_mean=15.5, sst_sd=0.7, sst_season=3.0, sst_peak=235, sst_north=-0.6,
-    daily_gaps=0.0, pigments=0.5, box_share=0.2, tail=0.2,
+    daily_gaps=0.0, pigments=0.5, box_share=0.2, scatter=0.8, tail=0.2,
 )  # fmt: skip
 
 _MAPS = ("time", "lat", "lon")

@@ -233,4 +233,4 @@ def _scattered(rng: np.random.Generator, regime: Regime, fields: NDArray[np.floa
         unit /= unit.std(axis=(1, 2, 3), keepdims=True)
     common = np.sqrt(regime.box_share) * rng.standard_normal((2, 1, 1, 1))
     unit = np.sqrt(1 - regime.box_share) * unit + common
-    return np.einsum("ij,j...->i...", relation.scatter_factor(), unit).astype(np.float32)
+    return np.einsum("ij,j...->i...", regime.scatter * relation.scatter_factor(), unit).astype(np.float32)

@@ -31,6 +31,8 @@ class Regime:
         `xgapfill.families.relation`.
     box_share : float
         Share of the variance of the size-class residuals that is the same everywhere in the box.
+    scatter : float
+        Size of the residuals relative to in-situ samples.
     tail : float
         Heaviness of the tails of the size-class residuals, 0 for a normal distribution.
     """
@@ -59,6 +61,7 @@ class Regime:
     daily_gaps: float
     pigments: float
     box_share: float
+    scatter: float
     tail: float
 
 
@@ -96,5 +99,6 @@ def draw_regime(rng: np.random.Generator, latitude: float) -> Regime:
         daily_gaps=rng.uniform(0.2, 0.95),
         pigments=rng.uniform(0.0, 1.0),
         box_share=rng.uniform(0.1, 0.4),
+        scatter=rng.uniform(0.7, 1.25),  # 0.99 in the mean square
         tail=rng.uniform(0.0, 0.35),
     )

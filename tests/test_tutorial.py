@@ -1,0 +1,106 @@
+"""The tutorial data set: complete, labelled, the same for everybody."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xgapfill import tutorial
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An empty cache folder."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def ocean(folder, monkeypatch):
+    """The data set, made by the first test that asks for it."""
+    monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(folder))
+    return tutorial.open_dataset("ocean")
+
+
+def test_variables_and_coordinates(ocean):
+    """The data set has the documented variables on 24 eight-day slots and a 1/24 degree lattice."""
+    assert dict(ocean.sizes) == {"time": 24, "size_class": 3, "lat": 128, "lon": 128}
+    assert set(ocean.data_vars) == {"PSC", "CHL", "SST", "SSH", "PSC_truth", "CHL_truth", "sea"}
+    assert ocean.size_class.values.tolist() == ["micro", "nano", "pico"]
+    assert ocean.time.values[0] == np.datetime64("2010-01-01")
+    assert (np.diff(ocean.time.values) == np.timedelta64(8, "D")).all()
+    for name in ("lat", "lon"):
+        np.testing.assert_allclose(np.diff(ocean[name]), 1 / 24, atol=1e-9)
+    for name in ("PSC", "CHL", "SST", "SSH", "PSC_truth", "CHL_truth"):
+        assert ocean[name].dtype == np.float32
+
+
+def test_it_says_what_it_is(ocean):
+    """Every variable has a long name, all but counts have units, and the data set says that it is simulated."""
+    for variable in ocean.variables.values():
+        assert variable.attrs.get("long_name") or variable.attrs.get("standard_name")
+    assert ocean.CHL.attrs["units"] == "mg m-3"
+    assert ocean.PSC.attrs["units"] == "1"
+    assert "simulated" in ocean.attrs["comment"]
+    assert "Simulated" in ocean.attrs["title"]
+
+
+def test_gaps(ocean):
+    """About 60 % of the size classes and 10 % of chlorophyll are missing over the sea; land is missing everywhere."""
+    sea = ocean.sea.values.astype(bool)
+    assert ocean.sea.dtype == np.int8
+    assert 0.02 < (~sea).mean() < 0.2
+    for name, share in (
+        ("PSC", 0.6),
+        ("CHL", 0.1),
+        ("SST", 0.25),
+        ("SSH", 0.0),
+        ("PSC_truth", 0.0),
+        ("CHL_truth", 0.0),
+    ):
+        missing = ocean[name].isnull().values
+        assert missing[..., sea].mean() == pytest.approx(share, abs=0.03)
+        assert missing[..., ~sea].all()
+
+
+def test_what_was_seen_is_true(ocean):
+    """Seen pixels are those of the truth, size classes come as triples and only where chlorophyll was seen."""
+    for name in ("PSC", "CHL"):
+        seen = ocean[name].notnull().values
+        np.testing.assert_array_equal(ocean[name].values[seen], ocean[f"{name}_truth"].values[seen])
+    seen = ocean.PSC.notnull()
+    assert (seen.all("size_class") == seen.any("size_class")).all()
+    assert not (seen.any("size_class") & ocean.CHL.isnull()).any()
+    total = ocean.PSC_truth.sum("size_class", skipna=False)
+    assert float(abs(total - 1).max()) < 1e-5
+
+
+def test_second_call_reads_the_file(ocean, folder, monkeypatch):
+    """The second call simulates nothing and gives the same values."""
+    monkeypatch.setattr(tutorial, "_simulated", lambda: pytest.fail("simulated again"))
+    xr.testing.assert_identical(tutorial.open_dataset(), ocean)
+    assert [file.name for file in folder.iterdir()] == [f"tutorial-ocean-v{tutorial.VERSION}.npz"]
+
+
+def test_cache_that_cannot_be_written(ocean, tmp_path, monkeypatch):
+    """Where the cache folder cannot be written the data set comes all the same."""
+    (tmp_path / "file").write_text("in the way")
+    arrays = {**{str(name): ocean[name].values for name in ocean.variables if name != "size_class"}}
+    monkeypatch.setattr(tutorial, "_simulated", lambda: arrays)
+    monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    xr.testing.assert_identical(tutorial.open_dataset(), ocean)
+
+
+def test_without_cache_nothing_is_written(ocean, tmp_path, monkeypatch):
+    """cache=False neither reads nor writes a file."""
+    arrays = {str(name): ocean[name].values for name in ocean.variables if name != "size_class"}
+    monkeypatch.setattr(tutorial, "_simulated", lambda: arrays)
+    monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(tmp_path / "cache"))
+    xr.testing.assert_identical(tutorial.open_dataset(cache=False), ocean)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_unknown_name():
+    """Another name is refused, and the message says which there is."""
+    with pytest.raises(ValueError, match="'ocean'"):
+        tutorial.open_dataset("lake")
