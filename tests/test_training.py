@@ -12,7 +12,7 @@ from xgapfill.training.loop import Settings, Trainer  # noqa: E402
 from xgapfill.training.mixtures import Mixture  # noqa: E402
 from xgapfill.training.samples import GapShapes, Series, chlorophyll_sample, size_class_sample  # noqa: E402
 
-PRIOR = Prior(0.0, 1.0, ((1.0, 30.0, 20.0, 2.0),), 0.05, (0.0, -0.3, 0.0, 0.0, 0.0), {"log10_chl": (1.0, 0.0)})
+PRIOR = Prior(0.0, 1.0, ((1.0, 30.0, 20.0, 2.0),), 0.05, 0.0, (0.0, -0.3, 0.0, 0.0, 0.0), {"log10_chl": (1.0, 0.0)})
 SMALL = Settings(batch=2, pool=4, fresh=2, widths=(8, 16))
 
 

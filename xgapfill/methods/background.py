@@ -29,6 +29,7 @@ DEPENDENT_PIXELS = 100.0
 # Conditions enter the regression about these values; beyond the span they are clipped before being squared.
 CENTRES: Mapping[str, float] = {"log10_chl": -0.3, "sst": 0.0}
 SPAN = 2.0
+USUAL_ROUGHNESS = 0.1
 
 
 @dataclass(frozen=True)
@@ -141,17 +142,32 @@ def _interpolate(
     independent = w.sum(axes, keepdim=True) / DEPENDENT_PIXELS
     squares = (departure**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
     variance = (squares + 5.0 * prior.variance) / (independent + 5.0)
+    noise = prior.noise * (_roughness(departure, w, variance) / USUAL_ROUGHNESS) ** prior.roughness
     spectrum = prior_spectrum((y.shape[1], y.shape[2], y.shape[3]), step_days, step_km, prior.structures)
-    departures = solve(departure, w, spectrum * variance, prior.noise * variance, ITERATIONS)
+    departures = solve(departure, w, spectrum * variance, noise * variance, ITERATIONS)
     counts = [_around(w, scale, step_days, step_km) for scale in SCALES]
     misfit = _around(w * (departure - departures) ** 2, SCALES[-1], step_days, step_km)
     weak = 50.0
-    local = (misfit + weak * prior.noise * variance) / (counts[-1] + weak) / variance
+    local = (misfit + weak * noise * variance) / (counts[-1] + weak) / variance
     density = torch.stack([torch.log1p(count) for count in counts], dim=2)
     log_variance = prior.error[0] + prior.error[-1] * local.clamp_min(1e-4).log()
     for s in range(len(SCALES)):
         log_variance = log_variance + prior.error[1 + s] * density[:, :, s]
     return trend + departures, (variance * log_variance.clamp(-7.0, 2.0).exp()).sqrt(), density
+
+
+def _roughness(departure: Tensor, w: Tensor, variance: Tensor) -> Tensor:
+    """Half the mean square difference of neighbouring seen pixels as a share of the variance, shrunk to the usual."""
+    few = 200.0
+    squares = few * USUAL_ROUGHNESS * variance
+    pairs = few + 0.0 * variance
+    for axis in (2, 3):
+        n = w.shape[axis] - 1
+        both = w.narrow(axis, 0, n) * w.narrow(axis, 1, n)
+        difference = departure.narrow(axis, 1, n) - departure.narrow(axis, 0, n)
+        squares = squares + 0.5 * (both * difference**2).sum((1, 2, 3), keepdim=True)
+        pairs = pairs + both.sum((1, 2, 3), keepdim=True)
+    return squares / pairs / variance
 
 
 def _around(field: Tensor, scale: tuple[float, float], step_days: float, step_km: Tensor) -> Tensor:

@@ -21,7 +21,10 @@ class Prior:
     structures : tuple of (share, length_km, time_days, power)
         Covariance of the departures, see `spectral.prior_spectrum`; shares sum to 1.
     noise : float
-        Variance of an observation's noise as a share of the variance.
+        Variance of an observation's noise as a share of the variance, in a window of usual roughness.
+    roughness : float
+        Power of the window's roughness (half the mean square difference of neighbours, as a share of the variance)
+        that the noise follows.
     error : tuple of float
         log of the error's variance relative to the window's: constant, log1p of the density of observations at each
         of `background.SCALES`, log of the local misfit.
@@ -33,6 +36,7 @@ class Prior:
     variance: float
     structures: tuple[tuple[float, float, float, float], ...]
     noise: float
+    roughness: float
     error: tuple[float, ...]
     regression: Mapping[str, tuple[float, float]]
 
@@ -52,6 +56,7 @@ def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
             variance=float(entry["variance"]),
             structures=tuple((float(s[0]), float(s[1]), float(s[2]), float(s[3])) for s in structures),
             noise=float(entry["noise"]),
+            roughness=float(entry["roughness"]),
             error=tuple(float(a) for a in entry["error"]),
             regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
         )

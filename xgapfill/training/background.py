@@ -23,6 +23,7 @@ HUBER = 1.0  # in standard deviations of the channel
 # Three structures: slow and large, quick, small.
 START = {"l1": 180.0, "t1": 55.0, "p1": 1.6, "l2": 250.0, "t2": 5.0, "p2": 1.3, "l3": 12.0, "t3": 8.0, "p3": 2.0}
 START |= {"noise": 0.06}
+ROUGHNESS = 0.5
 CLIMATE = {"log10_chl": (-0.3, 0.2), "psc_ilr1": (-0.9, 1.2), "psc_ilr2": (0.1, 0.6), "sst": (0.0, 1.0)}
 
 
@@ -88,11 +89,13 @@ def _start(prior: Prior | None, conditions: tuple[str, ...]) -> dict[str, Tensor
     values: dict[str, list[float] | float] = {k: math.log(v) for k, v in START.items()} | {"shares": [1.5, 0.0, -0.5]}
     values["error"] = [0.0] + [-0.3] * len(SCALES) + [0.3]
     values["regression"] = [0.0] * (2 * len(conditions))
+    values["roughness"] = ROUGHNESS
     if prior is not None:
         for k, (_, length, days, power) in enumerate(prior.structures, 1):
             values |= {f"l{k}": math.log(length), f"t{k}": math.log(days), f"p{k}": math.log(power)}
         shares = [math.log(share) for share, _, _, _ in prior.structures]
         values |= {"shares": shares, "noise": math.log(prior.noise), "error": list(prior.error)}
+        values["roughness"] = prior.roughness
         values["regression"] = [b for name in conditions for b in prior.regression.get(name, (0.0, 0.0))]
     names = list(conditions)
     table = {k: torch.tensor(v, requires_grad=True) for k, v in values.items()}
@@ -111,7 +114,8 @@ def _prior(channel: str, table: Mapping[str, Tensor]) -> Prior:
     regression = {}
     if "regression" in table:
         regression = {"log10_chl": (table["regression"][0], table["regression"][1])}
-    return Prior(mean, variance, structures, table["noise"].exp(), tuple(table["error"]), regression)  # type: ignore[arg-type]
+    noise = table["noise"].exp()
+    return Prior(mean, variance, structures, noise, table["roughness"], tuple(table["error"]), regression)  # type: ignore[arg-type]
 
 
 def _numbers(prior: Prior) -> Prior:
@@ -125,6 +129,7 @@ def _numbers(prior: Prior) -> Prior:
         prior.variance,
         tuple(tuple(plain(v) for v in s) for s in prior.structures),  # type: ignore[misc]
         plain(prior.noise),
+        plain(prior.roughness),
         tuple(plain(v) for v in prior.error),
         {name: (plain(b[0]), plain(b[1])) for name, b in prior.regression.items()},
     )

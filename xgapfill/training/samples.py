@@ -141,7 +141,7 @@ def size_class_sample(
     Parameters
     ----------
     series : fields psc_ilr1, psc_ilr2, log10_chl, or log10_chl alone
-    noise : standard deviation of the noise of log10 CHL; the log-ratios get three times as much
+    noise : standard deviation of the noise of log10 CHL; the log-ratios get up to three times as much
     anomalies : (2, t, y, x) stirred residuals of the log-ratios for a series of CHL alone
     """
     place = series.window(rng, least=0.2)
@@ -151,9 +151,9 @@ def size_class_sample(
     else:
         corner = [int(rng.integers(0, n - s + 1)) for n, s in zip(anomalies.shape[1:], SIZE, strict=True)]
         cut = anomalies[(slice(None), *(slice(c, c + s) for c, s in zip(corner, SIZE, strict=True)))]
-        psc = ilr(ilr_inverse(psc_ilr_mean(chl) + cut))
+        psc = ilr(ilr_inverse(psc_ilr_mean(chl, pigments=float(rng.uniform())) + cut))
     chl = chl + noise * rng.standard_normal(chl.shape, dtype=np.float32)
-    psc = psc + 3 * noise * rng.standard_normal(psc.shape, dtype=np.float32)
+    psc = psc + np.float32(rng.uniform(0, 3) * noise) * rng.standard_normal(psc.shape, dtype=np.float32)
     known = np.isfinite(chl)
     hidden_chl = gaps(rng, (0.0, 0.35)) if rng.random() < 0.6 else gaps(rng, (0.3, 0.85))
     hidden_psc = gaps(rng, (0.3, 0.9))
