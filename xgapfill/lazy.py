@@ -28,7 +28,7 @@ def map_lattice(
     *,
     layers: int | None,
     reach: Triple = (4, 63, 63),
-    block: Triple = (6, 384, 384),
+    block: Triple = (6, 192, 192),
     dtype: DTypeLike,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, one task a block.

@@ -59,7 +59,8 @@ class PosteriorMean:
         prepared = _prepare(windows, weights)
         with torch.no_grad():
             mean, spread = prepared.once()
-            return Filled(prepared.physical(mean)[None].numpy(), (spread * prepared.guess.error).numpy())
+            best = prepared.physical(prepared.mean_factor * mean)
+            return Filled(best[None].numpy(), (spread * prepared.guess.error).numpy())
 
 
 @dataclass(frozen=True)
@@ -122,19 +123,23 @@ class Repaint:
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_seen=False,
                 )
-                drawn.append(prepared.physical(mean + prepared.inflation * (field - mean)))
+                departure = prepared.inflation * (field - mean)
+                drawn.append(prepared.physical(prepared.mean_factor * mean + departure))
             return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).numpy())
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A batch of windows made ready for the net."""
+    """A batch of windows made ready for the net, and what calibration found on data kept out of the training:
+    factors on the net's mean by channel, on its error, and on the members' departures from the mean.
+    """
 
     net: Denoiser
     guess: Guess
     scene: Scene
-    inflation: float
+    mean_factor: Tensor
     spread_factor: float
+    inflation: float
 
     def once(self) -> tuple[Tensor, Tensor]:
         """One pass that is shown no field: standardised mean and its error."""
@@ -212,8 +217,10 @@ def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
             torch.from_numpy(windows.step_km),
             *usual(windows.channels, priors),
         )
-    spread_factor = float(weights.card.network.get("spread_factor", 1.0))
-    return _Prepared(_net(weights), guess, made, weights.card.inflation, spread_factor)
+    network = weights.card.network
+    mean_factor = torch.tensor(network.get("mean_factor", [1.0] * len(windows.channels))).view(1, 1, -1, 1, 1)
+    spread_factor = float(network.get("spread_factor", 1.0))
+    return _Prepared(_net(weights), guess, made, mean_factor, spread_factor, weights.card.inflation)
 
 
 def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""``python -m xgapfill.training.calibrate``: spread of the members and of the one-pass estimate, on the choose set.
+"""``python -m xgapfill.training.calibrate``: mean and spread of the one-pass estimate and of the members, chosen.
 
 The choose set is the NE Pacific from 9 June 2020 on and simulated boxes that no training sees.
 """
@@ -114,6 +114,13 @@ def collect(made: Mixture, weights: Weights, batches: int, repaint: Repaint, mem
     return Hidden(*(np.concatenate(part, axis=-1) for part in zip(*rows, strict=True)))
 
 
+def best_mean(hidden: Hidden, channel: int) -> float:
+    """Factor on the net's departure from the background with the least squared error."""
+    at = hidden.channel == channel
+    departure = (hidden.mean - hidden.background)[at].astype(float)
+    return float(np.clip(departure @ (hidden.truth - hidden.background)[at] / (departure @ departure), 0.0, 1.0))
+
+
 def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
     """Factor on the spread with the least Gaussian CRPS."""
     return float(min(FACTORS, key=lambda f: float(np.mean(crps_gaussian(mean, f * spread, truth)))))
@@ -168,13 +175,15 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     weights = load(given.weights)
-    weights = Weights(
-        replace(weights.card, inflation=1.0, network=weights.card.network | {"spread_factor": 1.0}), weights.arrays
-    )
+    plain = {k: v for k, v in weights.card.network.items() if k not in ("mean_factor", "spread_factor")}
+    weights = Weights(replace(weights.card, inflation=1.0, network=plain), weights.arrays)
     made = mixture(weights.card.name, given.data, given.cache, part="choose")
     hidden = collect(made, weights, given.batches, Repaint(), given.members, seed=0)
+    means = [round(best_mean(hidden, c), 4) for c in range(len(made.targets))]
+    shift = (np.array(means, np.float32)[hidden.channel] - 1) * (hidden.mean - hidden.background)
+    hidden = replace(hidden, mean=hidden.mean + shift, members=hidden.members + shift)
     factor, inflation = best_spread(hidden.mean, hidden.spread, hidden.truth), best_inflation(hidden)
-    print(f"spread factor {factor:.3f}, inflation {inflation:.3f}")
+    print(f"mean factors {means}, spread factor {factor:.3f}, inflation {inflation:.3f}")
     hidden = replace(
         hidden, spread=factor * hidden.spread, members=hidden.mean + inflation * (hidden.members - hidden.mean)
     )
@@ -183,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
         card = replace(
             weights.card,
             inflation=round(inflation, 4),
-            network=weights.card.network | {"spread_factor": round(factor, 4)},
+            network=plain | {"mean_factor": means + [1.0] * len(made.conditions), "spread_factor": round(factor, 4)},
             scores={
                 "set": "choose: windows of the NE Pacific from 9 June 2020 and of simulated boxes that no training saw",
                 **{k: {n: round(v, 4) for n, v in row.items()} for k, row in scores.items()},
