@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xgapfill.validation.masks import freeze
 
-from . import background, problems, speed
+from . import archive, background, problems, speed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     names.add_parser("size-classes", parents=[data], help="the same for semi-synthetic size classes given chlorophyll")
     names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
     names.add_parser("speed", help="core-seconds a window of each method")
+    names.add_parser("archive", help="a window of a file of 1068 x 4320 x 8640 pixels: graph, tasks, time, memory")
     given = parser.parse_args(arguments)
     try:
         if given.name == "background":
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
             background.run_size_classes(given.data)
         elif given.name == "masks":
             keep_masks(given.data)
+        elif given.name == "archive":
+            archive.run()
         else:
             speed.run()
     except FileNotFoundError as problem:
