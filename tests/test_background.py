@@ -1,0 +1,130 @@
+"""The background against exact answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xgapfill.methods import BATCH, Background  # noqa: E402
+from xgapfill.methods.priors import Prior, from_mapping, shipped, to_mapping  # noqa: E402
+from xgapfill.methods.spectral import cosine_basis, prior_spectrum, solve, to_field, to_modes  # noqa: E402
+from xgapfill.noise import Noise  # noqa: E402
+from xgapfill.patch import Windows  # noqa: E402
+
+NOISE = Noise(0, 8640)
+STRUCTURES = ((0.8, 20.0, 15.0, 2.0), (0.2, 6.0, 5.0, 1.5))
+
+
+def windows(seed: int = 0, channels: tuple[str, ...] = ("log10_chl",), share: float = 0.4) -> Windows:
+    """Random windows of which a share is seen."""
+    rng = np.random.default_rng(seed)
+    shape = (BATCH, 5, len(channels), 64, 64)
+    seen = rng.random(shape) < share
+    return Windows(
+        values=np.where(seen, rng.normal(size=shape), 0).astype(np.float32),
+        seen=seen,
+        sea=np.ones((BATCH, 64, 64), bool),
+        channels=channels,
+        targets=len(channels) - ("log10_chl" in channels[1:]),
+        starts=np.zeros((BATCH, 3), np.int64),
+        lat=np.full((BATCH, 64), 45, np.float32),
+        season=np.zeros((BATCH, 5, 2), np.float32),
+        step_days=8.0,
+        step_km=np.full((BATCH, 2), 4.6, np.float32),
+    )
+
+
+def test_cosine_basis_is_orthonormal():
+    """Modes of modes are the field again."""
+    basis = cosine_basis(16).double()
+    assert torch.allclose(basis @ basis.T, torch.eye(16, dtype=torch.float64), atol=1e-6)
+    field = torch.randn(2, 5, 8, 16)
+    assert torch.allclose(to_field(to_modes(field)), field, atol=1e-5)
+
+
+def test_spectrum_holds_the_shares():
+    """The mean variance of the field is the sum of the shares, whatever the size of a pixel."""
+    spectrum = prior_spectrum((5, 16, 16), 8.0, torch.tensor([[4.6, 3.1], [11.0, 9.0]]), STRUCTURES)
+    assert np.allclose(spectrum.mean(dim=(1, 2, 3)), 1.0, atol=1e-4)
+
+
+def test_solve_is_kriging():
+    """The interpolation is the dense Gaussian conditional mean under the same covariance."""
+    shape = (3, 8, 8)
+    rng = np.random.default_rng(0)
+    spectrum = prior_spectrum(shape, 8.0, torch.tensor([[4.6, 4.0]]), STRUCTURES)
+    t, y, x = (cosine_basis(n).double().numpy() for n in shape)
+    basis = np.einsum("at,by,cx->abctyx", t, y, x).reshape(192, 192)
+    covariance = basis.T @ (spectrum[0].double().numpy().reshape(-1, 1) * basis)
+    seen = rng.random(192) < 0.3
+    values = np.linalg.cholesky(covariance + 1e-9 * np.eye(192)) @ rng.standard_normal(192)
+    noise = 0.05
+    inner = covariance[np.ix_(seen, seen)] + noise * np.eye(seen.sum())
+    exact = covariance[:, seen] @ np.linalg.solve(inner, values[seen])
+    shown = torch.tensor(np.where(seen, values, 0).reshape(1, *shape), dtype=torch.float32)
+    weight = torch.tensor(seen.reshape(1, *shape), dtype=torch.float32)
+    found = solve(shown, weight, spectrum, torch.full((1, 1, 1, 1), noise), iterations=200)
+    assert np.abs(found.numpy().ravel() - exact).max() < 2e-3
+
+
+def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
+    """A window gives the same bits whatever fills the rest of the batch, and wherever in it it stands."""
+    first, second = windows(0), windows(1)
+    mixed = Windows(**{**vars(second), "values": second.values.copy(), "seen": second.seen.copy()})
+    mixed.values[2], mixed.seen[2] = first.values[0], first.seen[0]
+    alone, among = (Background().fill(w, None, NOISE, 1) for w in (first, mixed))
+    assert np.array_equal(alone.values[0, 0], among.values[0, 2])
+    assert np.array_equal(alone.spread[0], among.spread[2])
+
+
+def test_nothing_seen_gives_the_prior():
+    """Without any observation the mean is the prior's and the spread is about the prior's."""
+    filled = Background().fill(windows(share=0.0), None, NOISE, 1)
+    prior = shipped()["log10_chl"]
+    assert np.allclose(filled.values, prior.mean, atol=1e-5)
+    assert 0.5 < filled.spread.mean() / prior.variance**0.5 < 2.0
+
+
+def test_a_condition_alone_gives_the_prior_regression():
+    """Where only the condition is seen, the target follows it as the prior says."""
+    channels = ("psc_ilr1", "psc_ilr2", "log10_chl")
+    w = windows(channels=channels, share=1.0)
+    chl = np.full_like(w.values[:, :, 2], 0.2)
+    seen = np.zeros_like(w.seen)
+    seen[:, :, 2] = True
+    values = np.where(seen, 0.0, 0.0).astype(np.float32)
+    values[:, :, 2] = chl
+    filled = Background().fill(Windows(**{**vars(w), "values": values, "seen": seen}), None, NOISE, 1)
+    prior = shipped()["psc_ilr1"]
+    slope, curvature = prior.regression["log10_chl"]
+    expected = prior.mean + slope * 0.5 + curvature * 0.25
+    assert np.allclose(filled.values[0, :, 2, 0, 20:44, 20:44], expected, atol=0.02)
+
+
+def test_a_smooth_field_is_found_again():
+    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was seen."""
+    rows, cols = np.mgrid[:64, :64]
+    field = (0.4 * np.sin(rows / 12) * np.cos(cols / 15)).astype(np.float32)
+    w = windows()
+    values = np.broadcast_to(field, w.values.shape).copy()
+    seen = np.broadcast_to(cols < 32, w.seen.shape).copy()
+    filled = Background().fill(Windows(**{**vars(w), "values": values * seen, "seen": seen}), None, NOISE, 1)
+    error = np.abs(filled.values[0] - values)
+    assert error[..., :32].max() < 0.05
+    spread = filled.spread.mean(axis=(0, 1, 2, 3))
+    assert spread[20] < spread[36] < spread[60]
+
+
+def test_priors_survive_the_card():
+    """Priors become plain mappings and back."""
+    priors = shipped()
+    assert from_mapping(to_mapping(priors)) == priors
+    assert all(isinstance(prior, Prior) for prior in priors.values())
+
+
+def test_unknown_channels_are_refused():
+    """The background says which channels it has priors for."""
+    with pytest.raises(ValueError, match="log10_chl"):
+        Background().default_weights(("wind",))
