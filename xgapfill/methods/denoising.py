@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xgapfill.diffusion.denoiser import Denoiser, Scene
+    from xgapfill.diffusion.samplers import Denoise
     from xgapfill.methods.background import Guess
     from xgapfill.weights import Weights
 
@@ -119,7 +120,7 @@ class Repaint:
                     prepared.scene.residual,
                     prepared.scene.seen,
                     walk,
-                    lambda k, member=member: _field(noise, member, k, windows),
+                    partial(_field, noise, windows, member),
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_seen=False,
                 )
@@ -151,7 +152,7 @@ class _Prepared:
         mean, log_variance = self.net(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX), self.scene)
         return mean, (0.5 * log_variance).exp() * self.spread_factor
 
-    def denoise(self, first: Tensor) -> object:
+    def denoise(self, first: Tensor) -> Denoise:
         """The net as a function of field and noise level; the first call's answer is already at hand."""
         import torch
 
@@ -169,7 +170,7 @@ class _Prepared:
         return self.guess.mean + self.guess.error * residual
 
 
-def _field(noise: Noise, member: int, draw: int, windows: Windows) -> Tensor:
+def _field(noise: Noise, windows: Windows, member: int, draw: int) -> Tensor:
     """One standard normal field for every window, by address."""
     import torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,11 +60,11 @@ class UNet(nn.Module):
         for width in reversed(widths[:-1]):
             self.up.append(Block(below + width, width, embedding))
             below = width
-        self.leave = nn.Sequential(
-            nn.GroupNorm(_groups(below), below), nn.SiLU(), nn.Conv2d(below, outputs, 3, padding=1)
-        )
-        nn.init.zeros_(self.leave[-1].weight)
-        nn.init.zeros_(self.leave[-1].bias)
+        last = nn.Conv2d(below, outputs, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        if last.bias is not None:
+            nn.init.zeros_(last.bias)
+        self.leave = nn.Sequential(nn.GroupNorm(_groups(below), below), nn.SiLU(), last)
 
     def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
         """(b, inputs, y, x) and (b, numbers) to (b, outputs, y, x); y and x multiples of 2^(resolutions - 1)."""
@@ -74,7 +75,7 @@ class UNet(nn.Module):
             if level:
                 kept.append(x)
                 x = F.avg_pool2d(x, 2)
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 x = block(x, embedding)
         for block in self.up:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")

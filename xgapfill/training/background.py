@@ -38,7 +38,7 @@ def fit_priors(name: str, minutes: float, data: Path | None, cache: Path, out: P
     while time.monotonic() < end:
         samples = [made.draw(rng) for _ in range(BATCH)]
         priors = held | {channel: _prior(channel, table) for channel, table in free.items()}
-        loss = sum(_loss(sample, made, priors) for sample in samples) / BATCH
+        loss = torch.stack([_loss(sample, made, priors) for sample in samples]).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for table in free.values() for p in table.values()], 1.0)

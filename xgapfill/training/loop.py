@@ -111,7 +111,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.made, self.priors, self.settings, self.device = made, priors, settings, device
         channels = len(made.targets) + len(made.conditions)
-        self.net = Denoiser(SIZE[0], channels, settings.widths).to(device, memory_format=torch.channels_last)
+        self.net = Denoiser(SIZE[0], channels, settings.widths).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.rate, weight_decay=1e-4, betas=(0.9, 0.98)

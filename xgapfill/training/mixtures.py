@@ -146,7 +146,7 @@ def _anomalies(seed: int, cache: Path) -> NDArray[np.float32]:
 def _save(file: Path, **arrays: NDArray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{np.random.default_rng().integers(10**9)}.npz")
-    np.savez(part, **arrays)
+    np.savez(part, **arrays)  # type: ignore[arg-type]
     part.rename(file)
 
 
