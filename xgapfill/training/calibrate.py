@@ -25,6 +25,7 @@ from xgapfill.validation.scores import crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.5, 0.5, 21))
+CRPS_TOLERANCE = 0.01
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -118,7 +119,7 @@ def best_mean(hidden: Hidden, channel: int) -> float:
     """Factor on the net's departure from the background with the least squared error."""
     at = hidden.channel == channel
     departure = (hidden.mean - hidden.background)[at].astype(float)
-    return float(np.clip(departure @ (hidden.truth - hidden.background)[at] / (departure @ departure), 0.0, 1.0))
+    return float(np.clip(departure @ (hidden.truth - hidden.background)[at] / (departure @ departure), 0.0, 1.5))
 
 
 def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
@@ -127,9 +128,14 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 
 
 def best_inflation(hidden: Hidden) -> float:
-    """Factor on the members' departures from the one-pass mean with the least fair CRPS."""
+    """Factor on the members' departures from the one-pass mean.
+
+    Of the factors that hardly differ in fair CRPS from the best, the nearest to 1: it leaves the texture as it is.
+    """
     departures = hidden.members - hidden.mean
-    return float(min(FACTORS, key=lambda f: float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth)))))
+    crps = [float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth))) for f in FACTORS]
+    good = FACTORS[np.array(crps) <= (1 + CRPS_TOLERANCE) * min(crps)]
+    return float(good[np.argmin(np.abs(np.log(good)))])
 
 
 def report(hidden: Hidden, channels: tuple[str, ...]) -> dict[str, dict[str, float]]:
