@@ -41,11 +41,35 @@ class Guess:
     mean : the first guess
     error : one standard deviation of its error
     density : (b, t, c, s, y, x) log1p of the number of observations around, at each of `SCALES`
+    trend : what the interpolation adds its departures to
+    spectrum : variances of the departures' cosine modes
+    noise : (b, 1, c, 1, 1) variance of the observations' noise
     """
 
     mean: Tensor
     error: Tensor
     density: Tensor
+    trend: Tensor
+    spectrum: Tensor
+    noise: Tensor
+
+    def denoise(self, values: Tensor, seen: Tensor, active: Tensor, x: Tensor, sigma: float) -> Tensor:
+        """Mean of standardised residuals known with noise sigma where `active`, were the field Gaussian.
+
+        The denoiser that is exact for the Gaussian field behind the background: what was seen and the noisy field
+        are observations of it. All tensors (b, t, c, y, x); `values` in transformed units, `x` standardised.
+        """
+        import torch
+
+        from xgapfill.methods.spectral import solve
+
+        known = torch.where(seen, values, self.mean + self.error * x) - self.trend
+        noise = torch.where(seen, self.noise, (sigma * self.error) ** 2)
+        weight = (seen | active) / noise
+        field = solve(
+            (known * (seen | active)).transpose(1, 2), weight.transpose(1, 2), self.spectrum.transpose(1, 2), ITERATIONS
+        )
+        return (self.trend + field.transpose(1, 2) - self.mean) / self.error
 
 
 def first_guess(
@@ -69,29 +93,26 @@ def first_guess(
     """
     import torch
 
-    results: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    results: dict[int, tuple[Tensor, ...]] = {}
     known = [(channels[c], c) for c in range(targets, len(channels))]
     for c in [*range(targets, len(channels)), *range(targets)]:
         prior: Prior = priors[channels[c]]
         y, w = values[:, :, c], seen[:, :, c]
         trend, trend_variance = _trend(y, w, prior, {n: results[i] for n, i in known} if c < targets else {})
-        mean, error, density = _interpolate(y, w, trend, prior, step_days, step_km)
-        results[c] = mean, (error**2 + trend_variance).sqrt(), density
+        mean, error, *rest = _interpolate(y, w, trend, prior, step_days, step_km)
+        results[c] = mean, (error**2 + trend_variance).sqrt(), *rest
     order = [results[c] for c in range(len(channels))]
-    mean, error, density = (torch.stack(part, dim=2) for part in zip(*order, strict=True))
-    return Guess(mean, error, density)
+    return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
 
 
-def _trend(
-    y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor, Tensor]]
-) -> tuple[Tensor, Tensor]:
+def _trend(y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     """Ridge regression on a constant and the conditions' own backgrounds, shrunk to the prior; and its variance
     through the conditions' errors. Two (b, t, y, x) fields.
     """
     import torch
 
     columns, prior_beta, prior_sd = [torch.ones_like(y)], [torch.as_tensor(prior.mean)], [prior.variance**0.5]
-    for name, (mean, _, _) in conditions.items():
+    for name, (mean, *_) in conditions.items():
         slope, curvature = prior.regression.get(name, (0.0, 0.0))
         departure = (mean - CENTRES.get(name, 0.0)).clamp(-SPAN, SPAN)
         columns += [departure, departure**2]
@@ -106,7 +127,7 @@ def _trend(
     beta = _solve_small(normal, right)
     trend = (beta[:, :, None] * design).sum(1).unflatten(-1, y.shape[1:])
     variance = torch.zeros_like(y)
-    for k, (_, error, _) in enumerate(conditions.values()):
+    for k, (_, error, *_) in enumerate(conditions.values()):
         slope_here = beta[:, 2 * k + 1, None] + 2.0 * beta[:, 2 * k + 2, None] * design[:, 2 * k + 1]
         variance = variance + (slope_here.unflatten(-1, y.shape[1:]) * error) ** 2
     return trend, variance
@@ -131,8 +152,8 @@ def _solve_small(a: Tensor, b: Tensor) -> Tensor:
 
 def _interpolate(
     y: Tensor, w: Tensor, trend: Tensor, prior: Prior, step_days: float, step_km: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Interpolated departures from the trend, the error's estimate and the densities it rests on."""
+) -> tuple[Tensor, ...]:
+    """The parts of a `Guess` of one channel: departures from the trend, their error and what these rest on."""
     import torch
 
     from xgapfill.methods.spectral import prior_spectrum, solve
@@ -143,8 +164,8 @@ def _interpolate(
     squares = (departure**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
     variance = (squares + 5.0 * prior.variance) / (independent + 5.0)
     noise = prior.noise * (_roughness(departure, w, variance) / USUAL_ROUGHNESS) ** prior.roughness
-    spectrum = prior_spectrum((y.shape[1], y.shape[2], y.shape[3]), step_days, step_km, prior.structures)
-    departures = solve(departure, w, spectrum * variance, noise * variance, ITERATIONS)
+    spectrum = prior_spectrum((y.shape[1], y.shape[2], y.shape[3]), step_days, step_km, prior.structures) * variance
+    departures = solve(departure, w / (noise * variance), spectrum, ITERATIONS)
     counts = [_around(w, scale, step_days, step_km) for scale in SCALES]
     misfit = _around(w * (departure - departures) ** 2, SCALES[-1], step_days, step_km)
     weak = 50.0
@@ -153,7 +174,8 @@ def _interpolate(
     log_variance = prior.error[0] + prior.error[-1] * local.clamp_min(1e-4).log()
     for s in range(len(SCALES)):
         log_variance = log_variance + prior.error[1 + s] * density[:, :, s]
-    return trend + departures, (variance * log_variance.clamp(-7.0, 2.0).exp()).sqrt(), density
+    error = (variance * log_variance.clamp(-7.0, 2.0).exp()).sqrt()
+    return trend + departures, error, density, trend, spectrum, noise * variance
 
 
 def _roughness(departure: Tensor, w: Tensor, variance: Tensor) -> Tensor:

@@ -67,18 +67,18 @@ def prior_spectrum(
     return total
 
 
-def solve(values: Tensor, seen: Tensor, spectrum: Tensor, noise: Tensor, iterations: int) -> Tensor:
-    """Conditional mean of a Gaussian field with the given mode variances, seen with noise where `seen`.
+def solve(values: Tensor, weight: Tensor, spectrum: Tensor, iterations: int) -> Tensor:
+    """Conditional mean of a Gaussian field with the given mode variances, seen with noise.
 
     Preconditioned conjugate gradients (Hestenes & Stiefel 1952) on
-    (I + S^1/2 B W B' S^1/2) u = S^1/2 B W y with W = seen / noise, field = B' S^1/2 u.
+    (I + S^1/2 B W B' S^1/2) u = S^1/2 B W y, field = B' S^1/2 u.
     A fixed number of iterations, one step length a field: its bits do not depend on its neighbours in the batch.
 
     Parameters
     ----------
-    values, seen : (..., t, y, x) float32, seen as 0 or 1
-    spectrum : (..., t, y, x) mode variances
-    noise : (..., 1, 1, 1) variance of the noise
+    values : (..., t, y, x) float32
+    weight : (..., t, y, x) W, one over the variance of each value's noise, 0 where nothing is seen
+    spectrum : (..., t, y, x) S, variances of the cosine modes B
 
     Returns
     -------
@@ -86,7 +86,6 @@ def solve(values: Tensor, seen: Tensor, spectrum: Tensor, noise: Tensor, iterati
     """
     axes = (-3, -2, -1)
     root = spectrum.sqrt()
-    weight = seen / noise
     scale = 1.0 / (1.0 + spectrum * weight.mean(dim=axes, keepdim=True))
     u = torch.zeros_like(values)
     residual = root * to_modes(weight * values)
