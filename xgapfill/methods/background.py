@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xgapfill.weights import Weights
 
 ITERATIONS = 40
+NOISY_ITERATIONS = 20  # a noisy field known everywhere is quicker to solve for
 # Gaussian neighbourhoods (km, days) in which observations are counted.
 SCALES = ((6.0, 4.0), (20.0, 10.0), (80.0, 30.0))
 # Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
@@ -67,7 +68,10 @@ class Guess:
         noise = torch.where(seen, self.noise, (sigma * self.error) ** 2)
         weight = (seen | active) / noise
         field = solve(
-            (known * (seen | active)).transpose(1, 2), weight.transpose(1, 2), self.spectrum.transpose(1, 2), ITERATIONS
+            (known * (seen | active)).transpose(1, 2),
+            weight.transpose(1, 2),
+            self.spectrum.transpose(1, 2),
+            NOISY_ITERATIONS,
         )
         return (self.trend + field.transpose(1, 2) - self.mean) / self.error
 
