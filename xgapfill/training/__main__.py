@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def weights_of(trainer: Trainer, name: str) -> Weights:
         version=version("xgapfill"),
     )
     arrays = {n: np.asarray(p.float().cpu().numpy(), np.float32) for n, p in trainer.average.items()}
-    return Weights(replace(card), arrays)
+    return Weights(card, arrays)
 
 
 if __name__ == "__main__":
