@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch")
 
+from xgapfill.diffusion.denoiser import SIGMA_MAX  # noqa: E402
 from xgapfill.methods.priors import Prior  # noqa: E402
-from xgapfill.training.loop import Settings, Trainer  # noqa: E402
+from xgapfill.methods.spectral import prior_spectrum, solve, to_field  # noqa: E402
+from xgapfill.training.loop import Settings, Trainer, collate, prepare  # noqa: E402
 from xgapfill.training.mixtures import Mixture  # noqa: E402
-from xgapfill.training.samples import GapShapes, Series, chlorophyll_sample, size_class_sample  # noqa: E402
+from xgapfill.training.samples import GapShapes, Sample, Series, chlorophyll_sample, size_class_sample  # noqa: E402
 
 PRIOR = Prior(0.0, 1.0, ((1.0, 30.0, 20.0, 2.0),), 0.05, 0.0, (0.0, -0.3, 0.0, 0.0, 0.0), {"log10_chl": (1.0, 0.0)})
 SMALL = Settings(batch=2, pool=4, fresh=2, widths=(8, 16))
@@ -33,7 +36,7 @@ def test_same_seed_same_net(made):
     for _ in range(2):
         trainer = Trainer(made, {"log10_chl": PRIOR}, SMALL)
         for _ in range(3):
-            trainer._step()
+            trainer._step(1.0)
         nets.append(trainer.average)
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 
@@ -43,12 +46,71 @@ def test_resumed_training_is_the_undisturbed_one(made, tmp_path):
     whole = Trainer(made, {"log10_chl": PRIOR}, SMALL)
     whole.run(10, tmp_path / "whole.pt", steps=4)
     first = Trainer(made, {"log10_chl": PRIOR}, SMALL)
-    first.run(10, tmp_path / "part.pt", steps=2)
+    for _ in range(2):  # stopped half-way, before it cools
+        first._step(1.0)
+    first.save(tmp_path / "part.pt")
     second = Trainer(made, {"log10_chl": PRIOR}, SMALL)
     assert second.resume(tmp_path / "part.pt")
     second.run(10, tmp_path / "part.pt", steps=4)
     assert second.step == whole.step == 4
     assert all(torch.equal(whole.average[name], second.average[name]) for name in whole.average)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_training_on_gappy_data_recovers_kriging():
+    """Trained on holes in a gappy Gaussian field of another covariance than its priors, the net finds the kriging mean
+    and its error: most of what the background lacks.
+    """
+    rng = np.random.default_rng(0)
+    step_km, noise = 4.6, 0.02
+    truth_is = ((1.0, 18.0, 6.0, 3.0),)  # shorter and smoother than PRIOR says
+    spectrum = prior_spectrum((5, 64, 64), 8.0, torch.full((1, 2), step_km), truth_is)
+
+    def draw(generator: np.random.Generator) -> Sample:
+        white = torch.tensor(generator.standard_normal((1, 5, 64, 64)), dtype=torch.float32)
+        field = to_field(spectrum.sqrt() * white)[0].numpy() + noise**0.5 * generator.standard_normal((5, 64, 64))
+        known = _blobs(generator, 0.6)
+        seen = known & _blobs(generator, 0.6)
+        return Sample(
+            np.where(known, field, 0).astype(np.float32)[:, None],
+            known[:, None],
+            seen[:, None],
+            np.ones((64, 64), bool),
+            np.linspace(40, 43, 64, dtype=np.float32),
+            np.zeros((5, 2), np.float32),
+            8.0,
+            np.full(2, step_km, np.float32),
+        )
+
+    made = Mixture(("log10_chl",), (), draw, "a Gaussian field", ())
+    trainer = Trainer(made, {"log10_chl": PRIOR}, Settings(batch=8, pool=256, fresh=4, widths=(16, 32, 48)))
+    for step in range(1500):
+        trainer._step(min(1.0, (1500 - step) / 600))
+    trainer.net.load_state_dict(trainer.average)
+    windows = prepare([draw(rng) for _ in range(16)], made, {"log10_chl": PRIOR}, "cpu")
+    scene, truth, hidden = collate(windows, np.random.default_rng(1))
+    with torch.no_grad():
+        blind = torch.full((16,), SIGMA_MAX)
+        mean, log_variance = trainer.net.eval()(torch.zeros_like(truth), blind, scene)
+    physical = scene.error**2
+    background_error = (truth**2 * physical)[hidden].mean()
+    net_error = ((mean - truth) ** 2 * physical)[hidden].mean()
+    # Kriging is the solver itself with the true covariance.
+    known = (scene.offset + scene.error * scene.residual) * scene.seen
+    kriged = solve(known.transpose(1, 2), scene.seen.transpose(1, 2) / noise, spectrum[:, None], 200).transpose(1, 2)
+    kriging_error = ((kriged - scene.offset - scene.error * truth) ** 2)[hidden].mean()
+    assert kriging_error < 0.9 * background_error
+    assert net_error - kriging_error < 0.3 * (background_error - kriging_error)
+    expected = (log_variance.exp() * physical)[hidden].mean()
+    assert 0.8 < expected / net_error < 1.25
+
+
+def _blobs(rng: np.random.Generator, share: float) -> np.ndarray:
+    """Patches in every frame that cover about this share."""
+    white = rng.standard_normal((5, 64, 64))
+    smooth = ndimage.gaussian_filter(white, (0.4, 4, 4), mode="wrap")
+    return smooth < np.quantile(smooth, share)
 
 
 def test_samples_hide_only_what_is_known(made):

@@ -1,23 +1,31 @@
-"""A net as posterior mean: what it is shown of a window, and its preconditioning (Karras et al. 2022)."""
+"""A net as posterior mean: what it is shown of a window, and its preconditioning.
+
+The preconditioning is that of Karras et al. (2022), arXiv:2206.00364, with one change: in place of the share of the
+noisy field that they pass on (c_skip x, the answer for white data) stands the answer for the Gaussian field behind the
+background. The net learns what is left, and a net that has learned nothing yet draws that field's exact samples.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xgapfill.methods.background import Guess
+from xgapfill.methods.spectral import solve
 from xgapfill.nets.unet import UNet
 
 SIGMA_MAX = 20.0  # data have unit variance: nothing of them is left, the net is shown zeros
 SIGMA_MIN = 0.02
 CLIP = 8.0  # standardised residuals beyond are outliers of the observations
-MAPS_PER_CHANNEL = 5
+MAPS_PER_CHANNEL = 6
 NUMBERS = 8
+WIDER = 4.0  # variance of the Gaussian field over that of the background, so that its samples spread as they err
+ITERATIONS = 20  # of the Gaussian answer: a noisy field known everywhere is quick to solve for
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,9 @@ class Scene:
     maps : (b, t, c, 3, y, x) error estimate, background, density of observations
     sea : (b, 1, y, x)
     numbers : (b, NUMBERS - 1) season, latitude, steps
+    offset, error : (b, t, c, y, x) a residual r stands for the departure offset + error r of the Gaussian field
+    spectrum : (b, t, c, y, x) variances of its cosine modes
+    noise : (b, 1, c, 1, 1) variance of the noise of what was seen
     """
 
     residual: Tensor
@@ -39,6 +50,14 @@ class Scene:
     maps: Tensor
     sea: Tensor
     numbers: Tensor
+    offset: Tensor
+    error: Tensor
+    spectrum: Tensor
+    noise: Tensor
+
+    def of(self, chosen: Tensor) -> Scene:
+        """Some of the windows."""
+        return Scene(**{part.name: getattr(self, part.name)[chosen] for part in fields(self)})
 
 
 def scene(
@@ -85,7 +104,38 @@ def scene(
         ],
         dim=1,
     )
-    return Scene(residual, seen, active, maps, sea[:, None].float(), numbers)
+    return Scene(
+        residual,
+        seen,
+        active,
+        maps,
+        sea[:, None].float(),
+        numbers,
+        guess.mean - guess.trend,
+        guess.error,
+        guess.spectrum,
+        guess.noise,
+    )
+
+
+@torch.no_grad()
+def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
+    """Mean of the residuals, were the field Gaussian: what was seen and the noisy field are observations of it.
+
+    Parameters
+    ----------
+    x : (b, t, c, y, x) noisy residuals where `active`
+    sigma : (b,)
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        there = scene.seen | scene.active
+        known = (scene.offset + scene.error * torch.where(scene.seen, scene.residual, x)) * there
+        added = (sigma.view(-1, 1, 1, 1, 1) * scene.error) ** 2
+        noise = torch.where(scene.seen, WIDER * scene.noise, scene.noise + added)
+        values, weight, spectrum = (part.transpose(1, 2) for part in (known, there / noise, WIDER * scene.spectrum))
+        smooth = solve(values, weight, spectrum, ITERATIONS).transpose(1, 2)
+        # What is sought is an observation: the smooth field and its share of what departs from it.
+        return (smooth + scene.noise / (scene.noise + added) * (known - smooth) - scene.offset) / scene.error
 
 
 class Denoiser(nn.Module):
@@ -117,15 +167,19 @@ class Denoiser(nn.Module):
         """
         sigma = sigma.clamp(SIGMA_MIN, SIGMA_MAX).view(-1, 1, 1, 1, 1)
         blind = sigma >= SIGMA_MAX
+        base = torch.zeros_like(x)
+        told = ~blind.flatten()
+        if told.any():
+            base[told] = gaussian_mean(x[told], sigma.flatten()[told], scene.of(told))
         level = (sigma / SIGMA_MIN).log() / math.log(SIGMA_MAX / SIGMA_MIN)
         x = torch.where(blind | ~scene.active, 0.0, x)
         c_skip = 1.0 / (sigma**2 + 1.0)
         c_out = sigma * c_skip.sqrt()
         shown = torch.where(scene.seen, scene.residual, c_skip.sqrt() * x)
         levels = torch.where(scene.seen, 0.0, torch.where(scene.active, level, 1.0))
-        maps = torch.cat([torch.stack([shown, levels], dim=3), scene.maps], dim=3).flatten(1, 3)
+        maps = torch.cat([torch.stack([shown, levels, base], dim=3), scene.maps], dim=3).flatten(1, 3)
         numbers = torch.cat([level.view(-1, 1), scene.numbers], dim=1)
         maps = torch.cat([maps, scene.sea], dim=1).contiguous(memory_format=torch.channels_last)
         out = self.net(maps, numbers).float().unflatten(1, (self.frames, 2, self.channels))
-        mean = c_skip * x + c_out * out[:, :, 0]
+        mean = base + c_out * out[:, :, 0]
         return torch.where(scene.seen, scene.residual, mean), out[:, :, 1].clamp(-6.0, 4.0)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from xgapfill.weights import Weights
 
 ITERATIONS = 40
-NOISY_ITERATIONS = 20  # a noisy field known everywhere is quicker to solve for
 # Gaussian neighbourhoods (km, days) in which observations are counted.
 SCALES = ((6.0, 4.0), (20.0, 10.0), (80.0, 30.0))
 # Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
@@ -54,27 +53,6 @@ class Guess:
     spectrum: Tensor
     noise: Tensor
 
-    def denoise(self, values: Tensor, seen: Tensor, active: Tensor, x: Tensor, sigma: float) -> Tensor:
-        """Mean of standardised residuals known with noise sigma where `active`, were the field Gaussian.
-
-        The denoiser that is exact for the Gaussian field behind the background: what was seen and the noisy field
-        are observations of it. All tensors (b, t, c, y, x); `values` in transformed units, `x` standardised.
-        """
-        import torch
-
-        from xgapfill.methods.spectral import solve
-
-        known = torch.where(seen, values, self.mean + self.error * x) - self.trend
-        noise = torch.where(seen, self.noise, (sigma * self.error) ** 2)
-        weight = (seen | active) / noise
-        field = solve(
-            (known * (seen | active)).transpose(1, 2),
-            weight.transpose(1, 2),
-            self.spectrum.transpose(1, 2),
-            NOISY_ITERATIONS,
-        )
-        return (self.trend + field.transpose(1, 2) - self.mean) / self.error
-
 
 def first_guess(
     values: Tensor,
@@ -102,21 +80,31 @@ def first_guess(
     for c in [*range(targets, len(channels)), *range(targets)]:
         prior: Prior = priors[channels[c]]
         y, w = values[:, :, c], seen[:, :, c]
-        trend, trend_variance = _trend(y, w, prior, {n: results[i] for n, i in known} if c < targets else {})
+        conditions = (
+            {n: _observed(values[:, :, i], seen[:, :, i], *results[i][:2]) for n, i in known} if c < targets else {}
+        )
+        trend, trend_variance = _trend(y, w, prior, conditions)
         mean, error, *rest = _interpolate(y, w, trend, prior, step_days, step_km)
         results[c] = mean, (error**2 + trend_variance).sqrt(), *rest
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
 
 
-def _trend(y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
-    """Ridge regression on a constant and the conditions' own backgrounds, shrunk to the prior; and its variance
+def _observed(values: Tensor, seen: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    """A condition as it was observed, noise and all: maps made from the same light share it; else its background."""
+    return seen * values + (1 - seen) * mean, (1 - seen) * error
+
+
+def _trend(
+    y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Ridge regression on a constant and the conditions, shrunk to the prior; and its variance
     through the conditions' errors. Two (b, t, y, x) fields.
     """
     import torch
 
     columns, prior_beta, prior_sd = [torch.ones_like(y)], [torch.as_tensor(prior.mean)], [prior.variance**0.5]
-    for name, (mean, *_) in conditions.items():
+    for name, (mean, _) in conditions.items():
         slope, curvature = prior.regression.get(name, (0.0, 0.0))
         departure = (mean - CENTRES.get(name, 0.0)).clamp(-SPAN, SPAN)
         columns += [departure, departure**2]
@@ -131,7 +119,7 @@ def _trend(y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Te
     beta = _solve_small(normal, right)
     trend = (beta[:, :, None] * design).sum(1).unflatten(-1, y.shape[1:])
     variance = torch.zeros_like(y)
-    for k, (_, error, *_) in enumerate(conditions.values()):
+    for k, (_, error) in enumerate(conditions.values()):
         slope_here = beta[:, 2 * k + 1, None] + 2.0 * beta[:, 2 * k + 2, None] * design[:, 2 * k + 1]
         variance = variance + (slope_here.unflatten(-1, y.shape[1:]) * error) ** 2
     return trend, variance

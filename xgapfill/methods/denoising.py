@@ -138,11 +138,9 @@ class _Prepared:
     net: Denoiser
     guess: Guess
     scene: Scene
-    values: Tensor
     mean_factor: Tensor
     spread_factor: float
     inflation: float
-    gaussian_share: float
 
     def once(self) -> tuple[Tensor, Tensor]:
         """One pass that is shown no field: standardised mean and its error."""
@@ -155,25 +153,13 @@ class _Prepared:
         return mean, (0.5 * log_variance).exp() * self.spread_factor
 
     def denoise(self, first: Tensor) -> Denoise:
-        """Denoiser as a function of field and noise level; the first call's answer is already at hand.
-
-        Calibration may give the Gaussian denoiser of the background a share, where the net does not yet beat it.
-        """
+        """Denoiser as a function of field and noise level; the first call's answer is already at hand."""
         import torch
 
         from xgapfill.diffusion.denoiser import SIGMA_MAX
 
-        scene, share = self.scene, self.gaussian_share
-
         def call(x: Tensor, sigma: float) -> Tensor:
-            if sigma >= SIGMA_MAX:
-                return first
-            parts = []
-            if share < 1:
-                parts.append((1 - share) * self.net(x, torch.full((x.shape[0],), sigma), scene)[0])
-            if share > 0:
-                parts.append(share * self.guess.denoise(self.values, scene.seen, scene.active, x, sigma))
-            return torch.stack(parts).sum(dim=0)
+            return first if sigma >= SIGMA_MAX else self.net(x, torch.full((x.shape[0],), sigma), self.scene)[0]
 
         return call
 
@@ -233,10 +219,7 @@ def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
     network = weights.card.network
     mean_factor = torch.tensor(network.get("mean_factor", [1.0] * len(windows.channels))).view(1, 1, -1, 1, 1)
     spread_factor = float(network.get("spread_factor", 1.0))
-    gaussian_share = float(network.get("gaussian_share", 0.0))
-    return _Prepared(
-        _net(weights), guess, made, values, mean_factor, spread_factor, weights.card.inflation, gaussian_share
-    )
+    return _Prepared(_net(weights), guess, made, mean_factor, spread_factor, weights.card.inflation)
 
 
 def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:

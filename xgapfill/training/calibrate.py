@@ -177,13 +177,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("training"))
     parser.add_argument("--batches", type=int, default=24)
     parser.add_argument("--members", type=int, default=8)
-    parser.add_argument("--gaussian-share", type=float, default=0.0, help="of the background's denoiser in the walk")
     parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     weights = load(given.weights)
     plain = {k: v for k, v in weights.card.network.items() if k not in ("mean_factor", "spread_factor")}
-    plain |= {"gaussian_share": given.gaussian_share}
     weights = Weights(replace(weights.card, inflation=1.0, network=plain), weights.arrays)
     made = mixture(weights.card.name, given.data, given.cache, part="choose")
     hidden = collect(made, weights, given.batches, Repaint(), given.members, seed=0)

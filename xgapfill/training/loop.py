@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,18 @@ class Settings:
     pool, fresh : windows kept at hand, and how many of them each step replaces; a window is used about
         batch / fresh times, each time turned over and noised anew
     rate, rate_steps : the learning rate falls as 1 / sqrt(1 + step / rate_steps)
+    cooling : in this last share of a run it falls to nothing besides, so that what it leaves is settled
     average : the averaged net remembers about this share of all steps
     widths : feature maps of the U-Net
     """
 
     seed: int = 0
-    batch: int = 16
+    batch: int = 8
     pool: int = 768
-    fresh: int = 4
-    rate: float = 1.5e-3
-    rate_steps: int = 600
+    fresh: int = 2
+    rate: float = 1.2e-3
+    rate_steps: int = 1200
+    cooling: float = 0.4
     average: float = 0.12
     widths: tuple[int, ...] = (32, 64, 96, 128)
     checkpoint_minutes: float = 3.0
@@ -86,22 +88,27 @@ def prepare(samples: list[Sample], made: Mixture, priors: dict[str, Prior], devi
     return [Prepared(_item(whole, k), truth[k], hidden[k]) for k in range(len(samples))]
 
 
+HALF = {"maps": torch.float16, "spectrum": torch.bfloat16}  # kept small while they wait
+
+
 def _item(whole: Scene, k: int) -> Scene:
-    return Scene(
-        whole.residual[k], whole.seen[k], whole.active[k], whole.maps[k].half(), whole.sea[k], whole.numbers[k]
-    )
+    parts = {part.name: getattr(whole, part.name)[k] for part in fields(Scene)}
+    return Scene(**{name: value.to(HALF.get(name, value.dtype)) for name, value in parts.items()})
 
 
 def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
     """A batch, each window turned over at random: north-south, east-west."""
-    turned = []
+    maps = [part.name for part in fields(Scene) if part.name not in ("numbers", "noise", "spectrum")]
+    turned: list[dict[str, Tensor]] = []
     for window in windows:
         axes = [axis for axis in (-2, -1) if rng.random() < 0.5]
-        s = window.scene
-        fields = (s.residual, s.seen, s.active, s.maps.float(), s.sea, window.truth, window.hidden)
-        turned.append([f.flip(axes) if axes else f for f in fields] + [s.numbers])
-    residual, seen, active, maps, sea, truth, hidden, numbers = (torch.stack(p) for p in zip(*turned, strict=True))
-    return Scene(residual, seen, active, maps, sea, numbers), truth, hidden
+        parts = {part.name: getattr(window.scene, part.name) for part in fields(Scene)}
+        parts |= {"truth": window.truth, "hidden": window.hidden}
+        turned.append({n: p.flip(axes) if n in (*maps, "truth", "hidden") else p for n, p in parts.items()})
+    batch = {n: torch.stack([parts[n] for parts in turned]) for n in turned[0]}
+    batch |= {n: batch[n].float() for n in HALF}
+    truth, hidden = batch.pop("truth"), batch.pop("hidden")
+    return Scene(**batch), truth, hidden
 
 
 class Trainer:
@@ -151,7 +158,8 @@ class Trainer:
         before = self.seconds
         losses: list[float] = []
         while time.monotonic() - begin < 60 * minutes and (steps is None or self.step < steps):
-            losses.append(self._step())
+            spent = (time.monotonic() - begin) / (60 * minutes) if steps is None else self.step / steps
+            losses.append(self._step(min(1.0, max(0.0, 1 - spent) / self.settings.cooling)))
             now = time.monotonic()
             self.seconds = before + now - begin
             if now - last > 60 * self.settings.checkpoint_minutes:
@@ -160,8 +168,8 @@ class Trainer:
                 self.save(checkpoint)
         self.save(checkpoint)
 
-    def _step(self) -> float:
-        """One step: fresh windows into the pool, a batch out of it, gradient, average."""
+    def _step(self, warmth: float) -> float:
+        """One step: fresh windows into the pool, a batch out of it, gradient (its rate times `warmth`), average."""
         settings = self.settings
         self._refill()
         rng = np.random.default_rng([settings.seed, 6, self.step])
@@ -172,7 +180,7 @@ class Trainer:
         noise = torch.randn(truth.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
             warm = min(1.0, (self.step + 1) / 50)
-            group["lr"] = settings.rate * warm / math.sqrt(1 + self.step / settings.rate_steps)
+            group["lr"] = settings.rate * warm * warmth / math.sqrt(1 + self.step / settings.rate_steps)
         with torch.autocast(self.device.split(":")[0], torch.bfloat16):
             loss = denoising_loss(self.net, truth, hidden, sigma, noise, batch)
         self.optimiser.zero_grad(set_to_none=True)

@@ -141,19 +141,22 @@ def size_class_sample(
     Parameters
     ----------
     series : fields psc_ilr1, psc_ilr2, log10_chl, or log10_chl alone
-    noise : standard deviation of the noise of log10 CHL; the log-ratios get up to three times as much
+    noise : standard deviation of the noise of log10 CHL; the log-ratios, made from the same light, take over their
+        share of it, and get up to as much of their own
     anomalies : (2, t, y, x) stirred residuals of the log-ratios for a series of CHL alone
     """
     place = series.window(rng, least=0.2)
-    chl = series.fields[(-1, *place)]
+    clean = series.fields[(-1, *place)]
+    chl = clean + noise * rng.standard_normal(clean.shape, dtype=np.float32)
+    pigments = float(rng.uniform())
+    usual = psc_ilr_mean(chl, pigments=pigments)
     if anomalies is None:
-        psc = series.fields[(slice(0, 2), *place)]
+        psc = series.fields[(slice(0, 2), *place)] + usual - psc_ilr_mean(clean, pigments=pigments)
     else:
         corner = [int(rng.integers(0, n - s + 1)) for n, s in zip(anomalies.shape[1:], SIZE, strict=True)]
         cut = anomalies[(slice(None), *(slice(c, c + s) for c, s in zip(corner, SIZE, strict=True)))]
-        psc = ilr(ilr_inverse(psc_ilr_mean(chl, pigments=float(rng.uniform())) + cut))
-    chl = chl + noise * rng.standard_normal(chl.shape, dtype=np.float32)
-    psc = psc + np.float32(rng.uniform(0, 3) * noise) * rng.standard_normal(psc.shape, dtype=np.float32)
+        psc = ilr(ilr_inverse(usual + cut))
+    psc = psc + np.float32(rng.uniform(0, noise)) * rng.standard_normal(psc.shape, dtype=np.float32)
     known = np.isfinite(chl)
     hidden_chl = gaps(rng, (0.0, 0.35)) if rng.random() < 0.6 else gaps(rng, (0.3, 0.85))
     hidden_psc = gaps(rng, (0.3, 0.9))
