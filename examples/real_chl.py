@@ -45,7 +45,7 @@ def main() -> int:
 
 def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
     """Score chlorophyll, in log10, at pixels that were seen and are hidden."""
-    rows = (*SIMPLE, "dct_pls", "kriging", *OURS)
+    rows = (*SIMPLE, "global_dct_pls", "global_kriging", *OURS)
     choose = problems.choose_problem(folder, gaps="transplanted")
     seen = problems.as_chl(choose._replace(values=choose.truth))
     scales = fit_scales(seen, rows[:-1], masks=choose.hidden, weights=weights)
@@ -59,7 +59,7 @@ def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
 
 def size_classes(folder: Path, members: int, weights: str | None) -> xr.Dataset:
     """Score the fractions where their simulated truth is known, given chlorophyll."""
-    rows = (*SIMPLE, "dct_pls", *OURS)
+    rows = (*SIMPLE, "global_dct_pls", *OURS)
     choose = problems.choose_size_classes(folder)
     scales = fit_scales(choose.PSC, rows[:-1], cond=choose.CHL, truth=choose.truth, weights=weights)
 

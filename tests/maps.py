@@ -11,6 +11,8 @@ import dask
 import numpy as np
 import xarray as xr
 
+from xgapfill.methods.base import tiling_of
+
 START = np.datetime64("2015-03-06", "ns")
 DAY = np.timedelta64(1, "D")
 
@@ -105,6 +107,10 @@ class Counting:
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Of the method inside."""
         return self.method.default_weights(channels)
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Any:
+        """Of the method inside."""
+        return tiling_of(self.method, ncols, slots)
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Any:
         """As the method inside."""

@@ -9,7 +9,7 @@ import xarray as xr
 from maps import chl_map, psc_map, raise_if_dask_computes
 
 import xgapfill
-from xgapfill.gaps import EARTH_RADIUS, kilometres_to, pixels_to
+from xgapfill.distances import EARTH_RADIUS, kilometres_to, pixels_to
 
 
 def test_shares_and_distances_by_hand():

@@ -18,7 +18,7 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "tests").glo
 
 # From the ground up; a module imports from its own layer and those before it.
 LAYERS = (
-    ("patch", "snapping", "grid", "tiles", "noise", "seamask"),
+    ("patch", "snapping", "grid", "tiles", "noise", "seamask", "distances"),
     ("nets", "weights"),
     (
         "methods.base",
@@ -29,14 +29,19 @@ LAYERS = (
     ("diffusion",),
     ("families",),
     ("methods",),
+    ("limits",),
     ("sources", "lazy", "kernel", "simulate", "testing"),
     ("cf",),
     ("inputs",),
+    ("fitting",),
     ("fill", "gaps", "tutorial"),
-    ("api", "validation"),
+    ("planning",),
+    ("api", "validation", "writing"),
+    ("classical",),
     ("accessor",),
     ("xgapfill",),
     ("training", "benchmarks"),
+    ("cli",),
 )
 NUMBERS_ONLY = (
     "patch",

@@ -123,7 +123,7 @@ def test_tuning_beats_a_bad_guess(ocean):
     assert rmse(found.values, truth, hidden) <= 1.02 * rmse(dct_pls(values, Dct(1.0, 0.02)), truth, hidden)
 
 
-@pytest.mark.parametrize("name", ["pixel_mean", "time_interpolation", "dct_pls"])
+@pytest.mark.parametrize("name", ["pixel_mean", "time_interpolation", "global_dct_pls"])
 def test_every_opponent_knows_its_error(ocean, name):
     """The spread of each opponent must be its error, class of distance by class, within a third."""
     truth, values, hidden = ocean

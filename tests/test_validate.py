@@ -179,9 +179,9 @@ def test_a_condition_is_given_to_all_and_never_hidden(chl, psc):
     other = (1 - micro) / 2
     told = xr.concat([micro, other, other], dim="psc").assign_coords(psc=["micro", "nano", "pico"]).rename("PSC")
     told = told.where(chl.notnull()).assign_attrs(units="1")
-    blind = validate(told, ["dct_pls"]).rmse
-    seeing = validate(told, ["dct_pls"], cond=chl).rmse
-    pick = {"filled_by": "dct_pls", "distance_class": "all", "size_class": "micro"}
+    blind = validate(told, ["global_dct_pls"]).rmse
+    seeing = validate(told, ["global_dct_pls"], cond=chl).rmse
+    pick = {"filled_by": "global_dct_pls", "distance_class": "all", "size_class": "micro"}
     assert float(seeing.sel(pick)) < 0.2 * float(blind.sel(pick))
 
 

@@ -7,23 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
 from xgapfill import weights
-from xgapfill.api import background, gaps, posterior_mean, repaint
+from xgapfill.api import background, fill_with, fit, gaps, posterior_mean, repaint
 from xgapfill.cf import package_version as _package_version
+from xgapfill.classical import climatology, dctpls, dineof, interpolate, kriging, regression, som
+from xgapfill.planning import plan
 
 if TYPE_CHECKING:
     from xgapfill import tutorial, validation
+    from xgapfill.methods.registry import catalogue as methods
     from xgapfill.validation.validate import validate
+    from xgapfill.writing import write
+else:
+    from xgapfill import methods
 
 __version__ = _package_version()
 __all__ = [
     "background",
+    "climatology",
+    "dctpls",
+    "dineof",
+    "fill_with",
+    "fit",
     "gaps",
+    "interpolate",
+    "kriging",
+    "methods",
+    "plan",
     "posterior_mean",
+    "regression",
     "repaint",
+    "som",
     "tutorial",
     "validate",
     "validation",
     "weights",
+    "write",
 ]
 
 # Loaded when first used: they bring what most sessions do not need.
@@ -31,6 +49,7 @@ _LATER = {
     "tutorial": ("xgapfill.tutorial", None),
     "validation": ("xgapfill.validation", None),
     "validate": ("xgapfill.validation.validate", "validate"),
+    "write": ("xgapfill.writing", "write"),
 }
 
 

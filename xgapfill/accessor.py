@@ -3,55 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import xarray as xr
 
-from xgapfill import api
+from xgapfill import api, classical
 from xgapfill.inputs import find_mask
+from xgapfill.planning import Plan, plan
+from xgapfill.weights import Weights
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _like(
-    function: Callable[Concatenate[Any, P], R],
-) -> Callable[[Callable[..., Any]], Callable[Concatenate[Any, P], R]]:
-    """Carry signature and docstring of a function over to the accessor method that calls it."""
+def _on_array(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[DataArrayGapfill, P], R]:
+    """Make a function of a DataArray a method of its accessor."""
 
-    def carry(method: Callable[..., Any]) -> Callable[Concatenate[Any, P], R]:
-        return wraps(function)(method)
+    @wraps(function)
+    def method(self: DataArrayGapfill, *arguments: P.args, **options: P.kwargs) -> R:
+        return function(self._da, *arguments, **options)
 
-    return carry
+    return method
+
+
+def _by_name(function: Callable[..., Any]) -> Callable[..., xr.Dataset]:
+    """Make a function of a target and its conditions a method of the Dataset accessor, which takes their names."""
+
+    @wraps(function)
+    def method(self: DatasetGapfill, name: Any, cond: Any = None, **options: Any) -> xr.Dataset:
+        return _filled(function, self._ds, name, cond, options)
+
+    return method
 
 
 @xr.register_dataarray_accessor("gapfill")
 class DataArrayGapfill:
-    """Gap filling of a DataArray."""
+    """Gap filling of a DataArray; called with a method, by name or as an object, it fills with that."""
 
     def __init__(self, da: xr.DataArray) -> None:
         self._da = da
 
-    @_like(api.repaint)
-    def repaint(self, cond: Any = None, **options: Any) -> xr.DataArray | xr.Dataset:
-        """See `xgapfill.repaint`."""
-        return api.repaint(self._da, cond, **options)
+    __call__ = _on_array(api.fill_with)
+    repaint = _on_array(api.repaint)
+    posterior_mean = _on_array(api.posterior_mean)
+    background = _on_array(api.background)
+    climatology = _on_array(classical.climatology)
+    interpolate = _on_array(classical.interpolate)
+    dctpls = _on_array(classical.dctpls)
+    kriging = _on_array(classical.kriging)
+    dineof = _on_array(classical.dineof)
+    regression = _on_array(classical.regression)
+    som = _on_array(classical.som)
+    fit = _on_array(api.fit)
+    gaps = _on_array(api.gaps)
 
-    @_like(api.posterior_mean)
-    def posterior_mean(self, cond: Any = None, **options: Any) -> xr.DataArray | xr.Dataset:
-        """See `xgapfill.posterior_mean`."""
-        return api.posterior_mean(self._da, cond, **options)
-
-    @_like(api.background)
-    def background(self, cond: Any = None, **options: Any) -> xr.DataArray | xr.Dataset:
-        """See `xgapfill.background`."""
-        return api.background(self._da, cond, **options)
-
-    @_like(api.gaps)
-    def gaps(self, sea: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.gaps`."""
-        return api.gaps(self._da, sea, **options)
+    @wraps(plan)
+    def plan(self, method: Any = "repaint", cond: Any = None, **options: Any) -> Plan:
+        """See `xgapfill.plan`."""
+        return plan(self._da, method, cond, **options)
 
     def validate(self, methods: Any = ("background", "posterior_mean", "repaint"), **options: Any) -> xr.Dataset:
         """Score methods on pixels that were seen and are hidden from them; see `xgapfill.validation.validate`."""
@@ -67,22 +77,33 @@ class DatasetGapfill:
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
-    @_like(api.repaint)
-    def repaint(self, name: Any, cond: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.repaint`."""
-        return _by_name(api.repaint, self._ds, name, cond, options)
+    repaint = _by_name(api.repaint)
+    posterior_mean = _by_name(api.posterior_mean)
+    background = _by_name(api.background)
+    climatology = _by_name(classical.climatology)
+    interpolate = _by_name(classical.interpolate)
+    dctpls = _by_name(classical.dctpls)
+    kriging = _by_name(classical.kriging)
+    dineof = _by_name(classical.dineof)
+    regression = _by_name(classical.regression)
+    som = _by_name(classical.som)
 
-    @_like(api.posterior_mean)
-    def posterior_mean(self, name: Any, cond: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.posterior_mean`."""
-        return _by_name(api.posterior_mean, self._ds, name, cond, options)
+    def __call__(self, name: Any, method: Any, cond: Any = None, **options: Any) -> xr.Dataset:
+        """See `xgapfill.fill_with`."""
+        return _filled(partial(api.fill_with, method=method), self._ds, name, cond, options)
 
-    @_like(api.background)
-    def background(self, name: Any, cond: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.background`."""
-        return _by_name(api.background, self._ds, name, cond, options)
+    def fit(self, name: Any, method: Any, cond: Any = None, **options: Any) -> Weights:
+        """See `xgapfill.fit`."""
+        return api.fit(_picked(self._ds, name), method, _picked(self._ds, cond), **options)
 
-    @_like(api.gaps)
+    @wraps(plan)
+    def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> Plan:
+        """See `xgapfill.plan`."""
+        target = _picked(self._ds, name)
+        options["sea"] = _sea(self._ds, target, options.get("sea"))
+        return plan(target, method, _picked(self._ds, cond), **options)
+
+    @wraps(api.gaps)
     def gaps(self, name: Any, sea: Any = None, **options: Any) -> xr.Dataset:
         """See `xgapfill.gaps`."""
         target = _picked(self._ds, name)
@@ -97,13 +118,13 @@ class DatasetGapfill:
         return target.gapfill.validate(methods, cond=_picked(self._ds, cond), **options)
 
 
-def _by_name(
+def _filled(
     function: Callable[..., Any], ds: xr.Dataset, name: Any, cond: Any, options: Mapping[str, Any]
 ) -> xr.Dataset:
     """Call a function with variables instead of names; a Dataset of what it fills, with the attributes of `ds`."""
     target = _picked(ds, name)
     sea = _sea(ds, target, options.get("sea"))
-    result = function(target, _picked(ds, cond), **{**options, "sea": sea})
+    result = function(target, cond=_picked(ds, cond), **{**options, "sea": sea})
     made = result.attrs
     if isinstance(result, xr.DataArray):
         result = result.to_dataset(name=name)

@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias
 import xarray as xr
 
 from xgapfill.fill import fill
+from xgapfill.fill import fit as fit_series
 from xgapfill.gaps import find_gaps
-from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.methods import Background, Method, PosteriorMean, Repaint, find
+from xgapfill.weights import Weights
 
 Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
 Conditions: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
@@ -27,6 +29,8 @@ def repaint(
     weights: Any = None,
     sea: Any = None,
     size_class: SizeClass | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
     full: bool = False,
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with realisations of a diffusion model: fields that could have been, with the texture of real ones.
@@ -59,6 +63,11 @@ def repaint(
         (0.1 degree). A pixel where the target or a condition was seen is always sea.
     size_class : {"micro", "nano", "pico"}, optional
         Which class `da` is, where neither labels nor names say so.
+    max_gap : number of days or timedelta64, optional
+        Pixels stay missing where the seen dates around their gap are farther apart, as in ``interpolate_na`` (status
+        too_little_context).
+    max_distance : float, optional
+        Pixels stay missing farther than this, km, from the nearest seen pixel of the same frame.
     full : bool
         Return the spread and the status of each pixel as well.
 
@@ -89,7 +98,8 @@ def repaint(
     (2, True, 0)
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
-    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full}
+    limits = {"max_gap": max_gap, "max_distance": max_distance}
+    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
     return fill(da, Repaint(chosen), members=members, seed=seed, **options)
 
 
@@ -100,6 +110,8 @@ def posterior_mean(
     weights: Any = None,
     sea: Any = None,
     size_class: SizeClass | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
     full: bool = False,
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the mean of all fields that fit: one network pass, the cheapest and closest estimate.
@@ -109,7 +121,7 @@ def posterior_mean(
 
     Parameters
     ----------
-    da, cond, weights, sea, size_class, full
+    da, cond, weights, sea, size_class, max_gap, max_distance, full
         As in `repaint`.
 
     Returns
@@ -132,7 +144,9 @@ def posterior_mean(
     >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
     True
     """
-    return fill(da, PosteriorMean(), cond=cond, weights=weights, sea=sea, size_class=size_class, full=full)
+    limits = {"max_gap": max_gap, "max_distance": max_distance}
+    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
+    return fill(da, PosteriorMean(), **options)
 
 
 def background(
@@ -141,13 +155,15 @@ def background(
     *,
     sea: Any = None,
     size_class: SizeClass | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
     full: bool = False,
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the classical first guess: regression on `cond`, then interpolation in space and time. No weights.
 
     Parameters
     ----------
-    da, cond, sea, size_class, full
+    da, cond, sea, size_class, max_gap, max_distance, full
         As in `repaint`. Sea surface temperature is a condition here, too.
 
     Returns
@@ -170,7 +186,88 @@ def background(
     >>> bool(filled.where(ds.CHL.notnull()).equals(ds.CHL))
     True
     """
-    return fill(da, Background(), cond=cond, sea=sea, size_class=size_class, full=full)
+    limits = {"max_gap": max_gap, "max_distance": max_distance}
+    return fill(da, Background(), cond=cond, sea=sea, size_class=size_class, full=full, **limits)
+
+
+def fill_with(
+    da: Target,
+    method: str | Method,
+    cond: Conditions = None,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    weights: Any = None,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
+    full: bool = False,
+    **parameters: Any,
+) -> xr.DataArray | xr.Dataset:
+    """Fill gaps with any method: one of `xgapfill.methods`, by name, or an object of your own.
+
+    ``da.gapfill(method, cond=...)`` is the same.
+
+    Parameters
+    ----------
+    da, cond, members, seed, weights, sea, size_class, max_gap, max_distance, full
+        As in `repaint`.
+    method : str or Method
+        Name, or an object with what `xgapfill.methods.Method` asks for; it needs no registration.
+    **parameters
+        Of a method given by name.
+
+    Returns
+    -------
+    DataArray or Dataset
+        As from `repaint`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `repaint`; a name that no method has, an object that is none.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = ds.CHL.gapfill("background")
+    >>> filled.equals(xgapfill.background(ds.CHL))
+    True
+    """
+    limits = {"max_gap": max_gap, "max_distance": max_distance}
+    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
+    return fill(da, find(method, **parameters), members=members, seed=seed, **options)
+
+
+def fit(
+    da: Target, method: str | Method, cond: Conditions = None, *, size_class: SizeClass | None = None, **parameters: Any
+) -> Weights:
+    """Fit a method of whole series now, on a sample of at most 512 MB of the data.
+
+    Parameters
+    ----------
+    da, cond, size_class
+        As in `repaint`.
+    method : str or Method
+        One that is fitted on series (``dineof``, ``som``), by name or as an object.
+    **parameters
+        Of a method given by name.
+
+    Returns
+    -------
+    Weights
+        For ``weights=`` of the same method.
+
+    Raises
+    ------
+    TypeError
+        The method is not fitted on series.
+    ValueError
+        Too little to fit on; the message says what is wanted.
+    """
+    return fit_series(da, find(method, **parameters), cond=cond, size_class=size_class)
 
 
 def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) -> xr.Dataset:

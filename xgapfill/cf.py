@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xgapfill.families import class_of
-from xgapfill.kernel import SeaFlag
+from xgapfill.seamask import SeaFlag
 
 # Names tried, in lower case, where the attributes say nothing.
 _NAMES = {

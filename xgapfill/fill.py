@@ -22,13 +22,19 @@ from numpy.typing import NDArray
 
 from xgapfill import cf, inputs
 from xgapfill.families import Chlorophyll, SizeClasses
+from xgapfill.fitting import fit_lazily
+from xgapfill.grid import Grid
 from xgapfill.kernel import CHL, FillKernel
 from xgapfill.lazy import map_lattice
-from xgapfill.methods.base import Method
+from xgapfill.limits import Limits
+from xgapfill.methods.base import Method, SeriesMethod, tiling_of
 from xgapfill.noise import Noise
-from xgapfill.tiles import Tiling
+from xgapfill.seamask import SeaFlag
+from xgapfill.sources import Source
 from xgapfill.weights import Card, Weights, handle, load
 
+BLOCK = (6, 192, 192)
+SERIES_BLOCK = (1, 64, 64)  # all times of it
 FAMILY_NAMES = {"log10_chl": "CHL", "psc_ilr1": "PSC", "sst": "SST"}
 
 
@@ -42,6 +48,8 @@ def fill(
     seed: int = 0,
     sea: Any = None,
     size_class: str | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
     full: bool = False,
 ) -> xr.DataArray | xr.Dataset:
     """Fill what is missing of `target` with `method`, lazily.
@@ -51,8 +59,9 @@ def fill(
     target : DataArray or sequence of three
         What is filled; three DataArrays are three size classes and give a Dataset.
     method : Method
-        An object with ``fill`` and ``default_weights``; its ``name`` stands in the result.
-    cond, weights, members, seed, sea, size_class, full
+        An object with ``fill`` and ``default_weights``; its ``name`` stands in the result. One that has ``fit`` and is
+        given no weights is fitted on a sample of the target and its conditions first, as part of the lazy result.
+    cond, weights, members, seed, sea, size_class, max_gap, max_distance, full
         As in `xgapfill.repaint`.
 
     Returns
@@ -71,35 +80,29 @@ def fill(
         raise ValueError(
             f"{method.name} gives one answer; members={members} is for methods that draw, such as repaint()"
         )
-    quantity = inputs.read(target, size_class)
-    given = inputs.conditions(cond, quantity)
-    checked = tuple(inputs.check_values(each) for each in (quantity, *given))
-    fitted, channels = _choose(method, weights, quantity, given)
+    case = read_case(target, method, cond, weights, size_class)
+    quantity, given, fitted = case.quantity, case.given, case.weights
     mask = inputs.read_sea(sea, quantity)
-    parts = [source for each in (quantity, *given) for source in each.sources]
-    grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
-    kernel = FillKernel(
-        grid=quantity.grid,
-        families=tuple(each.family for each in (quantity, *given)),
-        channels=channels,
-        method=method,
-        weights=None if fitted is None else handle(fitted),
-        noise=Noise(seed, quantity.grid.ncols),
+    kernel = kernel_of(
+        case,
+        method,
         members=int(members),
+        seed=seed,
         full=full,
         sea=None if mask is None else mask[0],
-        ranges=_ranges(channels, fitted),
-        checked=checked,
-        label=quantity.label,
-        call=tokenize(parts, method.name, seed),
+        limits=Limits.of(max_gap, max_distance, quantity.grid),
     )
-    stack = map_lattice(
+    fitting = None
+    if isinstance(method, SeriesMethod) and fitted is None:
+        fitting = fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
+    stack = lay_out(
+        case,
         kernel,
-        [*parts, *([] if mask is None else [mask[1]])],
-        [*grids, *([] if mask is None else [mask[2]])],
         layers=None if _alike(quantity, kernel) else kernel.layers,
-        reach=Tiling(quantity.grid.ncols).reach,
+        reach=kernel.reach,
         dtype=np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources)),
+        mask=mask,
+        fitted=fitting,
     )
     made = _provenance(method, quantity, given, fitted, int(members), seed)
     variables = _label(stack, quantity, kernel, made)
@@ -108,6 +111,120 @@ def fill(
         return xr.Dataset(variables, attrs=made.added_to(attrs))
     (result,) = variables.values()
     return result
+
+
+def fit(
+    target: xr.DataArray | Sequence[xr.DataArray],
+    method: Method,
+    *,
+    cond: Any = None,
+    size_class: str | None = None,
+) -> Weights:
+    """Fit a method of whole series now, on a sample of at most 512 MB of the target and its conditions.
+
+    Parameters
+    ----------
+    target, method, cond, size_class
+        As of `fill`.
+
+    Returns
+    -------
+    Weights
+        For ``weights=`` of the same method, on these or other data of the same times.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Input that cannot be used, or too little of it; the message says what to do.
+    """
+    if not isinstance(method, SeriesMethod):
+        raise TypeError(f"{getattr(method, 'name', method)!r} has no fit(): it needs none, or comes with weights")
+    case = read_case(target, method, cond, None, size_class)
+    fitted: Weights = fit_lazily(method, kernel_of(case, method), case.sources, case.grids).compute()
+    return fitted
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is filled, given what, and with which weights and channels."""
+
+    quantity: inputs.Quantity
+    given: tuple[inputs.Quantity, ...]
+    checked: tuple[bool, ...]
+    weights: Weights | None
+    channels: tuple[str, ...]
+
+    @property
+    def sources(self) -> list[Source]:
+        """One a part of each family."""
+        return [source for each in (self.quantity, *self.given) for source in each.sources]
+
+    @property
+    def grids(self) -> list[Grid]:
+        """Addresses of each source."""
+        return [grid for each in (self.quantity, *self.given) for grid in each.source_grids()]
+
+
+def lay_out(
+    case: Case,
+    kernel: Any,
+    *,
+    layers: int | None,
+    reach: tuple[int | None, int, int],
+    dtype: Any,
+    mask: tuple[SeaFlag, Source, Grid] | None = None,
+    fitted: Any = None,
+) -> dsa.Array:
+    """Apply a kernel to what is filled and its conditions, and to a sea mask if there is one; one task a block."""
+    return map_lattice(
+        kernel,
+        [*case.sources, *([] if mask is None else [mask[1]])],
+        [*case.grids, *([] if mask is None else [mask[2]])],
+        layers=layers,
+        reach=reach,
+        block=BLOCK if reach[0] is not None else SERIES_BLOCK,
+        dtype=dtype,
+        fitted=fitted,
+    )
+
+
+def read_case(target: Any, method: Method, cond: Any, weights: Any, size_class: str | None) -> Case:
+    """Check and recognise what is filled and what it is filled given; nothing is computed."""
+    quantity = inputs.read(target, size_class)
+    given = inputs.conditions(cond, quantity)
+    checked = tuple(inputs.check_values(each) for each in (quantity, *given))
+    return Case(quantity, given, checked, *_choose(method, weights, quantity, given))
+
+
+def kernel_of(
+    case: Case,
+    method: Method,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    full: bool = False,
+    sea: SeaFlag | None = None,
+    limits: Limits | None = None,
+) -> FillKernel:
+    """Everything that happens to a block, as one frozen value."""
+    grid = case.quantity.grid
+    return FillKernel(
+        grid=grid,
+        families=tuple(each.family for each in (case.quantity, *case.given)),
+        channels=case.channels,
+        method=method,
+        weights=None if case.weights is None else handle(case.weights),
+        noise=Noise(seed, grid.ncols),
+        members=members,
+        full=full,
+        sea=sea,
+        ranges=_ranges(case.channels, case.weights),
+        checked=case.checked,
+        label=case.quantity.label,
+        tiling=tiling_of(method, grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
+        limits=limits,
+        call=tokenize(case.sources, method.name, seed),
+    )
 
 
 def _choose(

@@ -16,8 +16,9 @@ from xgapfill import cf
 from xgapfill.families import CLASSES, Chlorophyll, SizeClasses, class_alone, recognise, size_classes
 from xgapfill.families.base import Family
 from xgapfill.grid import Grid
-from xgapfill.kernel import SeaFlag, invalid_message
-from xgapfill.sources import Source, source_of
+from xgapfill.kernel import invalid_message
+from xgapfill.seamask import SeaFlag
+from xgapfill.sources import Source, in_file_order, source_of
 
 _PACKAGE = Path(__file__).parent
 SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
@@ -116,7 +117,7 @@ def read(
         places = [Place(index, None) for index in order]
     sources = []
     for place in places:
-        variable, each = arrays[place.array].variable, axes[place.array]
+        variable, each = in_file_order(arrays[place.array].variable), axes[place.array]
         part = variable if place.index is None else variable.isel({class_dim: place.index})
         sources.append(source_of(part, tuple(None if dim is None else str(dim) for dim in each.dims)))  # type: ignore[arg-type]
     return Quantity(arrays, axes, class_dim, family, tuple(places), tuple(sources), grids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from xgapfill import seamask
 from xgapfill.families.base import Encoded, Family, Given
 from xgapfill.grid import Box, Grid
+from xgapfill.limits import Limits
 from xgapfill.methods.base import BATCH, Method
 from xgapfill.noise import Noise
 from xgapfill.patch import Windows
+from xgapfill.seamask import SeaFlag
 from xgapfill.tiles import Tiling
-from xgapfill.weights import Handle
+from xgapfill.weights import Handle, Weights, handle
 
 CHL = "log10_chl"
 OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
@@ -75,31 +77,6 @@ class Blend(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SeaFlag:
-    """How the values of a mask say what is sea: those that have all bits of `value` among the bits of `mask`.
-
-    Attributes
-    ----------
-    mask : int or None
-        Bits looked at; None: the whole value.
-    value : int
-        What they must be.
-    land : bool
-        The flag says where land is instead.
-    """
-
-    mask: int | None = None
-    value: int = 1
-    land: bool = False
-
-    def is_land(self, values: NDArray) -> NDArray[np.bool_]:
-        """Return where values say land; NaN says nothing."""
-        whole = np.nan_to_num(values).astype(np.int64)
-        chosen = (whole if self.mask is None else whole & self.mask) == self.value
-        return np.asarray(~np.isnan(values) & (chosen == self.land))
-
-
-@dataclass(frozen=True)
 class FillKernel:
     """Fills the core of a lattice box; frozen and picklable, the same bits however the lattice is cut into cores.
 
@@ -123,6 +100,10 @@ class FillKernel:
         Which families had their values looked at before (so that impossible ones were warned of).
     label : str
         What is filled, for messages.
+    tiling : Tiling
+        Where the windows of the method lie.
+    limits : Limits or None
+        Beyond which pixels stay missing.
     call : str
         Names the call: of one call, impossible values are warned of once.
     """
@@ -139,7 +120,20 @@ class FillKernel:
     ranges: tuple[tuple[float, float], ...]
     checked: tuple[bool, ...]
     label: str
+    tiling: Tiling
+    limits: Limits | None = None
     call: str = ""
+
+    @property
+    def reach(self) -> tuple[int | None, int, int]:
+        """Slots, rows and columns around a pixel that it depends on; None slots: all of them."""
+        limits = (0, 0, 0) if self.limits is None else self.limits.reach(self.grid)
+        slots, rows, cols = (max(pair) for pair in zip(self.tiling.reach, limits, strict=True))
+        return None if self.tiling.series is not None else slots, rows, cols
+
+    def given(self, fitted: Weights) -> FillKernel:
+        """Return the kernel with weights that were fitted on the series that is filled."""
+        return replace(self, weights=handle(fitted))
 
     @property
     def targets(self) -> int:
@@ -203,7 +197,7 @@ class FillKernel:
 
     def blend(self, known: Seen, box: Box, core: Box) -> Blend:
         """Fill the windows that touch the core and have something to do there; sum them with their weights."""
-        tiling = Tiling(self.grid.ncols)
+        tiling = self.tiling
         kept = self.kept_channels
         blend = Blend(
             np.zeros((self.members, len(kept), *core.shape), np.float32),
@@ -211,7 +205,7 @@ class FillKernel:
             np.zeros(core.shape, np.float32),
         )
         weights = None
-        for starts, seas in _batches(self._needed(known, box, core, tiling)):
+        for starts, seas in batches(self.needed(known, box, core)):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
             windows = self.windows(known, box, starts, seas, tiling.size)
@@ -224,7 +218,13 @@ class FillKernel:
                 blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight
                 blend.spread[:, *at] += np.moveaxis(spread, 1, 0) * weight
                 blend.weight[at] += weight
+        if self.limits is not None:
+            blend.weight[~self._allowed(known, box, core)] = 0
         return blend
+
+    def _allowed(self, known: Seen, box: Box, core: Box) -> NDArray[np.bool_]:
+        assert self.limits is not None
+        return self.limits.within(np.asarray(known.target.observed.all(axis=0)), self.grid, box, core)
 
     @property
     def kept_channels(self) -> list[int]:
@@ -232,11 +232,10 @@ class FillKernel:
         chl = [self.channels.index(CHL)] if self.families[0].needs_chl else []
         return [*range(self.targets), *chl]
 
-    def _needed(
-        self, known: Seen, box: Box, core: Box, tiling: Tiling
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    def needed(self, known: Seen, box: Box, core: Box) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
         """Windows that saw anything and have a missing sea pixel in the core, with their sea."""
         gaps = np.asarray(~known.target.observed.all(axis=0))
+        tiling = self.tiling
         for start in tiling.touching(core):
             window = tuple(
                 slice(first - low, first - low + size)
@@ -248,7 +247,7 @@ class FillKernel:
             some = known.sea[window] | known.anything[window]
             sea = np.asarray(some.any(axis=0) | ~known.land[window].any(axis=0))
             _, part = _overlap(start, tiling.size, core)
-            if (gaps[window][part] & sea[part[1:]]).any():
+            if (gaps[window][part] & sea[part[1:]] & (tiling.weight[part] > 0)).any():
                 yield start, sea
 
     def windows(
@@ -358,9 +357,10 @@ def _warn_once(key: str, message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=2)
 
 
-def _batches(
+def batches(
     windows: Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]],
 ) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
+    """Gather windows in batches of BATCH, the last one of what is left."""
     starts: list[NDArray[np.int64]] = []
     seas: list[NDArray[np.bool_]] = []
     for start, sea in windows:

@@ -10,6 +10,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
+from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike, NDArray
 
@@ -19,6 +20,7 @@ from .sources import Chunked, Pieces, Source, chunks_of
 # kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`
 Kernel = Callable[[list[NDArray[Any]], Box, Box], NDArray[Any]]
 Triple = tuple[int, int, int]
+Reach = tuple[int | None, int, int]
 
 
 def map_lattice(
@@ -27,9 +29,10 @@ def map_lattice(
     grids: Sequence[Grid],
     *,
     layers: int | None,
-    reach: Triple = (4, 63, 63),
+    reach: Reach = (4, 63, 63),
     block: Triple = (6, 192, 192),
     dtype: DTypeLike,
+    fitted: Delayed | None = None,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, one task a block.
 
@@ -47,11 +50,15 @@ def map_lattice(
         Length of the first dimension of the result. None: the kernel returns one layer, and the result has no such
         dimension (taking it away later would cost another task a block).
     reach : tuple of int
-        Slots, rows and columns around a pixel that it may depend on.
+        Slots, rows and columns around a pixel that it may depend on; None slots: all times of the first source, in
+        one block, and the box holds these and no others.
     block : tuple of int
         Length of the blocks of the result along time, latitude and longitude.
     dtype : dtype
         Of the result.
+    fitted : dask Delayed, optional
+        What the kernel has to know before any block is computed: each task calls ``kernel.given(fitted)`` in place of
+        the kernel.
 
     Returns
     -------
@@ -65,10 +72,14 @@ def map_lattice(
         A shape differs from its grid, or a grid belongs to another lattice than the first.
     """
     _check(sources, grids)
+    if reach[0] is None:
+        block = (grids[0].shape[0], *block[1:])
     op = _BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), layers is None)
     if any(isinstance(source, Chunked) for source in sources):
-        return _from_chunks(op)
-    return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=f"gapfill-{tokenize(op)}")
+        return _from_chunks(op, fitted)
+    name = f"gapfill-{tokenize(op, fitted)}"
+    more = {} if fitted is None else {"fitted": fitted}
+    return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=name, **more)
 
 
 def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:
@@ -93,7 +104,7 @@ class _BlockOp:
     sources: tuple[Source, ...]
     grids: tuple[Grid, ...]
     layers: int
-    reach: Triple
+    reach: Reach
     block: Triple
     dtype: np.dtype[Any]
     flat: bool = False  # leaves the dimension of its one layer out
@@ -113,27 +124,39 @@ class _BlockOp:
         axes = zip(self.grids[0].shape, self.block, strict=True)
         return (self.layers,), *(tuple(min(n, size - at) for at in range(0, size, n)) for size, n in axes)
 
-    def __call__(self, block_id: Sequence[int]) -> NDArray[Any]:
+    def __call__(self, block_id: Sequence[int], fitted: Any = None) -> NDArray[Any]:
+        kernel: Any = self.kernel
+        if fitted is not None:
+            kernel = kernel.given(fitted)
         place = block_id[-3:]
         pieces = [self.pieces(axis, number) for axis, number in enumerate(place)]
         shape = (self.layers, *(sizes[number] for sizes, number in zip(self.chunks[1:], place, strict=True)))
         out = np.empty(shape, self.dtype)
         for piece in product(*pieces):
             core = Box(*(part.places for part in piece))
-            box = core.grown(self.reach)
+            box = self.around(core)
             arrays = [self._on_box(number, box) for number in range(len(self.sources))]
-            values = self.kernel(arrays, box, core)
+            values = kernel(arrays, box, core)
             if values.shape != (self.layers, *core.shape):
                 raise ValueError(f"kernel must return shape {(self.layers, *core.shape)}; it returned {values.shape}")
             members, offsets = (_region([getattr(part, name) for part in piece]) for name in ("members", "offsets"))
             out[(slice(None), *members)] = values[(slice(None), *offsets)]
         return out[0] if self.flat else out
 
+    def around(self, core: Box) -> Box:
+        """Return everything that a core may depend on."""
+        slots, rows, cols = self.reach
+        return core.grown((0 if slots is None else slots, rows, cols))
+
     def pieces(self, axis: int, number: int) -> list[_Piece]:
         """Return the parts of the lattice that a block covers along an axis."""
         grid, start = self.grids[0], number * self.block[axis]
-        places = (grid.slots, grid.rows, grid.cols)[axis][start : start + self.block[axis]]
-        return _pieces(np.array(places, np.int64), self.reach[axis], grid.ncols if axis == 2 else None)
+        chosen = (grid.slots, grid.rows, grid.cols)[axis][start : start + self.block[axis]]
+        reach = self.reach[axis]
+        places = np.array(chosen, np.int64)
+        if reach is None:  # never cut
+            reach = int(np.ptp(places))
+        return _pieces(places, reach, grid.ncols if axis == 2 else None)
 
     def indices(self, source: int, axis: int, places: tuple[int, int]) -> NDArray[np.intp]:
         """Return the indices of lattice places along an axis of a source, -1 where it has none."""
@@ -176,25 +199,27 @@ class _ChunkOp:
         edges = self.op.sources[source].edges[axis]  # type: ignore[attr-defined]
         numbers: set[int] = set()
         for piece in self.op.pieces(axis, number):
-            more = self.op.reach[axis]
+            more = self.op.reach[axis] or 0  # None: a block has all there are
             index = self.op.indices(source, axis, (piece.places[0] - more, piece.places[1] + more))
             numbers.update(int(chunk) for chunk in np.unique(chunks_of(index[index >= 0], edges)))
         return sorted(numbers)
 
-    def __call__(self, block_id: Sequence[int], chunks: Sequence[Sequence[NDArray[Any]]]) -> NDArray[Any]:
+    def __call__(
+        self, block_id: Sequence[int], chunks: Sequence[Sequence[NDArray[Any]]], fitted: Any = None
+    ) -> NDArray[Any]:
         sources: list[Source] = []
         for number, source in enumerate(self.op.sources):
             if isinstance(source, Pieces):
                 t, y, x = (self.touched(number, axis, block) for axis, block in enumerate(block_id[-3:]))
                 source = replace(source, pieces=dict(zip(product(t, y, x), chunks[number], strict=True)))
             sources.append(source)
-        return replace(self.op, sources=tuple(sources))(block_id)
+        return replace(self.op, sources=tuple(sources))(block_id, fitted)
 
     def __dask_tokenize__(self) -> object:
         return tokenize(self.op)
 
 
-def _from_chunks(op: _BlockOp) -> da.Array:
+def _from_chunks(op: _BlockOp, fitted: Delayed | None) -> da.Array:
     """Build the graph for dask sources: the task of a block depends on the chunks that its boxes touch.
 
     Chunks are brought to about the size of blocks first, so that a task holds little more than it uses.
@@ -210,7 +235,8 @@ def _from_chunks(op: _BlockOp) -> da.Array:
             edges = tuple(np.cumsum([0, *size]) for size in arrays[number].chunks)
             sources[number] = Pieces(edges, {}, source.dtype, arrays[number].name)  # type: ignore[arg-type]
     chunk_op = _ChunkOp(replace(op, sources=tuple(sources)))
-    name = f"gapfill-{tokenize(chunk_op)}"
+    name = f"gapfill-{tokenize(chunk_op, fitted)}"
+    more = [] if fitted is None else [fitted.key]
     blocks = [range(len(size)) for size in op.chunks[1:]]
     touched = {
         number: [[chunk_op.touched(number, axis, block) for block in blocks[axis]] for axis in range(3)]
@@ -222,8 +248,9 @@ def _from_chunks(op: _BlockOp) -> da.Array:
         for number, array in arrays.items():
             chunks = product(*(touched[number][axis][at] for axis, at in enumerate(block)))
             keys[number] = [(array.name, *chunk) for chunk in chunks]
-        graph[(name, *([] if op.flat else [0]), *block)] = (chunk_op, [*block], keys)
-    layers = HighLevelGraph.from_collections(name, graph, dependencies=[*arrays.values()])  # type: ignore[list-item]
+        graph[(name, *([] if op.flat else [0]), *block)] = (chunk_op, [*block], keys, *more)
+    needed = [*arrays.values(), *([] if fitted is None else [fitted])]
+    layers = HighLevelGraph.from_collections(name, graph, dependencies=needed)  # type: ignore[arg-type]
     return da.Array(layers, name, op.shown, meta=op.meta)
 
 

@@ -67,3 +67,37 @@ class Filled:
 
     values: NDArray[np.float32]
     spread: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a method of whole series is fitted on: all times of a sample of pixels, in transformed units.
+
+    Attributes
+    ----------
+    values : (c, t, n) float32
+        What was observed, 0 where nothing was.
+    seen : (c, t, n) bool
+    channels, targets
+        As in `Windows`.
+    slots : (t,) int64
+        Lattice slots, without holes.
+    season : (t, 2) float32
+        cos and sin of the time of the year, both 0 where time is unknown.
+    step_days : float
+    rows, cols : (n,) int64
+        Lattice address of each pixel.
+    lat : (n,) float32
+        Degrees north.
+    """
+
+    values: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    channels: tuple[str, ...]
+    targets: int
+    slots: NDArray[np.int64]
+    season: NDArray[np.float32]
+    step_days: float
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    lat: NDArray[np.float32]

@@ -7,6 +7,7 @@ repository oceaneos of MapBox, licence Apache-2.0. ``python -m xgapfill.seamask 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,31 @@ CELL = 0.1  # degrees; row 0 is the northernmost, column 0 begins at 180 W
 SHAPE = (1800, 3600)
 SOURCE = "ocean mask of NASA Earth Observations MODIS-Aqua chlorophyll, repository oceaneos (MapBox)"
 LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True)
+class SeaFlag:
+    """How the values of a mask say what is sea: those that have all bits of `value` among the bits of `mask`.
+
+    Attributes
+    ----------
+    mask : int or None
+        Bits looked at; None: the whole value.
+    value : int
+        What they must be.
+    land : bool
+        The flag says where land is instead.
+    """
+
+    mask: int | None = None
+    value: int = 1
+    land: bool = False
+
+    def is_land(self, values: NDArray) -> NDArray[np.bool_]:
+        """Return where values say land; NaN says nothing."""
+        whole = np.nan_to_num(values).astype(np.int64)
+        chosen = (whole if self.mask is None else whole & self.mask) == self.value
+        return np.asarray(~np.isnan(values) & (chosen == self.land))
 
 
 def sea(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:

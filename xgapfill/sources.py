@@ -264,6 +264,41 @@ class Pieces:
         return "xgapfill.Pieces", self.name
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows and columns of another source, which is read when they are."""
+
+    source: Source
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
+        return self.source.shape[0], self.rows.size, self.cols.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.source.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices."""
+        return self.source.read(t, self.rows[y], self.cols[x])
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.Part", self.source, self.rows, self.cols
+
+
+def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Source:
+    """Return some rows and columns of a source; of a dask array, its chunks are cut before anything else happens."""
+    if isinstance(source, Chunked):
+        return Chunked(source.array[:, rows][:, :, cols])
+    return Part(source, rows, cols)
+
+
 def chunks_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the number of the chunk that holds each index; `edges` as in `Pieces`."""
     return np.searchsorted(edges, index, side="right") - 1

@@ -16,7 +16,8 @@ class Tiling:
     """Overlapping windows that cover the lattice.
 
     Windows begin at every multiple of the stride in slots and rows. In columns they are evenly spaced around the
-    globe, as far apart as the stride or, if that does not divide `ncols`, a little less.
+    globe, as far apart as the stride or, if that does not divide `ncols`, a little less. Where they overlap they are
+    blended; with a margin they count in their inner part only.
 
     Attributes
     ----------
@@ -25,7 +26,13 @@ class Tiling:
     size : tuple of int
         Slots, rows and columns of a window.
     stride : tuple of int
-        Distance of windows, at most their size.
+        Distance of windows, at most their size without the margins.
+    margin : tuple of int
+        Pixels at each end of a window that are there to be looked at. Along an axis with a margin the rest of the
+        window counts in full.
+    series : (int, int), optional
+        One window covers all times, from the first slot up to the last (exclusive); size, stride and margin in time
+        mean nothing then.
 
     Examples
     --------
@@ -40,12 +47,19 @@ class Tiling:
     ncols: int
     size: tuple[int, int, int] = (5, 64, 64)
     stride: tuple[int, int, int] = (3, 48, 48)
+    margin: tuple[int, int, int] = (0, 0, 0)
+    series: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.ncols < 1 or not all(0 < step <= size for step, size in zip(self.stride, self.size, strict=True)):
+        if self.series is not None:
+            slots = self.series[1] - self.series[0]
+            for name, length in (("size", slots), ("stride", slots), ("margin", 0)):
+                object.__setattr__(self, name, (length, *getattr(self, name)[1:]))
+        axes = zip(self.size, self.stride, self.margin, strict=True)
+        if self.ncols < 1 or not all(more >= 0 and 0 < step <= size - 2 * more for size, step, more in axes):
             raise ValueError(
-                "windows must leave no holes: ncols and stride must be positive and stride at most size; found "
-                f"ncols={self.ncols}, size={self.size}, stride={self.stride}"
+                "windows must leave no holes: ncols and stride must be positive and stride at most size - 2 margin; "
+                f"found ncols={self.ncols}, size={self.size}, stride={self.stride}, margin={self.margin}"
             )
 
     @property
@@ -55,11 +69,15 @@ class Tiling:
 
     @cached_property
     def weight(self) -> NDArray[np.float32]:
-        """Weight of a window's pixels where windows are blended: product of Hann functions of its axes, > 0.
+        """Weight of a window's pixels where windows are blended: product of Hann functions of its axes.
 
-        Sampled at pixel centres, (slots, rows, cols) of `size`, float32, read-only.
+        Sampled at pixel centres, so > 0; along an axis with a margin or without overlap 1, and 0 in the margin.
+        (slots, rows, cols) of `size`, float32, read-only.
         """
         axes = [np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in self.size]
+        for axis, (n, more) in enumerate(zip(self.size, self.margin, strict=True)):
+            if more or self.stride[axis] == n:
+                axes[axis] = ((np.arange(n) >= more) & (np.arange(n) < n - more)).astype(float)
         weight = np.einsum("t,y,x->tyx", *axes).astype(np.float32)
         weight.setflags(write=False)
         return weight
@@ -70,7 +88,10 @@ class Tiling:
         They are in lattice order (slots slowest), with columns unwrapped as those of the box: around any pixel they
         follow each other in the same order, whatever the box.
         """
-        slots = _multiples(box.slots, self.size[0], self.stride[0])
+        if self.series is None:
+            slots = _multiples(box.slots, self.size[0], self.stride[0])
+        else:
+            slots = np.array([self.series[0]])
         rows = _multiples(box.rows, self.size[1], self.stride[1])
         cols = self._columns(box.cols)
         mesh = np.meshgrid(slots, rows, cols, indexing="ij")
@@ -83,11 +104,11 @@ class Tiling:
         starts = np.arange(first, last + 1, dtype=np.int64) * self.ncols // around
         return starts[(starts + self.size[2] > cols[0]) & (starts < cols[1])]
 
-    def __reduce__(self) -> tuple[type[Tiling], tuple[int, tuple[int, int, int], tuple[int, int, int]]]:
-        return Tiling, (self.ncols, self.size, self.stride)  # without the weight
+    def __reduce__(self) -> tuple[type[Tiling], tuple[object, ...]]:
+        return Tiling, (self.ncols, self.size, self.stride, self.margin, self.series)  # without the weight
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Tiling", self.ncols, self.size, self.stride
+        return "xgapfill.Tiling", self.ncols, self.size, self.stride, self.margin, self.series
 
 
 def _multiples(places: tuple[int, int], size: int, stride: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, problems, speed
+from . import archive, background, problems, scores, speed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     one = names.add_parser("background", parents=[data], help="the background against DCT-PLS and kriging, both tuned")
     one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="what is hidden")
     names.add_parser("size-classes", parents=[data], help="the same for semi-synthetic size classes given chlorophyll")
+    sheet = names.add_parser("scores", help="the score sheet: all methods, all sets")
+    sheet.add_argument("--data", type=Path, help="folder of the real data; without it the simulated ocean alone")
+    sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
+    sheet.add_argument("--rows", nargs="+", help="some methods")
     names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
     names.add_parser("speed", help="core-seconds a window of each method")
     names.add_parser("archive", help="a window of a file of 1068 x 4320 x 8640 pixels: graph, tasks, time, memory")
@@ -29,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
             background.run(given.data, given.gaps)
         elif given.name == "size-classes":
             background.run_size_classes(given.data)
+        elif given.name == "scores":
+            scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
         elif given.name == "masks":
             keep_masks(given.data)
         elif given.name == "archive":

@@ -64,7 +64,7 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
 def run_size_classes(folder: Path) -> xr.Dataset:
     """Print and return the scores of semi-synthetic size classes given chlorophyll, on the choose set."""
     classes = choose_size_classes(folder)
-    rows = ("dct_pls", "kriging", "background")
+    rows = ("global_dct_pls", "global_kriging", "background")
     scores = validate(classes.PSC, rows, cond=classes.CHL, truth=classes.truth)
     print(table_text(scores, "NE Pacific from 2020-06-09, semi-synthetic fractions given CHL, mean of classes"))
     *opponents, ours = np.sqrt((scores.rmse.sel(distance_class="all") ** 2).mean("size_class")).values

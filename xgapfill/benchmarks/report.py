@@ -13,8 +13,15 @@ from xgapfill.validation.distance import NAMES
 LABELS = {
     "pixel_mean": "per-pixel mean",
     "time_interpolation": "time interpolation",
-    "dct_pls": "DCT-PLS, tuned",
-    "kriging": "kriging, 60 neighbours",
+    "global_dct_pls": "DCT-PLS of all, tuned",
+    "global_kriging": "kriging of all, tuned",
+    "climatology": "climatology",
+    "interpolate": "interpolation, then nearest",
+    "dctpls": "DCT-PLS in windows",
+    "kriging": "kriging in windows",
+    "dineof": "DINEOF",
+    "som": "self-organising map",
+    "regression": "regression",
     "background": "background",
     "posterior_mean": "posterior mean",
     "repaint": "ensemble",
@@ -42,6 +49,8 @@ def table_text(scores: xr.Dataset, title: str) -> str:
     """
     pooled = _pooled(scores)
     heads = [*(f"{name} px" for name in NAMES), "MAE", "bias", "CRPS", "sd/RMSE", "cover", "range", "seconds"]
+    memory = "memory" in pooled
+    heads += ["GB"] * memory
     lines = [title, f"{'':24}{'RMSE':>8}" + "".join(f"{head:>8}" for head in heads)]
     lines.append(f"{'pixels scored':24}" + "".join(f"{int(count):8d}" for count in scores.pixels))
     for name in pooled.filled_by.values:
@@ -52,7 +61,8 @@ def table_text(scores: xr.Dataset, title: str) -> str:
             float(overall[key]) for key in ("mae", "bias", "crps", "spread_over_rmse", "coverage", "coverage_range")
         ]
         cells = "".join(f"{number:8.4f}" if np.isfinite(number) else f"{'-':>8}" for number in numbers)
-        lines.append(f"{LABELS.get(str(name), str(name)):24}{cells}{float(overall.seconds):8.0f}")
+        last = f"{float(overall.memory):8.2f}" if memory else ""
+        lines.append(f"{LABELS.get(str(name), str(name)):24}{cells}{float(overall.seconds):8.0f}{last}")
     lines += [
         "",
         "structure function, filled over observed" + "".join(f"{f'{lag} px':>8}" for lag in scores.lag.values),

@@ -1,11 +1,24 @@
-"""How gaps are filled: one file, one method."""
+"""How gaps are filled: one file, one method; called, ``xgapfill.methods()`` lists them."""
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 from xgapfill.methods.background import Background
-from xgapfill.methods.base import BATCH, Method
+from xgapfill.methods.base import BATCH, Method, SeriesMethod
 from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.registry import Catalogue, catalogue, find
 
-METHODS: dict[str, type] = {method.name: method for method in (Background, PosteriorMean, Repaint)}
+__all__ = ["BATCH", "Background", "Catalogue", "Method", "PosteriorMean", "Repaint", "SeriesMethod", "find"]
 
-__all__ = ["BATCH", "METHODS", "Background", "Method", "PosteriorMean", "Repaint"]
+
+class _Methods(ModuleType):
+    """A module that can be called."""
+
+    def __call__(self) -> Catalogue:
+        return catalogue()
+
+
+_Methods.__call__.__doc__ = catalogue.__doc__
+sys.modules[__name__].__class__ = _Methods

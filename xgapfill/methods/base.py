@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.patch import Filled, Noise, Series, Windows
+from xgapfill.tiles import Tiling
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -15,10 +16,22 @@ BATCH = 4
 
 
 class Method(Protocol):
-    """A way to fill windows; implementations are frozen, picklable dataclasses."""
+    """A way to fill windows; implementations are frozen, picklable dataclasses.
 
-    name: ClassVar[str]
-    draws: ClassVar[bool]  # gives members
+    Two more methods are optional. ``tiling(ncols, slots) -> Tiling`` says where its windows lie, given the columns
+    around the globe and the range of slots of the data; without it they are those of `Tiling`. ``fit(series) ->
+    Weights`` makes it a method of whole series: called without weights, it is fitted on a sample of the data first.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short lower-case name, for the history of results."""
+        ...
+
+    @property
+    def draws(self) -> bool:
+        """Whether it gives members."""
+        ...
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels (targets first), None if it needs none; ValueError if there are none."""
@@ -27,6 +40,21 @@ class Method(Protocol):
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Fill BATCH windows; a pure function of its arguments."""
         ...
+
+
+@runtime_checkable
+class SeriesMethod(Method, Protocol):
+    """A method with a state that is fitted on whole series."""
+
+    def fit(self, series: Series) -> Weights:
+        """State fitted on a sample; the same sample gives the same bits."""
+        ...
+
+
+def tiling_of(method: Method, ncols: int, slots: tuple[int, int]) -> Tiling:
+    """Windows of a method."""
+    own = getattr(method, "tiling", None)
+    return Tiling(ncols) if own is None else own(ncols, slots)
 
 
 _thread = threading.local()

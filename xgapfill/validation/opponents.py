@@ -175,8 +175,8 @@ def _simple(fill: Callable[[Field], Field]) -> Opponent:
 OPPONENTS: Mapping[str, Opponent] = {
     "pixel_mean": _simple(pixel_mean),
     "time_interpolation": _simple(time_interpolation),
-    "dct_pls": lambda values, wanted, blocks: tuned_dct_pls(values, blocks=blocks),
-    "kriging": lambda values, wanted, blocks: tuned_kriging(values, wanted, blocks=blocks),
+    "global_dct_pls": lambda values, wanted, blocks: tuned_dct_pls(values, blocks=blocks),
+    "global_kriging": lambda values, wanted, blocks: tuned_kriging(values, wanted, blocks=blocks),
 }
 
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from xgapfill import inputs
 from xgapfill.families import CLASSES, Family, Given
 from xgapfill.fill import fill
-from xgapfill.methods import METHODS, Method
+from xgapfill.methods import Method, find
 
 from .distance import NAMES, distance_class, distance_to_seen
 from .masks import load, transplanted
-from .opponents import OPPONENTS, held_out_like_gaps, on_conditions
+from .opponents import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
 from .scores import SpreadScale
 from .table import Reconstruction, score_table
 
-Methods = Sequence[str | Method] | Mapping[str, str | Method]
+Methods = Sequence[str | Method] | Mapping[str, str | Method | Opponent]
 # These know nothing but the pixel itself; the others work on what the conditions leave.
 WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
 
@@ -51,10 +51,12 @@ def validate(
     target : DataArray
         What is filled: chlorophyll, size classes, sea surface temperature.
     methods : sequence, or mapping of label to method
-        Names of methods of the package (``background``, ``posterior_mean``, ``repaint``), names of classical
-        opponents (``pixel_mean``, ``time_interpolation``, ``dct_pls``, ``kriging``), or method objects.
+        Names of methods (``xgapfill.methods()`` lists them), names of simple fillers of whole fields with parameters
+        chosen on held-out pixels (``pixel_mean``, ``time_interpolation``, ``global_dct_pls``, ``global_kriging``), or
+        method objects.
     cond : DataArray or sequence of them, optional
-        Conditions; they are not hidden. ``dct_pls`` and ``kriging`` work on what a quadratic regression on them leaves.
+        Conditions; they are not hidden. ``global_dct_pls`` and ``global_kriging`` work on what a quadratic regression
+        on them leaves.
     truth : DataArray, optional
         The answer where the target is missing, if somebody knows it; nothing is hidden then.
     masks : bool array or DataArray (time, lat, lon), or path, optional
@@ -108,7 +110,7 @@ def validate(
         if not case.quantity.family.needs_chl:
             closure = [_closure(each) for each in found.values()]
             table["closure"] = (
-                "method",
+                "filled_by",
                 closure,
                 {"long_name": "largest departure from 1 of the sum of filled fractions"},
             )
@@ -201,10 +203,11 @@ def _reconstruct(
     found = {}
     for label, each in named.items():
         start = time.perf_counter()
-        if isinstance(each, str) and each in OPPONENTS:
-            one = _oppose(case, each, cond)
+        whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
+        if whole is None:
+            one = _fill(case, _method(cast(Method, each)), cond, members, settings)
         else:
-            one = _fill(case, _method(each), cond, members, settings)
+            one = _oppose(case, whole, None if each in WITHOUT_CONDITIONS else cond)
         found[label] = Reconstruction(one.mean, one.spread, one.members, time.perf_counter() - start)
     return found
 
@@ -216,9 +219,9 @@ def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mappin
     if not _wants_weights(method, family):
         settings = {**settings, "weights": None}
     if method.draws:
-        drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings))
+        drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
-        filled = np.stack([_score_units(_cube(one.compute(), case.quantity), family)[:, case.hidden] for one in each])
+        filled = np.stack([_score_units(_cube(one, case.quantity), family)[:, case.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
     result = result[[name, f"{name}_spread_log10" if case.logarithmic else f"{name}_spread"]].load()
@@ -226,15 +229,14 @@ def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mappin
     return Reconstruction(_score_units(mean, family), spread)
 
 
-def _oppose(case: _Case, name: str, cond: Any) -> Reconstruction:
-    """Fill with a classical opponent, channel by channel of the family."""
+def _oppose(case: _Case, opponent: Opponent, cond: Any) -> Reconstruction:
+    """Fill whole fields, channel by channel of the family."""
     family = case.quantity.family
     if family.needs_chl:
-        raise ValueError(f"{name} fills fractions, not concentrations of size classes; divide by chlorophyll first")
+        raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
     encoded = family.encode(_cube(case.shown, case.quantity))
     blocks = held_out_like_gaps(np.all(encoded.seen, axis=0, keepdims=True)[0])
-    opponent = OPPONENTS[name]
-    if cond is not None and name not in WITHOUT_CONDITIONS:
+    if cond is not None:
         opponent = on_conditions(opponent, _conditions(case, cond))
     filled = [
         opponent(np.where(seen, values, np.float32(np.nan)), case.hidden, blocks)
@@ -264,11 +266,10 @@ def _conditions(case: _Case, cond: Any) -> list[NDArray[np.float32]]:
 
 
 def _method(given: str | Method) -> Method:
-    if not isinstance(given, str):
-        return given
-    if given not in METHODS:
-        raise ValueError(f"there is no method {given!r}; there are {', '.join([*METHODS, *OPPONENTS])}")
-    return METHODS[given]()
+    try:
+        return find(given)
+    except ValueError as error:
+        raise ValueError(f"{error}, and the whole-field fillers {', '.join(OPPONENTS)}") from None
 
 
 def _wants_weights(method: Method, family: Family) -> bool:

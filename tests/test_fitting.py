@@ -1,0 +1,108 @@
+"""Methods of whole series are fitted as part of the lazy result; foreign methods need no registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from maps import FIVE_CHUNKINGS, chl_map, chunked, psc_map, raise_if_dask_computes, same
+
+import xgapfill
+from xgapfill import fill as fill_module
+from xgapfill import fitting
+from xgapfill.inputs import read
+from xgapfill.patch import Filled
+from xgapfill.tiles import Tiling
+from xgapfill.weights import Card, Weights
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of each channel over the sample."""
+
+    name: ClassVar[str] = "mean"
+    draws: ClassVar[bool] = False
+
+    def default_weights(self, channels):
+        """It needs none."""
+
+    def tiling(self, ncols, slots):
+        """Whole series of 32 x 32 pixels."""
+        return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
+
+    def fit(self, series):
+        """Mean of what was seen."""
+        assert np.array_equal(series.slots, np.arange(series.slots[0], series.slots[-1] + 1))
+        assert not series.values[~series.seen].any()
+        mean = series.values.sum(axis=(1, 2), dtype=np.float64) / series.seen.sum(axis=(1, 2))
+        targets, conditions = series.channels[: series.targets], series.channels[series.targets :]
+        return Weights(Card(name="mean", method="mean", targets=targets, conditions=conditions), {"mean": mean})
+
+    def fill(self, windows, weights, noise, members):
+        """The mean everywhere; every window is a whole series."""
+        mean = weights.arrays["mean"].astype(np.float32)[None, None, :, None, None]
+        return Filled(np.broadcast_to(mean, windows.values.shape)[None], np.ones_like(windows.values))
+
+
+def test_a_fit_is_part_of_the_lazy_result():
+    """Nothing is computed on call, the fitted state fills, and given weights give the same."""
+    chl = chl_map((7, 40, 70))
+    with raise_if_dask_computes():
+        lazy = chl.chunk(time=2).gapfill(Mean())
+    logs = np.log10(chl.values[np.isfinite(chl.values)].astype(np.float64))
+    gap = chl.isnull().values
+    assert np.allclose(lazy.values[gap], 10 ** logs.mean(), rtol=1e-5)
+    weights = chl.gapfill.fit(Mean())
+    assert same(chl.gapfill(Mean(), weights=weights), lazy)
+
+
+@pytest.mark.parametrize("sample_bytes", [fitting.SAMPLE_BYTES, 20_000])
+@pytest.mark.parametrize("variable", ["CHL", "PSC"])
+def test_fits_do_not_depend_on_chunks_order_or_origin(variable, sample_bytes, tmp_path, monkeypatch):
+    """The same bits for five chunkings, from a file, with latitude turned over and dimensions in another order."""
+    monkeypatch.setattr(fill_module, "fit_lazily", partial(fitting.fit_lazily, sample_bytes=sample_bytes))
+    chl = chl_map((5, 34, 70))
+    target, cond = (chl, None) if variable == "CHL" else (psc_map(chl), chl)
+    expected = target.gapfill(Mean(), cond=cond).compute()
+    for chunks in FIVE_CHUNKINGS:
+        result = chunked(target, chunks).gapfill(Mean(), cond=None if cond is None else chunked(cond, chunks))
+        assert same(result, expected)
+    ds = xr.merge([target] if cond is None else [target, cond])
+    ds.to_zarr(tmp_path / "maps.zarr", consolidated=False)
+    opened = xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)
+    assert same(opened[target.name].gapfill(Mean(), cond=None if cond is None else opened["CHL"]), expected)
+    turned = target.isel(lat=slice(None, None, -1)).transpose("lon", ...)
+    result = turned.gapfill(Mean(), cond=None if cond is None else cond.isel(lat=slice(None, None, -1)))
+    assert same(result.transpose(*target.dims).isel(lat=slice(None, None, -1)), expected)
+
+
+def test_the_sample_is_bounded_and_chosen_by_address():
+    """Bands of rows and columns, no more than asked for; a larger map has those of its part as long as they fit."""
+    grid = read(chl_map((3, 64, 128))).grid
+    rows, cols = fitting.sample_places(grid, 64 * 128)
+    assert rows.tolist() == sorted(grid.rows)
+    assert cols.size == 128
+    rows, cols = fitting.sample_places(grid, 2000)
+    assert 256 <= rows.size * cols.size <= 2000
+    assert set(rows) <= set(grid.rows)
+    assert [part.tolist() for part in fitting.sample_places(grid, 2000)] == [rows.tolist(), cols.tolist()]
+
+
+def test_a_task_a_block_and_one_fit():
+    """The fit is one task that blocks wait for."""
+    chl = chl_map((4, 130, 130))
+    graph = dict(chl.gapfill(Mean()).data.__dask_graph__())
+    fits = [key for key in graph if "_Fit" in str(key)]
+    assert len(fits) == 1
+    assert dask.base.tokenize(chl.gapfill(Mean())) == dask.base.tokenize(chl.gapfill(Mean()))
+
+
+def test_only_series_methods_are_fitted():
+    """A method without fit says so."""
+    with pytest.raises(TypeError, match="has no fit"):
+        xgapfill.fit(chl_map((2, 4, 4)), "background")

@@ -1,0 +1,83 @@
+"""Pixels too far from what was seen stay missing, for any method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from maps import chl_map, psc_map, same
+
+import xgapfill
+from xgapfill.gaps import find_gaps
+from xgapfill.limits import Limits
+
+
+def runs(seen):
+    """Slots between the seen dates around each pixel of (t, y, x), by looking: the first and last date at the ends."""
+    out = np.zeros(seen.shape)
+    for t, y, x in np.argwhere(~seen):
+        before = [s for s in range(t) if seen[s, y, x]]
+        after = [s for s in range(t + 1, len(seen)) if seen[s, y, x]]
+        if not before and not after:
+            out[t, y, x] = np.inf
+        else:
+            out[t, y, x] = (after[0] if after else len(seen) - 1) - (before[-1] if before else 0)
+    return out
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 2, "lat": 5}])
+def test_max_gap_is_the_time_between_the_seen_dates_around(chunks):
+    """Filled where the gap is no longer than asked for, missing elsewhere with the status that says so."""
+    chl = chl_map((8, 12, 14))
+    given = chl if chunks is None else chl.chunk(chunks)
+    result = xgapfill.background(given, max_gap=24, full=True).compute()
+    seen = chl.notnull().values
+    wanted = runs(seen) * 8 <= 24
+    assert (result.CHL.notnull().values == (wanted | seen)).all()
+    assert (result.CHL_status.values[~wanted & ~seen] == 2).all()
+    assert same(result.CHL, xgapfill.background(chl, max_gap=np.timedelta64(24, "D")))
+
+
+def test_max_distance_is_kilometres_in_the_frame():
+    """Filled no farther from a seen pixel of the frame than asked for, as `gaps` measures it."""
+    psc = psc_map(chl_map((3, 20, 24)))
+    result = xgapfill.background(psc, max_distance=8.0).compute()
+    near = (find_gaps(psc).distance <= 8.0).broadcast_like(psc).transpose(*psc.dims)
+    assert 0 < near.mean() < 1
+    assert (result.notnull() == near).all()
+    both = xgapfill.background(psc, max_distance=8.0, max_gap=17).compute()
+    assert (both.notnull() <= result.notnull()).all()
+
+
+def test_limits_cross_the_dateline():
+    """On a map that closes, the nearest seen pixel may be on the other side."""
+    lon = -179.5 + np.arange(360)
+    values = np.full((2, 4, 360), np.nan, np.float32)
+    values[:, :, 359] = 0.3
+    chl = xr.DataArray(
+        values,
+        dims=("time", "lat", "lon"),
+        coords={"time": np.array(["2010-01-01", "2010-01-09"], "M8[ns]"), "lat": 0.5 + np.arange(4.0), "lon": lon},
+        name="CHL",
+        attrs={"units": "mg m-3"},
+    )
+    found = xgapfill.background(chl, max_distance=250, sea=np.ones((4, 360), bool)).compute()
+    there = np.flatnonzero(found.notnull().all(["time", "lat"]).values)
+    assert there.tolist() == [0, 1, 357, 358, 359]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"max_gap": 0}, "positive number of days"), ({"max_distance": float("nan")}, "km"), ({"max_gap": True}, "days")],
+)
+def test_limits_that_make_no_sense(limits, words):
+    """Refused at the call."""
+    with pytest.raises(ValueError, match=words):
+        xgapfill.background(chl_map((2, 4, 4)), **limits)
+    with pytest.raises(ValueError, match="several times"):
+        xgapfill.background(chl_map((1, 4, 4)).isel(time=0, drop=True), max_gap=10)
+
+
+def test_no_limits_are_none():
+    """A call without limits carries none."""
+    assert Limits.of(None, None, None) is None

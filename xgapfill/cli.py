@@ -1,0 +1,160 @@
+"""``xgapfill fill IN --var PSC --cond CHL --method repaint --members 8 --out OUT.zarr``: the verbs for a batch job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import dask
+import xarray as xr
+
+EPILOG = """\
+examples:
+  xgapfill fill psc_chl.zarr --var PSC --cond CHL --method repaint --members 8 --out filled.zarr
+  xgapfill fill chl.nc --var CHL --method background --region 40 50 -60 -40 --time 2015-01-01 2015-12-31 --out chl.nc
+  xgapfill validate chl.nc --var CHL --method background dctpls kriging
+A run that was interrupted goes on where it stopped when the same command is given again.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it is done, 2 when it cannot be."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except (ValueError, TypeError, FileNotFoundError, OSError) as error:
+        print(f"xgapfill: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("xgapfill: interrupted; what is written stays, the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xgapfill",
+        description="Fill the gaps in satellite maps of the ocean.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
+    shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
+    shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
+    shared.add_argument("--members", type=int, default=1)
+    shared.add_argument("--seed", type=int, default=0)
+    shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
+    shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
+    shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
+    shared.add_argument("--workers", type=int, help="threads (as many as cores)")
+
+    fill = commands.add_parser("fill", parents=[shared], help="fill a variable and write it")
+    fill.add_argument("--method", default="repaint", help="(%(default)s)")
+    fill.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
+    fill.add_argument("--max-gap", type=float, help="days")
+    fill.add_argument("--max-distance", type=float, help="km")
+    fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
+    fill.add_argument("--restart", action="store_true", help="start again where an interrupted run could be resumed")
+    fill.set_defaults(run=_fill)
+
+    plan = commands.add_parser("plan", parents=[shared], help="estimate time and memory of a fill")
+    plan.add_argument("--method", default="repaint", help="(%(default)s)")
+    plan.add_argument("--exact", action="store_true", help="look at all blocks, not at 32 of them")
+    plan.set_defaults(run=_plan)
+
+    validate = commands.add_parser("validate", parents=[shared], help="score methods on pixels hidden from them")
+    validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
+    validate.add_argument("--out", help="write the scores as netCDF")
+    validate.set_defaults(run=_validate)
+
+    methods = commands.add_parser("methods", help="list the methods")
+    methods.set_defaults(run=_methods)
+    return parser
+
+
+def _fill(given: argparse.Namespace) -> int:
+    from xgapfill import write
+
+    ds = _opened(given)
+    name = given.var[0] if len(given.var) == 1 else given.var
+    limits = {"max_gap": given.max_gap, "max_distance": given.max_distance}
+    options: dict[str, Any] = {"members": given.members, "seed": given.seed, "weights": given.weights}
+    filled = ds.gapfill(name, given.method, cond=given.cond or None, full=given.full, **options, **limits)
+    with _workers(given):
+        written = write(filled, given.out, resume=not given.restart)
+    print(written)
+    return 0
+
+
+def _plan(given: argparse.Namespace) -> int:
+    ds = _opened(given)
+    name = given.var[0] if len(given.var) == 1 else given.var
+    options: dict[str, Any] = {"members": given.members, "weights": given.weights, "exact": given.exact}
+    print(ds.gapfill.plan(name, given.method, given.cond or None, **options))
+    return 0
+
+
+def _validate(given: argparse.Namespace) -> int:
+    ds = _opened(given)
+    if len(given.var) > 1:
+        raise ValueError("validate scores one variable; give size classes as a variable with a dimension of classes")
+    with _workers(given):
+        scores = ds.gapfill.validate(
+            given.var[0],
+            given.method,
+            cond=given.cond or None,
+            members=max(given.members, 2),
+            seed=given.seed,
+            weights=given.weights,
+        )
+    from xgapfill.benchmarks.report import table_text
+
+    print(table_text(scores, f"{given.input}: {scores.attrs['scored']} where seen pixels were hidden"))
+    if given.out:
+        scores.to_netcdf(given.out)
+    return 0
+
+
+def _methods(given: argparse.Namespace) -> int:
+    import xgapfill
+
+    print(xgapfill.methods())
+    return 0
+
+
+def _opened(given: argparse.Namespace) -> xr.Dataset:
+    """The input, lazily and without dask, cut to region and time."""
+    import xgapfill  # noqa: F401  (registers .gapfill)
+    from xgapfill.cf import find_axes
+
+    netcdf = given.input.endswith((".nc", ".nc4", ".h5"))
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated
+        ds = xr.open_dataset(given.input) if netcdf else xr.open_zarr(given.input, chunks=None)
+    for name in (*given.var, *given.cond):
+        if name not in ds:
+            raise ValueError(f"{given.input} has no variable {name!r}; it has {', '.join(map(str, ds.data_vars))}")
+    axes = find_axes(ds[given.var[0]])
+    if given.time is not None:
+        ds = ds.sel({axes.time: slice(*given.time)})
+    if given.region is not None:
+        south, north, west, east = given.region
+        lat, lon = ds[axes.lat], ds[axes.lon]
+        if not (south < north and west < east):
+            raise ValueError(f"--region is SOUTH NORTH WEST EAST, found {given.region}")
+        inside = (lon - west) % 360 <= east - west
+        ds = ds.isel({axes.lat: ((lat >= south) & (lat <= north)).values, axes.lon: inside.values})
+    if 0 in ds.sizes.values():
+        raise ValueError(f"nothing is left of {given.input} in the region and time asked for")
+    return ds
+
+
+def _workers(given: argparse.Namespace) -> Any:
+    return dask.config.set({} if given.workers is None else {"num_workers": given.workers})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The usual value of a pixel, of the whole series or of the time of the year."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.methods.interpolate import FEW, conditions_first, no_weights, pooled_variance, regression
+from xgapfill.methods.priors import shipped
+from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.tiles import Tiling
+
+if TYPE_CHECKING:
+    from xgapfill.weights import Weights
+
+SIDE = 64
+YEAR_DAYS = 365.2425
+# Weights of a slot of the year and of its two neighbours.
+SMOOTH = (1.0, 2.0, 1.0)
+
+Field = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Climatology:
+    """Mean over time of each pixel, or its mean at each time of the year.
+
+    Done on the transformed variable (log10 of chlorophyll: a geometric mean), each channel by itself. By time of the
+    year, a slot and its two neighbours count as 2 : 1 : 1; where a pixel was never seen then, its mean over all times
+    plus what its window departs by at that time of the year. Pixels never seen take the nearest one's climatology, and
+    a target that the window never saw follows from the conditions by the regression of `background`.
+
+    The spread is the standard deviation about a climatology from which the observation itself is left out, pooled
+    with the window's where dates are few.
+
+    Parameters
+    ----------
+    by : "auto", "year" or "all"
+        By time of the year; over all times; by time of the year if the series spans at least two years.
+
+    References
+    ----------
+    Leaving one out: Allen (1974), doi:10.1080/00401706.1974.10489157.
+
+    Examples
+    --------
+    >>> Climatology(by="all").tiling(8640, (0, 46)).size
+    (46, 64, 64)
+    """
+
+    by: str = "auto"
+
+    name: ClassVar[str] = "climatology"
+    draws: ClassVar[bool] = False
+    scope: ClassVar[str] = "window"
+
+    def __post_init__(self) -> None:
+        if self.by not in ("auto", "year", "all"):
+            raise ValueError(f"by must be 'auto', 'year' or 'all'; found {self.by!r}")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """It needs none: ValueError when nothing is known of a channel."""
+        no_weights(self.name, channels)
+        return None
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Windows of 64 x 64 pixels and all times; they do not overlap."""
+        return Tiling(ncols, size=(1, SIDE, SIDE), stride=(1, SIDE, SIDE), series=slots)
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """Climatology of every channel and the spread about it; `members` must be 1."""
+        values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
+        for c in conditions_first(windows):
+            trend = None
+            for b in range(len(values)):
+                seen = windows.seen[b, :, c]
+                if seen.any():
+                    year = self._year(windows.season[b], windows.step_days)
+                    prior = shipped()[windows.channels[c]].variance
+                    values[b, :, c], spread[b, :, c] = climatology(windows.values[b, :, c], seen, year, prior)
+                    continue
+                if trend is None:
+                    trend = regression(windows, c, values, spread)
+                values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
+        return Filled(values[None], spread)
+
+    def _year(self, season: Field, step_days: float) -> Year:
+        """Slot of the year of each time; 0 throughout where the year does not matter."""
+        dated, steps = bool(season.any()), max(1, round(YEAR_DAYS / step_days))
+        if self.by == "year" and not dated:
+            raise ValueError("by='year' needs to know the time of the year, found data without dates; take by='all'")
+        if not dated or self.by == "all" or (self.by == "auto" and len(season) < 2 * steps):
+            return Year(np.zeros(len(season), np.int64), 1)
+        length = min(steps, 366)  # the hour of the day does not matter
+        share = np.arctan2(season[:, 1], season[:, 0], dtype=np.float64) / (2 * np.pi) % 1.0
+        return Year(np.minimum((share * length).astype(np.int64), length - 1), length)
+
+
+class Year(NamedTuple):
+    """Slot of the year of each time, and how many slots a year has; one of it where the year does not matter."""
+
+    slots: Ints
+    length: int
+
+
+def climatology(values: Field, seen: Bools, year: Year, prior: float) -> tuple[Field, Field]:
+    """Climatology of a window and the spread about it.
+
+    Parameters
+    ----------
+    values, seen : (t, y, x)
+        Something must be seen.
+    year : Year
+        Slot of the year of each time.
+    prior : float
+        Variance where nothing else is known.
+
+    Returns
+    -------
+    (t, y, x) float32, twice
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    total, weight = np.zeros((2, year.length, *seen.shape[1:]))
+    for slot, value, there in zip(year.slots, values, seen, strict=True):
+        total[slot] += np.where(there, value, 0)
+        weight[slot] += there
+    count = weight.sum(axis=0)
+    overall = total.sum(axis=0) / np.maximum(count, 1)
+    total, near = _with_neighbours(total), _with_neighbours(weight)
+    departure = (total - near * overall).sum(axis=(1, 2)) / np.maximum(near.sum(axis=(1, 2)), 1)
+    coarse = overall + departure[:, None, None]
+    coarse_error = _left_out(values, seen, year.slots, coarse, np.broadcast_to(1 / np.maximum(count, 1), coarse.shape))
+    fine = np.where(near > 0, total / np.maximum(near, 1), coarse)
+    own = _with_neighbours(np.eye(year.length, 1))[0, 0]  # weight of an observation in its own mean
+    fine_error = _left_out(values, seen, year.slots, fine, own / np.maximum(near, 1))
+    usual, usual_coarse = (pooled_variance(sum_.sum(), n.sum(), prior) for sum_, n in (fine_error, coarse_error))
+    variance = (fine_error[0] + FEW * usual) / (fine_error[1] + FEW)
+    variance = np.where(near > 0, variance, np.maximum(variance, usual_coarse))
+    ever = count > 0
+    rows, cols = distance_transform_edt(~ever, return_distances=False, return_indices=True)
+    # a pixel never seen may differ from its neighbour as much as any two of the window
+    shown = values[seen].astype(np.float64)
+    anywhere = pooled_variance(np.square(shown - shown.mean()).sum(), shown.size, prior)
+    variance = np.where(ever, variance, np.maximum(variance[:, rows, cols], anywhere))
+    mean, spread = fine[:, rows, cols].astype(np.float32), np.sqrt(variance).astype(np.float32)
+    return mean[year.slots], spread[year.slots]
+
+
+def _with_neighbours(field: Floats) -> Floats:
+    """Weighted sum over each slot of the year and its neighbours, around the end of the year."""
+    return sum(
+        (share * np.roll(field, shift, axis=0) for share, shift in zip(SMOOTH, (1, 0, -1), strict=True)),
+        np.zeros_like(field),
+    )
+
+
+def _left_out(values: Field, seen: Bools, slots: Ints, mean: Floats, share: Floats) -> tuple[Floats, Floats]:
+    """Sum of squared errors, and their number, of means (s, y, x) from which the observation itself is left out.
+
+    With the share h of it in the mean, its residual is 1 / (1 - h) times as large then (Allen 1974).
+    """
+    squares, number = np.zeros((2, *seen.shape[1:]))
+    for slot, value, there in zip(slots, values, seen, strict=True):
+        usable = there & (share[slot] < 1)
+        error = (value - mean[slot]) / np.where(usable, 1 - share[slot], 1)
+        squares += np.where(usable, error**2, 0)
+        number += usable
+    return squares, number

@@ -1,0 +1,215 @@
+"""Penalised least squares by cosine transforms in space and time, inside one window."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from xgapfill.methods.background import DEPENDENT_PIXELS, _trend
+from xgapfill.methods.interpolate import FEW, blocks, conditions_first, error_factor, known, nearest, no_weights
+from xgapfill.methods.priors import shipped
+from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.tiles import Tiling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.weights import Weights
+
+ITERATIONS = 30
+TRIAL_ITERATIONS = 12
+# Pairs that are usual, and the multiples of them that are tried.
+SMOOTHING = 0.5
+TIME_WEIGHT = 0.02
+SMOOTHINGS = (64.0, 8.0, 1.0, 0.125)
+TIME_WEIGHTS = (5.0, 0.2)
+# Natural logarithm that smoothing and time weight usually keep to the usual.
+USUAL_FACTOR = 2.3
+# Squared error at a distance as a share of the variance: at once, far away, and the pixels in between.
+ERROR = (0.05, 1.0, 18.0)
+
+
+@dataclass(frozen=True)
+class DctPls:
+    """Penalised least squares by discrete cosine transforms in space and time, Garcia (2010).
+
+    The smooth z with the least ``sum over seen pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the sum
+    of the second differences in rows, in columns and, times `time_weight`, in slots. Conditions: regression on them
+    first. The spread grows with the distance to what was seen; how fast, held-out blocks of the window tell.
+
+    Parameters
+    ----------
+    smoothing : float, optional
+        Weight of the squared Laplacian (in pixels) against the misfit. By default the window chooses on held-out
+        blocks of what it saw, and keeps to what is usual where it saw little.
+    time_weight : float, optional
+        Weight of the second difference in time against those in space; likewise.
+
+    References
+    ----------
+    Garcia (2010), doi:10.1016/j.csda.2009.09.020; gaps: Wang et al. (2012), doi:10.1016/j.ecolmodel.2012.02.020.
+    Conjugate gradients in place of the fixed-point iteration: Hestenes & Stiefel (1952), doi:10.6028/jres.049.044.
+
+    Examples
+    --------
+    >>> DctPls(smoothing=1.0)
+    DctPls(smoothing=1.0, time_weight=None)
+    """
+
+    smoothing: float | None = None
+    time_weight: float | None = None
+
+    name: ClassVar[str] = "dctpls"
+    draws: ClassVar[bool] = False
+    scope: ClassVar[str] = "window"
+
+    def __post_init__(self) -> None:
+        for name in ("smoothing", "time_weight"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a positive number, or None to have it searched; found {value!r}")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """It needs none: ValueError when nothing is known of a channel."""
+        no_weights(self.name, channels)
+        return None
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Overlapping windows of 5 x 64 x 64."""
+        return Tiling(ncols)
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """Estimate and error of every channel; `members` must be 1."""
+        import torch
+
+        from xgapfill.methods.base import one_thread
+
+        one_thread()
+        values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen.astype(np.float32))
+        mean, error = torch.zeros_like(values), torch.zeros_like(values)
+        with torch.no_grad():
+            for c in conditions_first(windows):
+                y, w = values[:, :, c], seen[:, :, c]
+                prior = shipped()[windows.channels[c]]
+                trend, trend_variance = _trend(y, w, prior, known(windows, c, values, seen, mean, error))
+                left, variance = self._smoothed((y - trend) * w, w, prior.variance)
+                mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
+        return Filled(mean[None].numpy(), error.numpy())
+
+    def _smoothed(self, y: Tensor, w: Tensor, prior: float) -> tuple[Tensor, Tensor]:
+        """Smooth field through departures and the variance of its error, (b, t, y, x)."""
+        import torch
+
+        axes = (1, 2, 3)
+        shown = w * torch.from_numpy(~blocks(tuple(w.shape[1:])))
+        smoothing, time_weight, trial = self._chosen(y, shown, w - shown)
+        field = penalised(y, w, smoothing, time_weight, trial, ITERATIONS)
+        independent = w.sum(axes, keepdim=True) / DEPENDENT_PIXELS
+        variance = ((y**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS + FEW * prior) / (independent + FEW)
+        error = variance * _growth(_nearest(y, w, time_weight)[0])
+        tried = variance * _growth(_nearest(y, shown, time_weight)[0])
+        for b in range(len(y)):
+            held = (w - shown)[b] > 0
+            error[b] *= error_factor(((y - trial) ** 2)[b][held].numpy(), tried[b][held].numpy())
+        return field, error
+
+    def _chosen(self, y: Tensor, shown: Tensor, held: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Smoothing and time weight of each window, (b,), and what they make of the held-out blocks.
+
+        First the smoothing, from the smoothest, each starting from what the one before has found; then the time
+        weight. The lowest sum wins of held-out error (as a Gaussian log-likelihood) and distance from the usual.
+        """
+        import torch
+
+        usual = torch.tensor([self.smoothing or SMOOTHING, self.time_weight or TIME_WEIGHT], dtype=torch.float64)
+        start = usual[:, None].repeat(1, len(y))
+        independent = held.sum((1, 2, 3)) / DEPENDENT_PIXELS
+        field = best = _nearest(y, shown, start[1])[1]
+        chosen, lowest = start, torch.full_like(independent, torch.inf)
+        trials = (SMOOTHINGS if self.smoothing is None else (1.0,), TIME_WEIGHTS if self.time_weight is None else ())
+        for axis, factors in enumerate(trials):
+            base = chosen
+            for factor in factors:
+                pair = base.clone()
+                pair[axis] *= factor
+                field = penalised(y, shown, pair[0], pair[1], field, TRIAL_ITERATIONS)
+                misfit = (held * (y - field) ** 2).sum((1, 2, 3)) + 1e-6
+                unusual = ((pair / start).log() ** 2).sum(0) / USUAL_FACTOR**2
+                score = (independent * misfit.log() + unusual).float()
+                better = score < lowest
+                lowest = torch.where(better, score, lowest)
+                chosen = torch.where(better, pair, chosen)
+                best = torch.where(better[:, None, None, None], field, best)
+        return chosen[0], chosen[1], best
+
+
+def penalised(
+    values: Tensor, seen: Tensor, smoothing: Tensor, time_weight: Tensor, start: Tensor, iterations: int
+) -> Tensor:
+    """Solution of (W + s L^2) z = W y, by preconditioned conjugate gradients on its cosine coefficients.
+
+    Parameters
+    ----------
+    values, seen : (b, t, y, x) float32
+        y, and the diagonal of W, 0 or 1.
+    smoothing, time_weight : (b,)
+        s, and the weight of the second difference in time inside L.
+    start : (b, t, y, x) float32
+        First guess of z.
+    iterations : int
+        A fixed number, one step length a field: bits of a field do not depend on its neighbours in the batch.
+
+    Returns
+    -------
+    (b, t, y, x) float32
+    """
+    from xgapfill.methods.spectral import to_field, to_modes
+
+    axes = (1, 2, 3)
+    penalty = _penalty(values, smoothing, time_weight)
+    # the same operator, were the observations spread evenly
+    scale = 1.0 / (seen.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
+    z = to_modes(start)
+    residual = to_modes(seen * (values - start)) - penalty * z
+    step = direction = scale * residual
+    energy = (residual * step).sum(axes, keepdim=True)
+    for _ in range(iterations):
+        image = to_modes(seen * to_field(direction)) + penalty * direction
+        length = energy / (direction * image).sum(axes, keepdim=True).clamp_min(1e-30)
+        z = z + length * direction
+        residual = residual - length * image
+        step = scale * residual
+        before, energy = energy, (residual * step).sum(axes, keepdim=True)
+        direction = step + energy / before.clamp_min(1e-30) * direction
+    return to_field(z)
+
+
+def _penalty(values: Tensor, smoothing: Tensor, time_weight: Tensor) -> Tensor:
+    """Eigenvalues of s L^2 in the cosine basis, (b, t, y, x)."""
+    import torch
+
+    t, y, x = (2.0 - 2.0 * torch.cos(torch.arange(n, dtype=torch.float64) * (math.pi / n)) for n in values.shape[1:])
+    laplacian = time_weight[:, None, None, None] * t[:, None, None] + y[:, None] + x
+    return (smoothing[:, None, None, None] * laplacian**2).to(values.dtype)
+
+
+def _nearest(values: Tensor, seen: Tensor, time_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance in pixels to the nearest seen one (infinite where there is none), and its value, else 0."""
+    import torch
+
+    distance, near = torch.full_like(values, torch.inf), torch.zeros_like(values)
+    for b in range(len(values)):
+        if seen[b].any():
+            # the time weight makes a slot as long as so many pixels
+            sampling = (float(time_weight[b]) ** -0.5, 1.0, 1.0)
+            far, value = nearest(values[b].numpy(), seen[b].numpy() > 0, sampling)
+            distance[b], near[b] = torch.from_numpy(far), torch.from_numpy(value)
+    return distance, near
+
+
+def _growth(distance: Tensor) -> Tensor:
+    at_once, far, pixels = ERROR
+    return far - (far - at_once) * (-distance / pixels).exp()

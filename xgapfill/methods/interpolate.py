@@ -1,0 +1,220 @@
+"""What people do today: linear in time over short gaps, then the nearest value that was seen; inside one window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.methods.background import DEPENDENT_PIXELS, _observed, _trend
+from xgapfill.methods.priors import shipped
+from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.tiles import Tiling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.weights import Weights
+
+Field = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+# Slots and pixels that a window fills, and the pixels around them that it looks at.
+INNER = (6, 96, 96)
+AROUND = 16
+# So many independent samples of the prior are mixed into what a window says of its own variance and errors.
+FEW = 5.0
+# Usual squared error as a share of the window's variance, before held-out blocks correct it: linear in time; of the
+# nearest value at once, far away (two values that know nothing of each other), and the km in between.
+LINEAR_ERROR = 0.5
+NEAREST_ERROR = (0.01, 2.0, 90.0)
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Linear in time between the dates that saw a pixel, then the nearest value seen in space and time.
+
+    Done on the transformed variable (log10 of chlorophyll, log-ratios of size classes), each channel by itself; a
+    target that a window never saw follows from the conditions by the regression of `background`. The spread grows
+    with the distance to what was seen; how fast, blocks of the window's own pixels tell that are held out.
+
+    Parameters
+    ----------
+    max_gap : int
+        Longest gap in time to be interpolated linearly, in time steps between the dates on either side of it: what
+        ``xarray.DataArray.interpolate_na(max_gap=)`` means, in steps. 0: never.
+    frame_km : float
+        How many km are as far as one day, where the nearest value is looked for.
+
+    References
+    ----------
+    Exact distances: Maurer et al. (2003), doi:10.1109/TPAMI.2003.1177156.
+
+    Examples
+    --------
+    >>> Interpolate(max_gap=3).tiling(8640, (0, 46)).size
+    (12, 128, 128)
+    """
+
+    max_gap: int = 5
+    frame_km: float = 4.0
+
+    name: ClassVar[str] = "interpolate"
+    draws: ClassVar[bool] = False
+    scope: ClassVar[str] = "window"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_gap, bool) or not isinstance(self.max_gap, (int, np.integer)) or self.max_gap < 0:
+            raise ValueError(f"max_gap must be a whole number of time steps, 0 or more; found {self.max_gap!r}")
+        if not 0 < self.frame_km < np.inf:
+            raise ValueError(f"frame_km must be a positive number of km that one day is worth; found {self.frame_km!r}")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """It needs none: ValueError when nothing is known of a channel."""
+        no_weights(self.name, channels)
+        return None
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Windows that see `max_gap` slots and 16 pixels around what they fill."""
+        margin = (max(int(self.max_gap), 1), AROUND, AROUND)
+        size = tuple(inner + 2 * more for inner, more in zip(INNER, margin, strict=True))
+        return Tiling(ncols, size=(size[0], size[1], size[2]), stride=INNER, margin=margin)
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """Estimate and error of every channel; `members` must be 1."""
+        values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
+        for c in conditions_first(windows):
+            trend = None
+            for b in range(len(values)):
+                seen = windows.seen[b, :, c]
+                if seen.any():
+                    values[b, :, c], spread[b, :, c] = self._channel(windows, b, c)
+                    continue
+                if trend is None:
+                    trend = regression(windows, c, values, spread)
+                values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
+        return Filled(values[None], spread)
+
+    def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
+        """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
+        values, seen = windows.values[b, :, c], windows.seen[b, :, c]
+        north, east = (float(km) for km in windows.step_km[b])
+        sampling = (self.frame_km * windows.step_days, north, east)
+        filled, linear, distance = self._filled(values, seen, sampling)
+        known_values = values[seen].astype(np.float64)
+        squares = np.square(known_values - known_values.mean()).sum()
+        variance = pooled_variance(squares, known_values.size, shipped()[windows.channels[c]].variance)
+        expected = variance * _expected(linear, distance)
+        hidden = blocks(seen.shape) & seen
+        shown = seen & ~hidden
+        if shown.any():
+            guess, by_line, far = self._filled(values, shown, sampling)
+            square, usual = (guess - values) ** 2, variance * _expected(by_line, far)
+            for kind in (True, False):
+                tried = hidden & (by_line == kind)
+                expected[linear == kind] *= error_factor(square[tried], usual[tried])
+        return filled, np.sqrt(expected).astype(np.float32)
+
+    def _filled(
+        self, values: Field, seen: Bools, sampling: tuple[float, float, float]
+    ) -> tuple[Field, Bools, NDArray[np.float64]]:
+        """Estimate, where it is linear in time, and the distance to what was seen."""
+        linear, ends = linear_in_time(values, seen, int(self.max_gap))
+        distance, near = nearest(values, seen, sampling)
+        return np.where(ends, linear, near), ends & ~seen, distance
+
+
+def linear_in_time(values: Field, seen: Bools, max_gap: int) -> tuple[Field, Bools]:
+    """Linear interpolation between the dates that saw a pixel, where these are at most `max_gap` steps apart.
+
+    Parameters
+    ----------
+    values, seen : (t, y, x)
+    max_gap : int
+        Steps between the dates on either side of a gap.
+
+    Returns
+    -------
+    values : (t, y, x) float32
+    there : (t, y, x) bool
+        Where they are seen or interpolated; elsewhere they mean nothing.
+    """
+    times = len(values)
+    steps = np.arange(times)[:, None, None]
+    before = np.maximum.accumulate(np.where(seen, steps, -1), axis=0)
+    after = np.minimum.accumulate(np.where(seen, steps, times)[::-1], axis=0)[::-1]
+    there = (before >= 0) & (after < times) & (after - before <= max_gap) | seen
+    before, after = np.where(there, before, 0), np.where(there, after, 0)
+    low, high = (np.take_along_axis(values, place, axis=0) for place in (before, after))
+    share = ((steps - before) / np.maximum(after - before, 1)).astype(np.float32)
+    return low + share * (high - low), there
+
+
+def nearest(values: Field, seen: Bools, sampling: tuple[float, float, float]) -> tuple[NDArray[np.float64], Field]:
+    """Distance to the nearest seen pixel and its value; `sampling` is the size of a pixel, (t, y, x)."""
+    from scipy.ndimage import distance_transform_edt
+
+    distance, places = distance_transform_edt(~seen, sampling=sampling, return_indices=True)
+    return distance, values[tuple(places)]
+
+
+def blocks(shape: tuple[int, ...], side: int = 12) -> Bools:
+    """A fifth of all pixels in square blocks, a knight's move apart and elsewhere in the next frame: to hold out."""
+    frame, row, col = (np.arange(n) for n in shape)
+    knight = col[None, None, :] // side + 2 * (row[None, :, None] // side) + frame[:, None, None]
+    return np.asarray(knight % 5 == 0)
+
+
+def pooled_variance(squares: float, number: float, prior: float) -> float:
+    """Mean of so many squares with this sum, mixed with the prior's variance where they are few."""
+    return float((squares / DEPENDENT_PIXELS + FEW * prior) / (number / DEPENDENT_PIXELS + FEW))
+
+
+def error_factor(square: NDArray, expected: NDArray) -> float:
+    """How many times the expected squared errors the found ones are; near 1 where they are few."""
+    ratio = float(np.divide(square, expected, dtype=np.float64).sum()) / DEPENDENT_PIXELS
+    return (ratio + FEW) / (square.size / DEPENDENT_PIXELS + FEW)
+
+
+def conditions_first(windows: Windows) -> list[int]:
+    """Channels in the order in which they are filled: targets may rest on conditions."""
+    return [*range(windows.targets, len(windows.channels)), *range(windows.targets)]
+
+
+def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[Field, Field]:
+    """Regression of a channel on the conditions, all filled before: estimate and spread, (b, t, y, x)."""
+    import torch
+
+    from xgapfill.methods.base import one_thread
+
+    one_thread()
+    prior = shipped()[windows.channels[c]]
+    tensors = [torch.from_numpy(a) for a in (windows.values, windows.seen.astype(np.float32), values, spread)]
+    with torch.no_grad():
+        trend, variance = _trend(tensors[0][:, :, c], tensors[1][:, :, c], prior, known(windows, c, *tensors))
+        return trend.numpy(), (variance + prior.variance).sqrt().numpy()
+
+
+def known(
+    windows: Windows, c: int, values: Tensor, seen: Tensor, filled: Tensor, spread: Tensor
+) -> Mapping[str, tuple[Tensor, Tensor]]:
+    """Conditions that a channel may rest on: as they were observed, else as they were filled, with their error."""
+    conditions = range(windows.targets, len(windows.channels)) if c < windows.targets else range(0)
+    parts = (values, seen, filled, spread)
+    return {windows.channels[i]: _observed(*(part[:, :, i] for part in parts)) for i in conditions}
+
+
+def no_weights(name: str, channels: tuple[str, ...]) -> None:
+    """ValueError when there are no priors for a channel."""
+    unknown = [channel for channel in channels if channel not in shipped()]
+    if unknown:
+        raise ValueError(f"{name} has priors for {sorted(shipped())}, not for {unknown}; leave these out")
+
+
+def _expected(linear: Bools, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Usual squared error as a share of the variance."""
+    at_once, far, km = NEAREST_ERROR
+    return np.where(linear, LINEAR_ERROR, far - (far - at_once) * np.exp(-distance / km))

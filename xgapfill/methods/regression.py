@@ -1,0 +1,206 @@
+"""Size classes from chlorophyll: a regression on what the window saw, or a published relation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.families.relation import SCATTER, brewin_fractions
+from xgapfill.families.transforms import ilr, power10
+from xgapfill.methods.background import DEPENDENT_PIXELS, _observed, _trend, first_guess
+from xgapfill.methods.interpolate import FEW, no_weights
+from xgapfill.methods.priors import shipped
+from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.tiles import Tiling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.weights import Weights
+
+CHL = "log10_chl"
+SIZE_CLASSES = ("psc_ilr1", "psc_ilr2")
+FITTED = "fitted"
+# mg m-3; beyond these ends the published fits leave what fractions can be, and the nearest end stands in.
+HIRATA_RANGE = (0.015, 4.8)
+# Chlorophyll of the other relations is held where single-precision differences still have three digits.
+BREWIN_RANGE = (1e-3, 1e3)
+
+
+def brewin2015_fractions(chl: NDArray) -> NDArray[np.floating]:
+    """Return the (3, ...) fractions micro, nano, pico of Brewin et al. (2015) at a chlorophyll in mg m-3.
+
+    References
+    ----------
+    doi:10.1016/j.rse.2015.07.004
+
+    Examples
+    --------
+    >>> brewin2015_fractions(np.array(1.0)).round(3)
+    array([0.457, 0.413, 0.13 ])
+    """
+    chl = np.asarray(chl)
+    small = -0.77 * np.expm1(-(0.94 / 0.77) * chl)
+    pico = -0.13 * np.expm1(-(0.80 / 0.13) * chl)
+    return np.stack([chl - small, small - pico, pico]) / chl
+
+
+def hirata2011_fractions(chl: NDArray) -> NDArray[np.floating]:
+    """Return the (3, ...) fractions micro, nano, pico of Hirata et al. (2011) at a chlorophyll in mg m-3.
+
+    As the formulas have them: below 0.015 and above 4.8 mg m-3 some leave [0, 1].
+
+    References
+    ----------
+    doi:10.5194/bg-8-311-2011, table 2.
+
+    Examples
+    --------
+    >>> hirata2011_fractions(np.array(1.0)).round(3)
+    array([0.416, 0.339, 0.245])
+    """
+    x = np.log10(chl)
+    micro = 1 / (0.9117 + np.exp(-2.7330 * x + 0.4003))
+    pico = -1 / (0.1529 + np.exp(1.0306 * x - 1.5576)) - 1.8597 * x + 2.9954
+    return np.stack([micro, 1 - micro - pico, pico])
+
+
+# Fractions at a chlorophyll, and the range of chlorophyll in which they are taken.
+PUBLISHED: Mapping[str, tuple[Callable[[NDArray], NDArray], tuple[float, float]]] = {
+    "brewin2010": (brewin_fractions, BREWIN_RANGE),
+    "brewin2015": (brewin2015_fractions, BREWIN_RANGE),
+    "hirata2011": (hirata2011_fractions, HIRATA_RANGE),
+}
+
+
+def published_ilr(relation: str, log10_chl: NDArray) -> NDArray[np.float32]:
+    """Log-ratios (psc_ilr1, psc_ilr2) of a published relation.
+
+    Parameters
+    ----------
+    relation : "brewin2010", "brewin2015" or "hirata2011"
+    log10_chl : (...) float
+        log10 of chlorophyll in mg m-3.
+
+    Returns
+    -------
+    (2, ...) float32
+        Of the fractions clipped to [0, 1] and divided by their sum.
+    """
+    fractions, (low, high) = PUBLISHED[relation]
+    parts = np.clip(fractions(np.clip(power10(np.asarray(log10_chl, np.float64)), low, high)), 0, 1)
+    return ilr(parts / parts.sum(axis=0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Size classes from chlorophyll alone (``"fitted"``: and from the other conditions).
+
+    Where chlorophyll was not seen its own `background` stands in and adds its error to the spread, which otherwise is
+    the root mean square of what the relation leaves at the window's seen pixels. Chlorophyll that is to be filled
+    itself has nothing to rest on: it takes the mean of its window.
+
+    Parameters
+    ----------
+    relation : "fitted", "brewin2010", "brewin2015" or "hirata2011"
+        Ridge regression on what the window saw, shrunk to the prior of `background`, or a published relation, which
+        the window cannot change.
+
+    References
+    ----------
+    Ridge regression: Hoerl & Kennard (1970), doi:10.1080/00401706.1970.10488634. Published relations:
+    Brewin et al. (2010), doi:10.1016/j.ecolmodel.2010.02.014; Brewin et al. (2015), doi:10.1016/j.rse.2015.07.004;
+    Hirata et al. (2011), doi:10.5194/bg-8-311-2011.
+
+    Examples
+    --------
+    >>> Regression("hirata2011").default_weights(("psc_ilr1", "psc_ilr2", "log10_chl"))
+    """
+
+    relation: str = FITTED
+
+    name: ClassVar[str] = "regression"
+    draws: ClassVar[bool] = False
+    scope: ClassVar[str] = "window"
+
+    def __post_init__(self) -> None:
+        if self.relation not in (FITTED, *PUBLISHED):
+            raise ValueError(f"relation must be one of {[FITTED, *PUBLISHED]}; found {self.relation!r}")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """It needs none: ValueError without chlorophyll, or when a published relation is to fill anything else."""
+        no_weights(self.name, channels)
+        if CHL not in channels:
+            raise ValueError(f"regression rests on chlorophyll, found only {list(channels)}; give it with cond=")
+        if self.relation != FITTED and channels[:2] != SIZE_CLASSES:
+            raise ValueError(
+                f"relation={self.relation!r} gives size classes from chlorophyll, found {list(channels)} to fill; "
+                f"take relation={FITTED!r}"
+            )
+        return None
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Overlapping windows of 5 x 64 x 64."""
+        return Tiling(ncols)
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """Estimate and error of every channel; `members` must be 1."""
+        import torch
+
+        from xgapfill.methods.base import one_thread
+
+        one_thread()
+        targets = windows.targets
+        values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen.astype(np.float32))
+        mean, error = torch.zeros_like(values), torch.ones_like(values)
+        with torch.no_grad():
+            if targets < len(windows.channels):
+                mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, seen)
+            conditions = {
+                windows.channels[i]: _observed(*(part[:, :, i] for part in (values, seen, mean, error)))
+                for i in range(targets, len(windows.channels))
+            }
+            for c in range(targets):
+                y, w = values[:, :, c], seen[:, :, c]
+                if self.relation == FITTED:
+                    estimate, variance = _trend(y, w, shipped()[windows.channels[c]], conditions)
+                else:
+                    estimate, variance = self._published(c, *conditions[CHL])
+                left = _left(y - estimate, w, _usual_variance(windows.channels[c]))
+                mean[:, :, c], error[:, :, c] = estimate, (left + variance).sqrt()
+        return Filled(mean[None].numpy(), error.numpy())
+
+    def _conditions(self, windows: Windows, values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Background of the conditions and its error."""
+        import torch
+
+        first = windows.targets
+        step_km = torch.from_numpy(windows.step_km)
+        rest = windows.channels[first:]
+        guess = first_guess(values[:, :, first:], seen[:, :, first:], windows.step_days, step_km, rest, 0, shipped())
+        return guess.mean, guess.error
+
+    def _published(self, c: int, log10_chl: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """One log-ratio at a chlorophyll, and its variance through the error of that."""
+        import torch
+
+        places = (log10_chl, log10_chl - error, log10_chl + error)
+        at, below, above = (torch.from_numpy(published_ilr(self.relation, place.numpy())[c]) for place in places)
+        return at, (0.5 * (above - below)) ** 2
+
+
+def _left(residual: Tensor, seen: Tensor, usual: float) -> Tensor:
+    """Mean square of what a relation leaves where it is seen, mixed with what is usual; (b, 1, 1, 1)."""
+    axes = (1, 2, 3)
+    independent = seen.sum(axes, keepdim=True) / DEPENDENT_PIXELS
+    squares = (seen * residual**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
+    return (squares + FEW * usual) / (independent + FEW)
+
+
+def _usual_variance(channel: str) -> float:
+    """Scatter of in-situ samples about their relation to chlorophyll; without one the variance of the channel."""
+    return float(SCATTER[SIZE_CLASSES.index(channel)] ** 2) if channel in SIZE_CLASSES else shipped()[channel].variance
