@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from xgapfill.methods.base import BATCH  # noqa: E402
 from xgapfill.methods.dctpls import SMOOTHING, TIME_WEIGHT, DctPls, penalised  # noqa: E402
-from xgapfill.methods.interpolate import blocks  # noqa: E402
 from xgapfill.methods.priors import shipped  # noqa: E402
+from xgapfill.methods.windowed import blocks  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
 from xgapfill.patch import Windows  # noqa: E402
 from xgapfill.validation.dct import Dct, dct_pls  # noqa: E402
@@ -155,7 +155,7 @@ def test_wrong_parameters_are_refused():
     """Messages say what was wanted."""
     for name in ("smoothing", "time_weight"):
         for value in (0, -1.0, float("nan"), float("inf")):
-            with pytest.raises(ValueError, match=f"{name} must be a positive number"):
+            with pytest.raises(ValueError, match=f"{name} must be positive"):
                 DctPls(**{name: value})
     with pytest.raises(ValueError, match="dctpls has priors for"):
         DctPls().default_weights(("wind",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -106,3 +108,38 @@ def test_only_series_methods_are_fitted():
     """A method without fit says so."""
     with pytest.raises(TypeError, match="has no fit"):
         xgapfill.fit(chl_map((2, 4, 4)), "background")
+
+
+STREAM = """
+import resource, sys, warnings
+import dask.array as da, numpy as np, xarray as xr, xgapfill
+from xgapfill.methods import find
+
+def block(block_info=None):
+    place = block_info[None]["array-location"]
+    t, y, x = np.ogrid[tuple(slice(*p) for p in place)]
+    rng = np.random.default_rng([p[0] for p in place])
+    shape = tuple(b - a for a, b in place)
+    field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + 0.2 * np.cos(t / 23) + np.zeros(shape))
+    return np.where(rng.random(shape) < 0.5, np.nan, field).astype("f4")
+
+shape = (250, 4320, 4680)
+data = da.map_blocks(block, chunks=tuple((c,) * (n // c) for n, c in zip(shape, (1, 540, 585))), dtype="f4")
+time = np.concatenate([y + 8 * np.arange(46) for y in np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")])
+lat, lon = 89.979 - np.arange(4320) / 24, -179.979 + np.arange(4680) / 24
+coords = {"time": time[:250].astype("M8[ns]"), "lat": lat, "lon": lon}
+chl = xr.DataArray(data, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"})
+assert chl.nbytes > 20e9
+weights = xgapfill.fit(chl, find(sys.argv[1], **eval(sys.argv[2])))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("name", "options"), [("dineof", {"modes": 3}), ("som", {"rows": 4, "cols": 4})])
+def test_fits_stream(name, options):
+    """A fit on a virtual array of 20 GB in many small chunks takes less than 4 GB."""
+    command = [sys.executable, "-c", STREAM, name, repr(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-1]) < 4

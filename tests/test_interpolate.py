@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from xgapfill.methods.base import BATCH
-from xgapfill.methods.interpolate import Interpolate, blocks, error_factor, linear_in_time, nearest
+from xgapfill.methods.interpolate import Interpolate, linear_in_time, nearest
 from xgapfill.methods.priors import shipped
+from xgapfill.methods.windowed import blocks, error_factor
 from xgapfill.noise import Noise
 from xgapfill.patch import Windows
 

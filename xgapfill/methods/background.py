@@ -81,21 +81,21 @@ def first_guess(
         prior: Prior = priors[channels[c]]
         y, w = values[:, :, c], seen[:, :, c]
         conditions = (
-            {n: _observed(values[:, :, i], seen[:, :, i], *results[i][:2]) for n, i in known} if c < targets else {}
+            {n: as_observed(values[:, :, i], seen[:, :, i], *results[i][:2]) for n, i in known} if c < targets else {}
         )
-        trend, trend_variance = _trend(y, w, prior, conditions)
+        trend, trend_variance = trend_on(y, w, prior, conditions)
         mean, error, *rest = _interpolate(y, w, trend, prior, step_days, step_km)
         results[c] = mean, (error**2 + trend_variance).sqrt(), *rest
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
 
 
-def _observed(values: Tensor, seen: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+def as_observed(values: Tensor, seen: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
     """A condition as it was observed, noise and all: maps made from the same light share it; else its background."""
     return seen * values + (1 - seen) * mean, (1 - seen) * error
 
 
-def _trend(
+def trend_on(
     y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """Ridge regression on a constant and the conditions, shrunk to the prior; and its variance

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.interpolate import FEW, conditions_first, no_weights, pooled_variance, regression
 from xgapfill.methods.priors import shipped
+from xgapfill.methods.windowed import FEW, conditions_first, no_weights, pooled_variance, regression
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 

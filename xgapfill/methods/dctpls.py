@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from xgapfill.methods.background import DEPENDENT_PIXELS, _trend
-from xgapfill.methods.interpolate import FEW, blocks, conditions_first, error_factor, known, nearest, no_weights
+from xgapfill.methods.background import DEPENDENT_PIXELS, trend_on
+from xgapfill.methods.interpolate import nearest
 from xgapfill.methods.priors import shipped
+from xgapfill.methods.windowed import FEW, blocks, conditions_first, error_factor, known, no_weights
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
+# After the trials; on real gaps the error at hidden pixels is that of twice as many within 1 %.
 ITERATIONS = 30
 TRIAL_ITERATIONS = 12
-# Pairs that are usual, and the multiples of them that are tried.
+# Chosen, as all that follows, on 8-day chlorophyll of the NE Pacific from June 2020: the usual pair, and the multiples
+# of it that are tried.
 SMOOTHING = 0.5
 TIME_WEIGHT = 0.02
 SMOOTHINGS = (64.0, 8.0, 1.0, 0.125)
 TIME_WEIGHTS = (5.0, 0.2)
-# Natural logarithm that smoothing and time weight usually keep to the usual.
+# How far, as a natural logarithm, either is expected from the usual.
 USUAL_FACTOR = 2.3
+LARGEST = 1e6  # single precision would not carry much more
 # Squared error at a distance as a share of the variance: at once, far away, and the pixels in between.
 ERROR = (0.05, 1.0, 18.0)
 
@@ -69,8 +73,10 @@ class DctPls:
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a positive number, or None to have it searched; found {value!r}")
+            if value is not None and not 0 < value <= LARGEST:
+                raise ValueError(
+                    f"{name} must be positive, at most {LARGEST:g}, or None to be searched; found {value!r}"
+                )
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when nothing is known of a channel."""
@@ -94,7 +100,7 @@ class DctPls:
             for c in conditions_first(windows):
                 y, w = values[:, :, c], seen[:, :, c]
                 prior = shipped()[windows.channels[c]]
-                trend, trend_variance = _trend(y, w, prior, known(windows, c, values, seen, mean, error))
+                trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, seen, mean, error))
                 left, variance = self._smoothed((y - trend) * w, w, prior.variance)
                 mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())

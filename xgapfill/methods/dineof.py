@@ -157,7 +157,7 @@ def _settle(
             block += change
             squares += float(np.vdot(change, change))
             covariance += block.T @ block
-        if squares < tolerance**2 * max(1, gaps.sum()):
+        if squares < tolerance**2 * max(1, np.count_nonzero(gaps)):
             break
     return spatial, temporal
 

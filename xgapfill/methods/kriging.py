@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.methods import priors as prior_file
-from xgapfill.methods.background import DEPENDENT_PIXELS, _trend
+from xgapfill.methods.background import DEPENDENT_PIXELS, trend_on
 from xgapfill.methods.base import one_thread
 from xgapfill.methods.priors import Prior
 from xgapfill.patch import Filled, Noise, Windows
@@ -26,8 +26,7 @@ Double = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Step = tuple[float, float, float]  # size of a pixel: days, km northward, km eastward
 
-CORE, MARGIN = (3, 48, 48), (2, 16, 16)
-SIZE = (7, 80, 80)  # a core and its margins
+CORE, MARGIN, SIZE = (3, 48, 48), (2, 16, 16), (7, 80, 80)  # of windows: a core and its margins
 # The wanted pixels among so many rows and columns share their neighbours and one factorisation.
 BLOCK = 4
 # Half of the neighbours are the nearest pixels; the others stand for cells of so many rows and columns, the nearest
@@ -41,7 +40,6 @@ PLACES = [(0, 0), *((n, 0) for n in (1, 2, 3, 4, 6, 8, 12)), *((0, n) for n in (
 PLACES += [(n, sign * n) for n in (1, 2, 4, 8) for sign in (1, -1)]
 LAGS = [(frames, *place) for frames in (0, 1, 2) for place in PLACES if (frames, *place) != (0, 0, 0)]
 LAG_ERROR = 0.2  # of a variogram's logarithm, however many pairs there are: no model is quite right
-LARGEST_POWER = 1.9
 PERIODS = (3, 2, 2)  # of the box that realisations are drawn on, in windows
 
 
@@ -89,10 +87,10 @@ def variogram(values: Single, seen: Flags) -> Double:
     there = seen.astype(np.float32)
     rows = []
     for lag in LAGS:
-        if any(abs(step) >= n for step, n in zip(lag, seen.shape, strict=True)):
+        axes = list(zip(lag, seen.shape, strict=True))
+        if any(abs(step) >= n for step, n in axes):
             continue
-        a = tuple(slice(max(-step, 0), n - max(step, 0)) for step, n in zip(lag, seen.shape, strict=True))
-        b = tuple(slice(max(step, 0), n - max(-step, 0)) for step, n in zip(lag, seen.shape, strict=True))
+        a, b = (tuple(slice(max(s * step, 0), n + min(s * step, 0)) for step, n in axes) for s in (-1, 1))
         both = there[a] * there[b]
         pairs = both.sum(dtype=np.float64)
         if pairs > 0:
@@ -121,7 +119,7 @@ def fit(values: Single, seen: Flags, variance: float, step: Step) -> Covariance:
         expected = model.nugget + model.v1 + model.v2 - model(north**2 + east**2, days)
         return np.concatenate([weight * np.log((expected + least) / (gamma + least)), (logarithms - usual) / belief])
 
-    highest = np.append(usual[:-1] + 3, np.log(LARGEST_POWER))
+    highest = np.append(usual[:-1] + 3, np.log(1.9))
     best = least_squares(misfit, usual, bounds=(usual - 3, highest), max_nfev=20).x
     return Covariance(*np.exp(best).tolist())
 
@@ -145,7 +143,7 @@ def krige(
 
     Parameters
     ----------
-    values : (f, t, y, x) float, fields of mean 0 that are seen at the same pixels
+    values : (f, t, y, x) float, one or more fields of mean 0, seen at the same pixels
     seen, wanted : (t, y, x) bool, pixels known and pixels to estimate; these come back in C order
     covariance : what all fields vary like
     step : days, km northward and km eastward of a pixel
@@ -171,8 +169,7 @@ def krige(
     groups, centres = _blocks(targets, seen.shape)
     scale = np.array([_frame(table), 1.0, step[2] / step[1]])
     near, use = _neighbours(places, centres, scale, neighbours)
-    # a pixel's place as one number: the difference of two is the place of their lag in the table
-    span = np.array([table.shape[1] * table.shape[2], table.shape[2], 1])
+    span = np.array([table.shape[1] * table.shape[2], table.shape[2], 1])  # differences of places @ span find lags
     known, asked, table = places @ span, targets @ span, table.ravel()
     observed = values[:, seen].T.astype(np.float64)
     diagonal = np.arange(near.shape[1])
@@ -188,7 +185,7 @@ def krige(
         r, z = solved.tensor_split([group.shape[1]], dim=-1)
         out.estimate[:, group] = torch.matmul(z.transpose(1, 2), r).transpose(0, 1).numpy()
         out.variance[group] = np.maximum(sill - (r * r).sum(dim=1).numpy(), 1e-6 * sill)
-        squares = (z[..., :1] ** 2).sum(dim=1).numpy() if z.shape[-1] else keep.sum(axis=1, keepdims=True)
+        squares = (z[..., :1] ** 2).sum(dim=1).numpy()
         out.misfit[group] = (squares + LOCAL_BELIEF) / (keep.sum(axis=1, keepdims=True) + LOCAL_BELIEF)
     return out
 
@@ -260,11 +257,11 @@ def unconditional(white: Single, amplitude: Single) -> Single:
 
 
 class _Channel(NamedTuple):
-    """A channel of one window, with what was seen pasted in."""
+    """A channel of one window with what was seen pasted in: (t, y, x), (t, y, x) and (m, t, y, x)."""
 
-    mean: Single  # (t, y, x)
-    spread: Single  # (t, y, x), 0 where seen
-    members: Single  # (m, t, y, x)
+    mean: Single
+    spread: Single
+    members: Single
 
 
 @dataclass(frozen=True)
@@ -323,8 +320,8 @@ class Kriging:
         import torch
 
         one_thread()
-        count = members if self.realisations else 0
         with torch.no_grad():
+            count = members if self.realisations else 0
             batch = [self._window(windows, k, noise, count) for k in range(len(windows.values))]
         values = [[c.members if self.realisations else c.mean[None] for c in window] for window in batch]
         spread = [[c.spread for c in window] for window in batch]
@@ -333,10 +330,8 @@ class Kriging:
     def _window(self, windows: Windows, k: int, noise: Noise, members: int) -> list[_Channel]:
         """All channels of one window: conditions first, then the targets on them."""
         seen, targets = windows.seen[k].swapaxes(0, 1), windows.targets
-        here = np.broadcast_to(windows.sea[k], seen.shape[1:]).copy()
-        if here.shape == SIZE:
-            for axis, more in enumerate(MARGIN):
-                np.moveaxis(here, axis, 0)[[*range(more), *range(-more, 0)]] = False
+        core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
+        here = windows.sea[k] & (core if core.shape == seen.shape[1:] else np.ones_like(seen[0]))
         done: dict[int, _Channel] = {}
         for c in [*range(targets, len(seen)), *range(targets)]:
             given = {windows.channels[i]: done[i] for i in range(targets, len(seen)) if c < targets}
@@ -356,7 +351,7 @@ class Kriging:
         departure = (y - trend) * seen
         squares = PRIOR_BELIEF * prior.variance + np.sum(departure**2, dtype=np.float64) / DEPENDENT_PIXELS
         covariance = fit(departure, seen, squares / (PRIOR_BELIEF + seen.sum() / DEPENDENT_PIXELS), step)
-        drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
+        drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step) if members else []
         # a member stands on the regression on the conditions of the same member
         sure = np.zeros_like(y)
         of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
@@ -386,7 +381,7 @@ def _regress(
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
 
     given = {name: (batch(mean), batch(error)) for name, (mean, error) in conditions.items()}
-    trend, variance = _trend(batch(y), batch(seen), prior, given)
+    trend, variance = trend_on(batch(y), batch(seen), prior, given)
     return trend[0].numpy(), variance[0].numpy()
 
 
@@ -396,8 +391,6 @@ def _draw(
     """Unconditional realisations of channel c on a window, cut from a box around it."""
     from scipy import fft
 
-    if not members:
-        return []
     t, y, x = (fft.next_fast_len(more * n, real=True) if n > 1 else 1 for n, more in zip(shape, PERIODS, strict=True))
     before = [(n - m) // 2 for n, m in zip((t, y, x), shape, strict=True)]
     slot, row, col = (int(first) - n for first, n in zip(start, before, strict=True))

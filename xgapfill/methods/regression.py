@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from xgapfill.families.relation import SCATTER, brewin_fractions
 from xgapfill.families.transforms import ilr, power10
-from xgapfill.methods.background import DEPENDENT_PIXELS, _observed, _trend, first_guess
-from xgapfill.methods.interpolate import FEW, no_weights
+from xgapfill.methods.background import DEPENDENT_PIXELS, as_observed, first_guess, trend_on
 from xgapfill.methods.priors import shipped
+from xgapfill.methods.windowed import FEW, no_weights
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -161,13 +161,13 @@ class Regression:
             if targets < len(windows.channels):
                 mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, seen)
             conditions = {
-                windows.channels[i]: _observed(*(part[:, :, i] for part in (values, seen, mean, error)))
+                windows.channels[i]: as_observed(*(part[:, :, i] for part in (values, seen, mean, error)))
                 for i in range(targets, len(windows.channels))
             }
             for c in range(targets):
                 y, w = values[:, :, c], seen[:, :, c]
                 if self.relation == FITTED:
-                    estimate, variance = _trend(y, w, shipped()[windows.channels[c]], conditions)
+                    estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)
                 else:
                     estimate, variance = self._published(c, *conditions[CHL])
                 left = _left(y - estimate, w, _usual_variance(windows.channels[c]))
