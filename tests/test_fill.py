@@ -10,7 +10,6 @@ from maps import axes, chl_map, chunked, psc_map, same
 import xgapfill
 from xgapfill import fill as fill_module
 from xgapfill.fill import fill
-from xgapfill.lazy import map_lattice
 from xgapfill.methods import Background, PosteriorMean, Repaint
 from xgapfill.testing import tiny_weights
 from xgapfill.tiles import Tiling
@@ -263,7 +262,7 @@ def test_dask_input_needs_no_even_chunks(monkeypatch):
     ragged = chunked(psc, {"time": (1, -1), "lat": 5, "lon": (9, -1), "size_class": 2})
     assert same(fill(ragged, Background(), cond=chl), expected)
     assert same(fill(psc, Background(), cond=chunked(chl, {"time": 3, "lat": 4})), expected)
-    monkeypatch.setattr(fill_module, "map_lattice", lambda *args, **more: map_lattice(*args, block=(2, 12, 9), **more))
+    monkeypatch.setattr(fill_module, "BLOCK", (2, 12, 9))
     assert same(fill(ragged, Background(), cond=chunked(chl, {"time": 3, "lat": 4})), expected)
 
 

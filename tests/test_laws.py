@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from functools import cache, partial
+from functools import cache
 
 import dask
 import numpy as np
@@ -19,7 +19,6 @@ import xgapfill
 from xgapfill import fill as fill_module
 from xgapfill.fill import fill, fit
 from xgapfill.grid import Box, Grid
-from xgapfill.lazy import map_lattice
 from xgapfill.methods import Background, PosteriorMean, Repaint
 from xgapfill.methods.base import tiling_of
 from xgapfill.methods.climatology import Climatology
@@ -179,7 +178,8 @@ def test_any_chunking_gives_the_same_bits(name, variable, tmp_path, monkeypatch)
     blocks = ((6, 384, 384), (2, 14, 30), (6, 384, 384), (3, 14, 17), (3, 8, 30))
     assert same(filled(name, opened[target.name], None if cond is None else opened["CHL"]), expected)
     for chunks, block in zip(FIVE_CHUNKINGS, blocks, strict=True):
-        monkeypatch.setattr(fill_module, "map_lattice", partial(map_lattice, block=block))
+        monkeypatch.setattr(fill_module, "BLOCK", block)
+        monkeypatch.setattr(fill_module, "SERIES_BLOCK", block)
         result = filled(name, chunked(target, chunks), None if cond is None else chunked(cond, chunks))
         assert same(result, expected), (chunks, block)
 

@@ -122,7 +122,7 @@ def plan(
     >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
     >>> estimate = xgapfill.plan(ds.CHL, "background")
     >>> estimate.blocks, round(estimate.windows)
-    (1, 12)
+    (1, 8)
     """
     chosen = find(method, **parameters)
     case = read_case(da, chosen, cond, weights, size_class)

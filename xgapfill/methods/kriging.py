@@ -155,7 +155,7 @@ def krige(
     >>> values[..., 0] = 1.0
     >>> near = krige(values, values[0] > 0, values[0] == 0, USUAL, (8.0, 4.6, 4.6))
     >>> near.estimate.round(2).tolist(), near.variance.round(2).tolist()
-    ([[0.96, 0.92]], [[0.08, 0.15]])
+    ([[0.96, 0.92]], [0.08, 0.15])
     """
     import torch
 
@@ -247,9 +247,8 @@ def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Sing
 
 
 def unconditional(white: Single, amplitude: Single) -> Single:
-    """Gaussian field of the covariance of `amplitudes`, from standard normal noise on its box (t, y, x).
-
-    The noise is blurred by a symmetric kernel, so that overlapping boxes of one noise have nearly the same field.
+    """Gaussian field of the covariance of `amplitudes`, from standard normal noise on its box (t, y, x): blurred by a
+    symmetric kernel, so that overlapping boxes of one noise have nearly the same field.
     """
     from scipy import fft
 
@@ -331,7 +330,7 @@ class Kriging:
         """All channels of one window: conditions first, then the targets on them."""
         seen, targets = windows.seen[k].swapaxes(0, 1), windows.targets
         core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
-        here = windows.sea[k] & (core if core.shape == seen.shape[1:] else np.ones_like(seen[0]))
+        here = windows.sea[k] & (core if core.shape == seen[0].shape else np.ones_like(seen[0]))
         done: dict[int, _Channel] = {}
         for c in [*range(targets, len(seen)), *range(targets)]:
             given = {windows.channels[i]: done[i] for i in range(targets, len(seen)) if c < targets}
@@ -351,9 +350,10 @@ class Kriging:
         departure = (y - trend) * seen
         squares = PRIOR_BELIEF * prior.variance + np.sum(departure**2, dtype=np.float64) / DEPENDENT_PIXELS
         covariance = fit(departure, seen, squares / (PRIOR_BELIEF + seen.sum() / DEPENDENT_PIXELS), step)
-        drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step) if members else []
+        drawn = [sure := np.zeros_like(y)] * members
+        if members and wanted.any():
+            drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
         # a member stands on the regression on the conditions of the same member
-        sure = np.zeros_like(y)
         of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
         trends = [_regress(y, seen, prior, conditions)[0] if given else trend for conditions in of_members]
         fields = np.stack([departure, *drawn, *((y - each) * seen for each in trends)])
