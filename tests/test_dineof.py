@@ -203,6 +203,17 @@ def test_prior_is_found_again():
     assert np.allclose(prior.covariance, root @ root.T, atol=0.1)
 
 
+def test_channels_that_are_never_seen_together():
+    """They need share nothing, and fields without noise have errors above 0 all the same."""
+    fields, seen = ocean(c=2, size=12)
+    fields[:] = np.cos(np.arange(24.0))[:, None, None] * np.cos(np.arange(12.0))
+    seen[1] = ~seen[0]
+    sample, windows = box(fields, seen, ("psc_ilr1", "psc_ilr2"), 2)
+    filled = Dineof(modes=2).fill(windows, Dineof(modes=2).fit(sample), NOISE, 1)
+    assert np.abs(filled.values[0, 0].swapaxes(0, 1) - fields).max() < 0.1
+    assert (filled.spread > 0).all()
+
+
 def test_fills_pixels_it_was_not_fitted_on():
     """Weights from half of the pixels fill the other half, and the error says how far off they are."""
     fields, seen = ocean()

@@ -157,7 +157,7 @@ def _settle(
             block += change
             squares += float(np.vdot(change, change))
             covariance += block.T @ block
-        if squares < tolerance**2 * max(1, np.count_nonzero(gaps)):
+        if squares < tolerance**2 * max(1, int(np.count_nonzero(gaps))):
             break
     return spatial, temporal
 
@@ -384,10 +384,10 @@ def _variation(design: NDArray, y: NDArray, w: NDArray) -> _Prior:
             second += amplitudes.T @ amplitudes + error.sum(axis=0)
             seen = (code[..., None] >> np.arange(c) & 1).astype(np.float64)
             noise += left.reshape(-1, c).T @ left.reshape(-1, c) + np.einsum("nti,ntij,ntj->ij", seen, covariance, seen)
-        spread, noise = second / n - np.outer(first / n, first / n), noise / pairs
-        # shrunk a little to the diagonals: so many pixels cannot tell more
-        spread = (n * spread + q * np.diag(np.diag(spread))) / (n + q)
-        prior = _Prior((first / n).reshape(c, -1), spread, 0.99 * noise + 0.01 * np.diag(np.diag(noise)))
+        spread = second / n - np.outer(first / n, first / n)
+        spread = (n * spread + q * np.diag(np.diag(spread))) / (n + q)  # so many pixels cannot tell more
+        variances, axes = np.linalg.eigh(noise / pairs)  # of pairs that may never be seen together: not always positive
+        prior = _Prior((first / n).reshape(c, -1), spread, axes * variances.clip(1e-4) @ axes.T)
     return prior
 
 
