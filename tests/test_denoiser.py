@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xgapfill.diffusion.denoiser import SIGMA_MAX, WIDER, Denoiser, Scene, gaussian_mean  # noqa: E402
+from xgapfill.diffusion.denoiser import NUGGET, SIGMA_MAX, WIDER, Denoiser, Scene, gaussian_mean  # noqa: E402
 from xgapfill.methods.spectral import prior_spectrum, to_field  # noqa: E402
 
 SHAPE = (2, 6, 5)
@@ -58,9 +58,10 @@ def test_gaussian_mean_is_the_conditional_mean(scene, sigma):
         field = WIDER * covariance(scene.spectrum[window, :, channel]).double()
         known = offset + error * torch.where(seen > 0, pick(scene.residual), pick(x))
         there = (seen + active) > 0
-        noise = torch.where(seen > 0, WIDER * NOISE, NOISE + (sigma * error) ** 2)
+        noise = torch.where(seen > 0, WIDER * NOISE, NUGGET * NOISE + (sigma * error) ** 2)
         dense = torch.linalg.inv(field[there][:, there] + torch.diag(noise[there]))
-        sought = field + torch.diag(torch.full((N,), NOISE, dtype=torch.float64))  # what is sought has a nugget
+        # what is sought has a nugget of its own
+        sought = field + torch.diag(torch.full((N,), NUGGET * NOISE, dtype=torch.float64))
         wanted = (sought[:, there] @ dense @ known[there] - offset) / error
         hidden = active > 0
         assert torch.allclose(pick(found)[hidden], wanted[hidden], atol=2e-3)

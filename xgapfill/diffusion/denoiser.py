@@ -25,7 +25,8 @@ CLIP = 8.0  # standardised residuals beyond are outliers of the observations
 MAPS_PER_CHANNEL = 6
 NUMBERS = 8
 WIDER = 4.0  # variance of the Gaussian field over that of the background, so that its samples spread as they err
-ITERATIONS = 20  # of the Gaussian answer: a noisy field known everywhere is quick to solve for
+NUGGET = 0.8  # share of the observations' noise that a pixel has of its own; the rest is what the field cannot follow
+ITERATIONS = 20  # of the Gaussian answer; 8 lose 2 % of CRPS in wide gaps
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,12 @@ def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
         there = scene.seen | scene.active
         known = (scene.offset + scene.error * torch.where(scene.seen, scene.residual, x)) * there
         added = (sigma.view(-1, 1, 1, 1, 1) * scene.error) ** 2
-        noise = torch.where(scene.seen, WIDER * scene.noise, scene.noise + added)
+        nugget = NUGGET * scene.noise
+        noise = torch.where(scene.seen, WIDER * scene.noise, nugget + added)
         values, weight, spectrum = (part.transpose(1, 2) for part in (known, there / noise, WIDER * scene.spectrum))
         smooth = solve(values, weight, spectrum, ITERATIONS).transpose(1, 2)
         # What is sought is an observation: the smooth field and its share of what departs from it.
-        return (smooth + scene.noise / (scene.noise + added) * (known - smooth) - scene.offset) / scene.error
+        return (smooth + nugget / (nugget + added) * (known - smooth) - scene.offset) / scene.error
 
 
 class Denoiser(nn.Module):

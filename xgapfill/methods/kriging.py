@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods import priors as prior_file
 from xgapfill.methods.background import DEPENDENT_PIXELS, trend_on
 from xgapfill.methods.base import one_thread
-from xgapfill.methods.priors import Prior
+from xgapfill.methods.priors import Prior, shipped
+from xgapfill.methods.windowed import conditions_first, no_weights, pooled_variance
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -34,7 +34,6 @@ BLOCK = 4
 CELL = 4
 AT_ONCE = 64  # blocks, so that their systems stay in the cache
 LOCAL_BELIEF = 20.0  # pixels' worth of belief that a block varies as much as its window
-PRIOR_BELIEF = 5.0  # independent samples' worth of belief in the prior variance
 # Lags of the variogram, (frames, rows, cols): near ones, which decide the weights of the neighbours.
 PLACES = [(0, 0), *((n, 0) for n in (1, 2, 3, 4, 6, 8, 12)), *((0, n) for n in (1, 2, 3, 4, 6, 8, 12))]
 PLACES += [(n, sign * n) for n in (1, 2, 4, 8) for sign in (1, -1)]
@@ -75,8 +74,8 @@ class Covariance:
 
 # What a variance of 1 is made of where a window does not tell, chosen on the choose set; and how far from it a window
 # is believed to be: standard deviation of each logarithm.
-USUAL = Covariance(v1=0.8, v2=0.2, nugget=0.003, l1=300.0, l2=22.0, t1=25.0, t2=7.0, power=1.15)
-BELIEF = Covariance(v1=0.45, v2=0.45, nugget=0.5, l1=0.35, l2=0.35, t1=0.5, t2=0.5, power=0.15)
+USUAL = Covariance(v1=0.8, v2=0.2, nugget=0.01, l1=300.0, l2=22.0, t1=25.0, t2=7.0, power=1.15)
+BELIEF = Covariance(v1=0.45, v2=0.45, nugget=1.5, l1=0.35, l2=0.35, t1=0.5, t2=0.5, power=0.15)
 
 
 def variogram(values: Single, seen: Flags) -> Double:
@@ -119,8 +118,8 @@ def fit(values: Single, seen: Flags, variance: float, step: Step) -> Covariance:
         expected = model.nugget + model.v1 + model.v2 - model(north**2 + east**2, days)
         return np.concatenate([weight * np.log((expected + least) / (gamma + least)), (logarithms - usual) / belief])
 
-    highest = np.append(usual[:-1] + 3, np.log(1.9))
-    best = least_squares(misfit, usual, bounds=(usual - 3, highest), max_nfev=20).x
+    highest = np.append((usual + 4 * belief)[:-1], np.log(1.9))
+    best = least_squares(misfit, usual, bounds=(usual - 4 * belief, highest), max_nfev=20).x
     return Covariance(*np.exp(best).tolist())
 
 
@@ -155,7 +154,7 @@ def krige(
     >>> values[..., 0] = 1.0
     >>> near = krige(values, values[0] > 0, values[0] == 0, USUAL, (8.0, 4.6, 4.6))
     >>> near.estimate.round(2).tolist(), near.variance.round(2).tolist()
-    ([[0.96, 0.92]], [0.08, 0.15])
+    ([[0.95, 0.92]], [0.09, 0.16])
     """
     import torch
 
@@ -277,8 +276,6 @@ class Kriging:
         Return members, realisations of what would have been observed, instead of the mean.
     neighbours : int
         Seen pixels that each block of 4 x 4 pixels is estimated from.
-    priors : mapping of channel -> Prior
-        Mean, variance and regression that are believed where a window does not tell.
 
     Examples
     --------
@@ -288,7 +285,6 @@ class Kriging:
 
     realisations: bool = False
     neighbours: int = 64
-    priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped, repr=False)
 
     name: ClassVar[str] = "kriging"
 
@@ -305,9 +301,7 @@ class Kriging:
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when it has no priors for a channel."""
-        unknown = [c for c in channels if c not in self.priors]
-        if unknown:
-            raise ValueError(f"kriging has priors for {sorted(self.priors)}, not for {unknown}; give it priors=.")
+        no_weights(self.name, channels)
         return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
@@ -332,7 +326,7 @@ class Kriging:
         core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
         here = windows.sea[k] & (core if core.shape == seen[0].shape else np.ones_like(seen[0]))
         done: dict[int, _Channel] = {}
-        for c in [*range(targets, len(seen)), *range(targets)]:
+        for c in conditions_first(windows):
             given = {windows.channels[i]: done[i] for i in range(targets, len(seen)) if c < targets}
             # the regression looks at conditions wherever a target was seen
             wanted = (here | seen[:targets].any(axis=0) if c >= targets else here) & ~seen[c]
@@ -343,13 +337,13 @@ class Kriging:
         self, windows: Windows, k: int, c: int, wanted: Flags, given: Mapping[str, _Channel], noise: Noise, members: int
     ) -> _Channel:
         """One channel of one window, given the conditions."""
-        y, seen, prior = windows.values[k, :, c], windows.seen[k, :, c], self.priors[windows.channels[c]]
+        y, seen, prior = windows.values[k, :, c], windows.seen[k, :, c], shipped()[windows.channels[c]]
         north, east = windows.step_km[k].tolist()
         step = windows.step_days, north, east
         trend, trend_variance = _regress(y, seen, prior, {name: (on.mean, on.spread) for name, on in given.items()})
         departure = (y - trend) * seen
-        squares = PRIOR_BELIEF * prior.variance + np.sum(departure**2, dtype=np.float64) / DEPENDENT_PIXELS
-        covariance = fit(departure, seen, squares / (PRIOR_BELIEF + seen.sum() / DEPENDENT_PIXELS), step)
+        squares = float(np.sum(departure**2, dtype=np.float64))
+        covariance = fit(departure, seen, pooled_variance(squares, float(seen.sum()), prior.variance), step)
         drawn = [sure := np.zeros_like(y)] * members
         if members and wanted.any():
             drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
