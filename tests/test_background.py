@@ -12,6 +12,7 @@ from xgapfill.methods.priors import Prior, from_mapping, shipped, to_mapping  # 
 from xgapfill.methods.spectral import cosine_basis, prior_spectrum, solve, to_field, to_modes  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
 from xgapfill.patch import Windows  # noqa: E402
+from xgapfill.testing import windows as windows_of  # noqa: E402
 
 NOISE = Noise(0, 8640)
 STRUCTURES = ((0.8, 20.0, 15.0, 2.0), (0.2, 6.0, 5.0, 1.5))
@@ -22,18 +23,7 @@ def windows(seed: int = 0, channels: tuple[str, ...] = ("log10_chl",), share: fl
     rng = np.random.default_rng(seed)
     shape = (BATCH, 5, len(channels), 64, 64)
     seen = rng.random(shape) < share
-    return Windows(
-        values=np.where(seen, rng.normal(size=shape), 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((BATCH, 64, 64), bool),
-        channels=channels,
-        targets=len(channels) - ("log10_chl" in channels[1:]),
-        starts=np.zeros((BATCH, 3), np.int64),
-        lat=np.full((BATCH, 64), 45, np.float32),
-        season=np.zeros((BATCH, 5, 2), np.float32),
-        step_days=8.0,
-        step_km=np.full((BATCH, 2), 4.6, np.float32),
-    )
+    return windows_of(rng.normal(size=shape), channels, seen)
 
 
 def test_cosine_basis_is_orthonormal():

@@ -220,3 +220,12 @@ def test_no_condition_is_warned_of_once(recwarn):
     fill_it = xgapfill.fill.fill
     fill_it(PSC, PosteriorMean(), cond=CHL, weights=tiny_weights("psc-chl")).compute()
     assert len(recwarn) == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"), [("kriging", "weights"), ("background", "smoothing"), ("climatology", "members")]
+)
+def test_options_that_a_verb_does_not_take(verb, option):
+    """Refused with those that it takes, not passed on and forgotten."""
+    with pytest.raises(TypeError, match=rf"takes no {option}; its options are sea"):
+        getattr(CHL.gapfill, verb)(**{option: 1})

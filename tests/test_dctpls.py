@@ -14,28 +14,11 @@ from xgapfill.methods.dctpls import SMOOTHING, TIME_WEIGHT, DctPls, penalised  #
 from xgapfill.methods.priors import shipped  # noqa: E402
 from xgapfill.methods.windowed import blocks  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
-from xgapfill.patch import Windows  # noqa: E402
+from xgapfill.testing import windows  # noqa: E402
 from xgapfill.validation.dct import Dct, dct_pls  # noqa: E402
 
 NOISE = Noise(0, 8640)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
-
-
-def windows(values: np.ndarray, channels: tuple[str, ...] = ("log10_chl",)) -> Windows:
-    """Windows (b, t, c, y, x), NaN where unseen."""
-    seen = np.isfinite(values)
-    return Windows(
-        values=np.where(seen, values, 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((BATCH, *values.shape[-2:]), bool),
-        channels=channels,
-        targets=1 if len(channels) == 1 else 2,
-        starts=np.zeros((BATCH, 3), np.int64),
-        lat=np.full((BATCH, values.shape[-2]), 45, np.float32),
-        season=np.zeros((BATCH, values.shape[1], 2), np.float32),
-        step_days=8.0,
-        step_km=np.full((BATCH, 2), 4.6, np.float32),
-    )
 
 
 def noisy(seed: int, channels: int = 1, share: float = 0.4, side: int = 64) -> np.ndarray:

@@ -14,6 +14,7 @@ from xgapfill.methods import dineof as module
 from xgapfill.methods.dineof import Dineof, clouds, dineof, time_filter
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
+from xgapfill.testing import windows as windows_of
 from xgapfill.weights import Weights, load
 
 NOISE = Noise(0, 8640)
@@ -48,18 +49,8 @@ def box(fields: NDArray, seen: NDArray, channels: tuple[str, ...], targets: int)
         cols=cols.ravel(),
         lat=np.full(ny * nx, 45, np.float32),
     )
-    windows = Windows(
-        values=values.swapaxes(0, 1)[None],
-        seen=seen.swapaxes(0, 1)[None],
-        sea=np.ones((1, ny, nx), bool),
-        channels=channels,
-        targets=targets,
-        starts=np.array([[FIRST, 0, 0]]),
-        lat=np.full((1, ny), 45, np.float32),
-        season=season[None],
-        step_days=8.0,
-        step_km=np.full((1, 2), 4.6, np.float32),
-    )
+    shown = (values.swapaxes(0, 1)[None], channels, seen.swapaxes(0, 1)[None])
+    windows = windows_of(*shown, targets=targets, starts=np.array([[FIRST, 0, 0]]), season=season[None])
     return sample, windows
 
 

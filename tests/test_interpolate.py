@@ -11,10 +11,10 @@ import xarray as xr
 
 from xgapfill.methods.base import BATCH
 from xgapfill.methods.interpolate import Interpolate, linear_in_time, nearest
-from xgapfill.methods.priors import shipped
 from xgapfill.methods.windowed import blocks, error_factor
 from xgapfill.noise import Noise
 from xgapfill.patch import Windows
+from xgapfill.testing import windows as windows_of
 
 NOISE = Noise(0, 8640)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
@@ -22,23 +22,9 @@ PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
 
 def windows(values: np.ndarray, channels: tuple[str, ...] = ("log10_chl",)) -> Windows:
     """One window (t, c, y, x), NaN where unseen, and empty ones."""
-    seen = np.zeros((BATCH, *values.shape), bool)
-    seen[0] = np.isfinite(values)
-    full = np.zeros(seen.shape, np.float32)
-    full[0] = np.where(seen[0], values, 0)
-    times, _, rows, cols = values.shape
-    return Windows(
-        values=full,
-        seen=seen,
-        sea=np.ones((BATCH, rows, cols), bool),
-        channels=channels,
-        targets=1 if len(channels) == 1 else 2,
-        starts=np.zeros((BATCH, 3), np.int64),
-        lat=np.full((BATCH, rows), 45, np.float32),
-        season=np.zeros((BATCH, times, 2), np.float32),
-        step_days=8.0,
-        step_km=np.full((BATCH, 2), 5, np.float32),
-    )
+    whole = np.full((BATCH, *values.shape), np.nan)
+    whole[0] = values
+    return windows_of(whole, channels, step_km=np.full((BATCH, 2), 5, np.float32))
 
 
 def random_gaps(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -110,19 +96,6 @@ def test_nearest_is_the_nearest():
     np.testing.assert_allclose(distance, every.min(axis=-1))
     tied = np.isclose(every, every.min(axis=-1, keepdims=True))
     assert (tied & (values[seen] == value[..., None])).any(axis=-1).all()
-
-
-def test_a_target_that_was_never_seen_follows_the_condition():
-    """Where only chlorophyll is seen, size classes are what the prior regression makes of it."""
-    values = np.full((4, 3, 8, 8), np.nan, np.float32)
-    values[:, 2] = 0.2
-    prior = shipped()["psc_ilr1"]
-    slope, curvature = prior.regression["log10_chl"]
-    expected = prior.mean + slope * 0.5 + curvature * 0.25  # about a log10 of -0.3
-    filled = Interpolate().fill(windows(values, PSC), None, NOISE, 1)
-    np.testing.assert_allclose(filled.values[0, 0, :, 0], expected, atol=0.02)
-    assert np.isfinite(filled.values).all()
-    assert (filled.spread > 0).all()
 
 
 def test_spread_grows_away_from_what_was_seen():

@@ -34,6 +34,7 @@ from xgapfill.methods.kriging import (  # noqa: E402
 from xgapfill.methods.priors import shipped  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
 from xgapfill.patch import Windows  # noqa: E402
+from xgapfill.testing import windows as windows_of  # noqa: E402
 
 NOISE = Noise(0, 8640)
 STEP = (8.0, 4.6, 3.0)
@@ -63,19 +64,9 @@ def windows(
     values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...] = ("log10_chl",), targets: int = 1
 ) -> Windows:
     """A batch of windows (b, t, c, y, x)."""
-    b, _, _, y, x = values.shape
-    return Windows(
-        values=np.where(seen, values, 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((b, y, x), bool),
-        channels=channels,
-        targets=targets,
-        starts=np.arange(3 * b).reshape(b, 3) * 48,
-        lat=np.full((b, y), 45, np.float32),
-        season=np.zeros((b, values.shape[1], 2), np.float32),
-        step_days=STEP[0],
-        step_km=np.tile(np.array(STEP[1:], np.float32), (b, 1)),
-    )
+    b = len(values)
+    starts, step_km = np.arange(3 * b).reshape(b, 3) * 48, np.tile(np.array(STEP[1:], np.float32), (b, 1))
+    return windows_of(values, channels, seen, targets=targets, starts=starts, step_days=STEP[0], step_km=step_km)
 
 
 def dense(shape: tuple[int, int, int], covariance: Covariance) -> np.ndarray:

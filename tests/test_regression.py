@@ -21,6 +21,7 @@ from xgapfill.methods.regression import (
 )
 from xgapfill.noise import Noise
 from xgapfill.patch import Windows
+from xgapfill.testing import windows as windows_of
 
 NOISE = Noise(0, 8640)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
@@ -36,19 +37,7 @@ BREWIN15 = """.0770 .1925 .7305 .1151 .2875 .5974 .2129 .4222 .3649
 
 def windows(values: np.ndarray, channels: tuple[str, ...] = PSC, targets: int = 2) -> Windows:
     """Windows (b, t, c, y, x), NaN where unseen."""
-    seen = np.isfinite(values)
-    return Windows(
-        values=np.where(seen, values, 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((BATCH, *values.shape[-2:]), bool),
-        channels=channels,
-        targets=targets,
-        starts=np.zeros((BATCH, 3), np.int64),
-        lat=np.full((BATCH, values.shape[-2]), 45, np.float32),
-        season=np.zeros((BATCH, values.shape[1], 2), np.float32),
-        step_days=8.0,
-        step_km=np.full((BATCH, 2), 4.6, np.float32),
-    )
+    return windows_of(values, channels, targets=targets)
 
 
 def gappy(seed: int, channels: int = 3, share: float = 0.5, side: int = 32) -> np.ndarray:

@@ -15,6 +15,7 @@ from xgapfill.families.transforms import ilr, ilr_inverse
 from xgapfill.methods.som import Som, _neighbours, _train, batch_update, best_units
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
+from xgapfill.testing import windows as windows_of
 from xgapfill.weights import load
 
 NOISE = Noise(0, 8640)
@@ -39,18 +40,8 @@ def series(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **gi
 
 def windows(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **given) -> Windows:
     """Windows of (b, 1, c, y, x) values, without season and on one latitude unless given."""
-    b, _, _, y, x = values.shape
-    usual = {"season": np.zeros((b, 1, 2), np.float32), "lat": np.full((b, y), 40, np.float32), "targets": 1}
-    return Windows(
-        values=np.where(seen, values, 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((b, y, x), bool),
-        channels=channels,
-        starts=np.zeros((b, 3), np.int64),
-        step_days=8.0,
-        step_km=np.full((b, 2), 4.6, np.float32),
-        **(usual | given),
-    )
+    usual = {"lat": np.full((len(values), values.shape[-2]), 40, np.float32), "targets": 1}
+    return windows_of(values, channels, seen, **(usual | given))
 
 
 def curve(n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import xarray as xr
 
-from xgapfill import api, classical
+from xgapfill import api, classical, planning
 from xgapfill.inputs import find_mask
-from xgapfill.planning import Plan, plan
 from xgapfill.weights import Weights
 
 P = ParamSpec("P")
@@ -57,11 +56,7 @@ class DataArrayGapfill:
     som = _on_array(classical.som)
     fit = _on_array(api.fit)
     gaps = _on_array(api.gaps)
-
-    @wraps(plan)
-    def plan(self, method: Any = "repaint", cond: Any = None, **options: Any) -> Plan:
-        """See `xgapfill.plan`."""
-        return plan(self._da, method, cond, **options)
+    plan = _on_array(planning.plan)
 
     def validate(self, methods: Any = ("background", "posterior_mean", "repaint"), **options: Any) -> xr.Dataset:
         """Score methods on pixels that were seen and are hidden from them; see `xgapfill.validation.validate`."""
@@ -96,12 +91,12 @@ class DatasetGapfill:
         """See `xgapfill.fit`."""
         return api.fit(_picked(self._ds, name), method, _picked(self._ds, cond), **options)
 
-    @wraps(plan)
-    def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> Plan:
+    @wraps(planning.plan)
+    def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> planning.Plan:
         """See `xgapfill.plan`."""
         target = _picked(self._ds, name)
         options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return plan(target, method, _picked(self._ds, cond), **options)
+        return planning.plan(target, method, _picked(self._ds, cond), **options)
 
     @wraps(api.gaps)
     def gaps(self, name: Any, sea: Any = None, **options: Any) -> xr.Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 import xarray as xr
 
@@ -17,6 +17,25 @@ Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
 Conditions: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
 SizeClass: TypeAlias = Literal["micro", "nano", "pico"]
 Schedule: TypeAlias = "Literal['fast', 'paper'] | Sequence[tuple[float, float]]"
+
+
+class Options(TypedDict, total=False):
+    """What every verb takes, as described in `repaint`."""
+
+    sea: Any
+    size_class: SizeClass | None
+    max_gap: Any
+    max_distance: float | None
+    full: bool
+
+
+def filled(da: Target, method: Method, options: Options, **more: Any) -> xr.DataArray | xr.Dataset:
+    """Fill with the options of a verb; TypeError when there is one that no verb takes."""
+    if unknown := sorted(options.keys() - Options.__annotations__.keys()):
+        raise TypeError(
+            f"{method.name}() takes no {', '.join(unknown)}; its options are {', '.join(Options.__annotations__)}"
+        )
+    return fill(da, method, **more, **options)
 
 
 def repaint(
@@ -98,9 +117,8 @@ def repaint(
     (2, True, 0)
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
-    limits = {"max_gap": max_gap, "max_distance": max_distance}
-    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
-    return fill(da, Repaint(chosen), members=members, seed=seed, **options)
+    options = Options(sea=sea, size_class=size_class, max_gap=max_gap, max_distance=max_distance, full=full)
+    return fill(da, Repaint(chosen), cond=cond, members=members, seed=seed, weights=weights, **options)
 
 
 def posterior_mean(
@@ -108,11 +126,7 @@ def posterior_mean(
     cond: Conditions = None,
     *,
     weights: Any = None,
-    sea: Any = None,
-    size_class: SizeClass | None = None,
-    max_gap: Any = None,
-    max_distance: float | None = None,
-    full: bool = False,
+    **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the mean of all fields that fit: one network pass, the cheapest and closest estimate.
 
@@ -121,8 +135,10 @@ def posterior_mean(
 
     Parameters
     ----------
-    da, cond, weights, sea, size_class, max_gap, max_distance, full
+    da, cond, weights
         As in `repaint`.
+    **options
+        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------
@@ -144,27 +160,22 @@ def posterior_mean(
     >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
     True
     """
-    limits = {"max_gap": max_gap, "max_distance": max_distance}
-    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
-    return fill(da, PosteriorMean(), **options)
+    return filled(da, PosteriorMean(), options, cond=cond, weights=weights)
 
 
 def background(
     da: Target,
     cond: Conditions = None,
-    *,
-    sea: Any = None,
-    size_class: SizeClass | None = None,
-    max_gap: Any = None,
-    max_distance: float | None = None,
-    full: bool = False,
+    **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the classical first guess: regression on `cond`, then interpolation in space and time. No weights.
 
     Parameters
     ----------
-    da, cond, sea, size_class, max_gap, max_distance, full
+    da, cond
         As in `repaint`. Sea surface temperature is a condition here, too.
+    **options
+        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------
@@ -186,8 +197,7 @@ def background(
     >>> bool(filled.where(ds.CHL.notnull()).equals(ds.CHL))
     True
     """
-    limits = {"max_gap": max_gap, "max_distance": max_distance}
-    return fill(da, Background(), cond=cond, sea=sea, size_class=size_class, full=full, **limits)
+    return filled(da, Background(), options, cond=cond)
 
 
 def fill_with(
@@ -236,9 +246,9 @@ def fill_with(
     >>> filled.equals(xgapfill.background(ds.CHL))
     True
     """
-    limits = {"max_gap": max_gap, "max_distance": max_distance}
-    options = {"cond": cond, "weights": weights, "sea": sea, "size_class": size_class, "full": full, **limits}
-    return fill(da, find(method, **parameters), members=members, seed=seed, **options)
+    options = Options(sea=sea, size_class=size_class, max_gap=max_gap, max_distance=max_distance, full=full)
+    made = find(method, **parameters)
+    return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, **options)
 
 
 def fit(

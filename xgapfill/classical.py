@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 import xarray as xr
 
-from xgapfill.api import Conditions, SizeClass, Target
-from xgapfill.fill import fill
+from xgapfill.api import Conditions, Options, SizeClass, Target, filled
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.dctpls import DctPls
 from xgapfill.methods.dineof import Dineof
 from xgapfill.methods.interpolate import Interpolate
+from xgapfill.methods.kriging import Kriging
 from xgapfill.methods.regression import Regression
 from xgapfill.methods.som import Som
-
-
-class Options(TypedDict, total=False):
-    """What every verb takes, as described in `xgapfill.repaint`."""
-
-    sea: Any
-    size_class: SizeClass | None
-    max_gap: Any
-    max_distance: float | None
-    full: bool
 
 
 def climatology(
@@ -64,7 +54,7 @@ def climatology(
     >>> int(xgapfill.climatology(ds.CHL).isnull().sum())
     0
     """
-    return fill(da, Climatology(by=by), cond=cond, **options)
+    return filled(da, Climatology(by=by), options, cond=cond)
 
 
 def interpolate(
@@ -109,7 +99,8 @@ def interpolate(
     0
     """
     method = Interpolate(max_gap=max_gap)
-    return fill(da, method, cond=cond, max_distance=max_distance, sea=sea, size_class=size_class, full=full)
+    options = Options(max_distance=max_distance, sea=sea, size_class=size_class, full=full)
+    return filled(da, method, options, cond=cond)
 
 
 def dctpls(
@@ -155,7 +146,7 @@ def dctpls(
     >>> int(xgapfill.dctpls(ds.CHL, smoothing=0.1, time_weight=0.1).isnull().sum())
     0
     """
-    return fill(da, DctPls(smoothing=smoothing, time_weight=time_weight), cond=cond, **options)
+    return filled(da, DctPls(smoothing=smoothing, time_weight=time_weight), options, cond=cond)
 
 
 def kriging(
@@ -202,11 +193,8 @@ def kriging(
     >>> int(xgapfill.kriging(ds.CHL).isnull().sum())
     0
     """
-    from xgapfill.methods.kriging import Kriging
-
     drawn = members is not None
-    method = Kriging(realisations=drawn)
-    return fill(da, method, cond=cond, members=members if members is not None else 1, seed=seed, **options)
+    return filled(da, Kriging(realisations=drawn), options, cond=cond, members=members if drawn else 1, seed=seed)
 
 
 def dineof(
@@ -255,7 +243,7 @@ def dineof(
     >>> int(filled.isnull().sum())
     0
     """
-    return fill(da, Dineof(modes=modes), cond=cond, weights=weights, **options)
+    return filled(da, Dineof(modes=modes), options, cond=cond, weights=weights)
 
 
 def regression(
@@ -300,7 +288,7 @@ def regression(
     >>> int(xgapfill.regression(ds.PSC, ds.CHL, relation="brewin2015").isnull().sum())
     0
     """
-    return fill(da, Regression(relation=relation), cond=cond, **options)
+    return filled(da, Regression(relation=relation), options, cond=cond)
 
 
 def som(
@@ -348,4 +336,4 @@ def som(
     >>> int(xgapfill.som(ds.PSC, [ds.CHL, ds.SST], rows=6, cols=4).isnull().sum())
     0
     """
-    return fill(da, Som(rows=rows, cols=cols), cond=cond, weights=weights, **options)
+    return filled(da, Som(rows=rows, cols=cols), options, cond=cond, weights=weights)

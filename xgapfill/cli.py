@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.run(given))
-    except (ValueError, TypeError, FileNotFoundError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         print(f"xgapfill: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -46,13 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
     shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
     shared.add_argument("--members", type=int, default=1)
-    shared.add_argument("--seed", type=int, default=0)
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
     shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
-    shared.add_argument("--workers", type=int, help="threads (as many as cores)")
+    computed = argparse.ArgumentParser(add_help=False)
+    computed.add_argument("--seed", type=int, default=0)
+    computed.add_argument("--workers", type=int, help="threads (as many as cores)")
 
-    fill = commands.add_parser("fill", parents=[shared], help="fill a variable and write it")
+    fill = commands.add_parser("fill", parents=[shared, computed], help="fill a variable and write it")
     fill.add_argument("--method", default="repaint", help="(%(default)s)")
     fill.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
     fill.add_argument("--max-gap", type=float, help="days")
@@ -66,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--exact", action="store_true", help="look at all blocks, not at 32 of them")
     plan.set_defaults(run=_plan)
 
-    validate = commands.add_parser("validate", parents=[shared], help="score methods on pixels hidden from them")
+    validate = commands.add_parser(
+        "validate", parents=[shared, computed], help="score methods on pixels hidden from them"
+    )
     validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
     validate.add_argument("--out", help="write the scores as netCDF")
     validate.set_defaults(run=_validate)
@@ -80,10 +83,9 @@ def _fill(given: argparse.Namespace) -> int:
     from xgapfill import write
 
     ds = _opened(given)
-    name = given.var[0] if len(given.var) == 1 else given.var
     limits = {"max_gap": given.max_gap, "max_distance": given.max_distance}
     options: dict[str, Any] = {"members": given.members, "seed": given.seed, "weights": given.weights}
-    filled = ds.gapfill(name, given.method, cond=given.cond or None, full=given.full, **options, **limits)
+    filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, full=given.full, **options, **limits)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart)
     print(written)
@@ -92,9 +94,8 @@ def _fill(given: argparse.Namespace) -> int:
 
 def _plan(given: argparse.Namespace) -> int:
     ds = _opened(given)
-    name = given.var[0] if len(given.var) == 1 else given.var
     options: dict[str, Any] = {"members": given.members, "weights": given.weights, "exact": given.exact}
-    print(ds.gapfill.plan(name, given.method, given.cond or None, **options))
+    print(ds.gapfill.plan(_names(given), given.method, given.cond or None, **options))
     return 0
 
 
@@ -124,6 +125,10 @@ def _methods(given: argparse.Namespace) -> int:
 
     print(xgapfill.methods())
     return 0
+
+
+def _names(given: argparse.Namespace) -> Any:
+    return given.var[0] if len(given.var) == 1 else given.var
 
 
 def _opened(given: argparse.Namespace) -> xr.Dataset:

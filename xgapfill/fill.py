@@ -18,6 +18,7 @@ import dask.array as dsa
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from xgapfill import cf, inputs
@@ -92,17 +93,13 @@ def fill(
         sea=None if mask is None else mask[0],
         limits=Limits.of(max_gap, max_distance, quantity.grid),
     )
-    fitting = None
-    if isinstance(method, SeriesMethod) and fitted is None:
-        fitting = fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
     stack = lay_out(
         case,
         kernel,
         layers=None if _alike(quantity, kernel) else kernel.layers,
-        reach=kernel.reach,
         dtype=np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources)),
         mask=mask,
-        fitted=fitting,
+        fitted=_fitted(case, method) if isinstance(method, SeriesMethod) and fitted is None else None,
     )
     made = _provenance(method, quantity, given, fitted, int(members), seed)
     variables = _label(stack, quantity, kernel, made)
@@ -140,8 +137,12 @@ def fit(
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{getattr(method, 'name', method)!r} has no fit(): it needs none, or comes with weights")
     case = read_case(target, method, cond, None, size_class)
-    fitted: Weights = fit_lazily(method, kernel_of(case, method), case.sources, case.grids).compute()
+    fitted: Weights = _fitted(case, method).compute()
     return fitted
+
+
+def _fitted(case: Case, method: SeriesMethod) -> Delayed:
+    return fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,6 @@ def lay_out(
     kernel: Any,
     *,
     layers: int | None,
-    reach: tuple[int | None, int, int],
     dtype: Any,
     mask: tuple[SeaFlag, Source, Grid] | None = None,
     fitted: Any = None,
@@ -181,8 +181,8 @@ def lay_out(
         [*case.sources, *([] if mask is None else [mask[1]])],
         [*case.grids, *([] if mask is None else [mask[2]])],
         layers=layers,
-        reach=reach,
-        block=BLOCK if reach[0] is not None else SERIES_BLOCK,
+        reach=kernel.reach,
+        block=BLOCK if kernel.reach[0] is not None else SERIES_BLOCK,
         dtype=dtype,
         fitted=fitted,
     )

@@ -35,6 +35,16 @@ class Box:
         (t0, t1), (y0, y1), (x0, x1) = self.slots, self.rows, self.cols
         return t1 - t0, y1 - y0, x1 - x0
 
+    @property
+    def lows(self) -> tuple[int, int, int]:
+        """First slot, row and column."""
+        return self.slots[0], self.rows[0], self.cols[0]
+
+    def within(self, box: Box) -> tuple[slice, slice, slice]:
+        """Return where it lies in an array of a larger box."""
+        t, y, x = (slice(a - b, a - b + n) for a, b, n in zip(self.lows, box.lows, self.shape, strict=True))
+        return t, y, x
+
     def grown(self, reach: tuple[int, int, int]) -> Box:
         """Return the box with `reach` (slots, rows, cols) more places on every side."""
         ranges = zip((self.slots, self.rows, self.cols), reach, strict=True)

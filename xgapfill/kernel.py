@@ -151,8 +151,7 @@ class FillKernel:
         """Return (layers, *core.shape) given one (t, y, x) array a part of each family, then the sea mask."""
         known = self.encode(arrays, box)
         blend = self.blend(known, box, core)
-        inside = _within(core, box)
-        return self.decode(known.within(inside), blend)
+        return self.decode(known.within(core.within(box)), blend)
 
     def encode(self, arrays: list[NDArray], box: Box) -> Seen:
         """Turn physical values into channels."""
@@ -204,8 +203,8 @@ class FillKernel:
             np.zeros((len(kept), *core.shape), np.float32),
             np.zeros(core.shape, np.float32),
         )
-        weights = None
-        for starts, seas in batches(self.needed(known, box, core)):
+        weights, near = None, self.near(known, box, core)
+        for starts, seas in batches(self.needed(known, box, core, near)):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
             windows = self.windows(known, box, starts, seas, tiling.size)
@@ -218,12 +217,13 @@ class FillKernel:
                 blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight
                 blend.spread[:, *at] += np.moveaxis(spread, 1, 0) * weight
                 blend.weight[at] += weight
-        if self.limits is not None:
-            blend.weight[~self._allowed(known, box, core)] = 0
+        blend.weight[~near] = 0
         return blend
 
-    def _allowed(self, known: Seen, box: Box, core: Box) -> NDArray[np.bool_]:
-        assert self.limits is not None
+    def near(self, known: Seen, box: Box, core: Box) -> NDArray[np.bool_]:
+        """Pixels of the core that are near enough to what was seen to be filled."""
+        if self.limits is None:
+            return np.ones(core.shape, bool)
         return self.limits.within(np.asarray(known.target.observed.all(axis=0)), self.grid, box, core)
 
     @property
@@ -232,22 +232,24 @@ class FillKernel:
         chl = [self.channels.index(CHL)] if self.families[0].needs_chl else []
         return [*range(self.targets), *chl]
 
-    def needed(self, known: Seen, box: Box, core: Box) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Windows that saw anything and have a missing sea pixel in the core, with their sea."""
-        gaps = np.asarray(~known.target.observed.all(axis=0))
+    def needed(
+        self, known: Seen, box: Box, core: Box, near: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Windows that saw anything and have a missing sea pixel to be filled in the core, with their sea."""
+        gaps = np.asarray(~known.target.observed.all(axis=0))[core.within(box)] & near
         tiling = self.tiling
         for start in tiling.touching(core):
             window = tuple(
                 slice(first - low, first - low + size)
-                for first, low, size in zip(start, _lows(box), tiling.size, strict=True)
+                for first, low, size in zip(start, box.lows, tiling.size, strict=True)
             )
             if not known.anything[window].any():
                 continue
             # a mask that changes with time may not know some frames: what was sea in any other is sea
             some = known.sea[window] | known.anything[window]
             sea = np.asarray(some.any(axis=0) | ~known.land[window].any(axis=0))
-            _, part = _overlap(start, tiling.size, core)
-            if (gaps[window][part] & sea[part[1:]] & (tiling.weight[part] > 0)).any():
+            at, part = _overlap(start, tiling.size, core)
+            if (gaps[at] & sea[part[1:]] & (tiling.weight[part] > 0)).any():
                 yield start, sea
 
     def windows(
@@ -260,7 +262,7 @@ class FillKernel:
         padded = np.stack([*starts, *[starts[0]] * (BATCH - len(starts))]).astype(np.int64)
         for number, start in enumerate(starts):
             window = tuple(
-                slice(first - low, first - low + n) for first, low, n in zip(start, _lows(box), size, strict=True)
+                slice(first - low, first - low + n) for first, low, n in zip(start, box.lows, size, strict=True)
             )
             values[number] = np.moveaxis(known.values[:, *window], 0, 1)
             seen[number] = np.moveaxis(known.seen[:, *window], 0, 1)
@@ -373,20 +375,12 @@ def batches(
         yield starts, seas
 
 
-def _lows(box: Box) -> tuple[int, int, int]:
-    return box.slots[0], box.rows[0], box.cols[0]
-
-
-def _within(core: Box, box: Box) -> tuple[slice, ...]:
-    return tuple(slice(a - b, a - b + n) for a, b, n in zip(_lows(core), _lows(box), core.shape, strict=True))
-
-
 def _overlap(
     start: NDArray[np.int64], size: tuple[int, int, int], core: Box
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Where a window and the core overlap: slices of the core, slices of the window."""
     inside_core, inside_window = [], []
-    for first, length, low, n in zip(start, size, _lows(core), core.shape, strict=True):
+    for first, length, low, n in zip(start, size, core.lows, core.shape, strict=True):
         begin, end = max(int(first), low), min(int(first) + length, low + n)
         inside_core.append(slice(begin - low, end - low))
         inside_window.append(slice(begin - int(first), end - int(first)))

@@ -58,10 +58,7 @@ class Limits:
 
     def within(self, seen: NDArray[np.bool_], grid: Grid, box: Box, core: Box) -> NDArray[np.bool_]:
         """Where in `core` a pixel may be filled, given what was seen (t, y, x) in `box`."""
-        inside = tuple(
-            slice(a[0] - b[0], a[1] - b[0])
-            for a, b in zip((core.slots, core.rows, core.cols), (box.slots, box.rows, box.cols), strict=True)
-        )
+        inside = core.within(box)
         allowed = np.ones(core.shape, bool)
         if self.max_gap is not None:
             allowed &= _gap_slots(seen[:, *inside[1:]], grid, box)[inside[0]] * grid.step_days <= self.max_gap

@@ -22,7 +22,6 @@ from xgapfill.methods.base import BATCH, Method, SeriesMethod
 
 SAMPLE = 32
 COUNTS = ("batches", "windows", "gaps", "sea", "seconds")
-IMPORTS = 0.35e9  # bytes of a process that has torch and xarray at hand
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Plan:
     seconds, seconds_error : float
         Core-seconds on this machine, as measured on one batch and in reading the sample.
     memory : float
-        Bytes a worker thread needs at most, beside those of the process; the process itself takes about 0.35 GB.
+        Bytes a worker thread needs at most, beside those of the process.
     output_bytes : int
         Of the result, not compressed.
     """
@@ -72,7 +71,7 @@ class Plan:
             f"windows to fill: {self.windows:,.0f} +- {self.windows_error:,.0f}; network passes: {self.calls:,.0f}",
             f"core time: {_duration(self.seconds)} +- {_duration(self.seconds_error)}; "
             f"on the {cores} cores of this machine about {_duration(self.wall_seconds())}",
-            f"memory: {IMPORTS / 1e9:.2f} GB a process and {self.memory / 1e9:.2f} GB a thread; "
+            f"memory: {self.memory / 1e9:.2f} GB a thread beside the process; "
             f"result {self.output_bytes / 1e9:.3g} GB before compression",
         ]
         return "\n".join(lines)
@@ -165,10 +164,15 @@ class _Count:
     kernel: FillKernel
     timed: bool = False
 
+    @property
+    def reach(self) -> tuple[int | None, int, int]:
+        """As of the kernel."""
+        return self.kernel.reach
+
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
         start = time.perf_counter()
         known = self.kernel.encode(arrays, box)
-        found = list(batches(self.kernel.needed(known, box, core)))
+        found = list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
         seconds = time.perf_counter() - start
         if self.timed and found:
             weights = None if self.kernel.weights is None else self.kernel.weights.open()
@@ -177,16 +181,12 @@ class _Count:
                 start = time.perf_counter()
                 self.kernel.method.fill(windows, weights, self.kernel.noise, self.kernel.members)
                 seconds = time.perf_counter() - start
-        inside = tuple(slice(a - b, a - b + n) for a, b, n in zip(_low(core), _low(box), core.shape, strict=True))
+        inside = core.within(box)
         sea = (known.sea | known.anything)[inside]
         gaps = sea & ~np.asarray(known.target.observed.all(axis=0))[inside]
         out = np.zeros((len(COUNTS), *core.shape))
         out[:, 0, 0, 0] = len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum(), seconds
         return out
-
-
-def _low(box: Box) -> tuple[int, int, int]:
-    return box.slots[0], box.rows[0], box.cols[0]
 
 
 def _sums(counted: Any, place: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -195,7 +195,7 @@ def _sums(counted: Any, place: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _counted(case: Case, count: _Count, mask: Any) -> Any:
-    return lay_out(case, count, layers=len(COUNTS), dtype=np.float64, reach=count.kernel.reach, mask=mask)
+    return lay_out(case, count, layers=len(COUNTS), dtype=np.float64, mask=mask)
 
 
 def _total(sums: NDArray[np.float64], blocks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

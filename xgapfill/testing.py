@@ -3,14 +3,53 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xgapfill.methods import priors
 from xgapfill.methods.denoising import SHIPPED
+from xgapfill.patch import Windows
 from xgapfill.weights import Card, Weights
 
 _CONDITIONS: dict[str, tuple[str, ...]] = {"psc-chl": ("log10_chl",), "chl": ()}
+
+
+def windows(
+    values: NDArray, channels: tuple[str, ...] = ("log10_chl",), seen: NDArray[np.bool_] | None = None, **given: Any
+) -> Windows:
+    """Windows of some values: all sea, at 45 N, steps of 8 days and 4.6 km, without season, unless given otherwise.
+
+    Parameters
+    ----------
+    values : (b, t, c, y, x) float
+        NaN where unseen, if `seen` is not given.
+    channels : tuple of str
+        Targets, then chlorophyll if it is the condition; else give ``targets``.
+    seen : (b, t, c, y, x) bool, optional
+    **given
+        Other attributes of `xgapfill.patch.Windows`.
+
+    Examples
+    --------
+    >>> windows(np.zeros((4, 5, 1, 8, 8))).targets
+    1
+    """
+    if seen is None:
+        seen = np.isfinite(values)
+    b, t, _, y, x = values.shape
+    usual: dict[str, Any] = {
+        "sea": np.ones((b, y, x), bool),
+        "targets": len(channels) - ("log10_chl" in channels[1:]),
+        "starts": np.zeros((b, 3), np.int64),
+        "lat": np.full((b, y), 45, np.float32),
+        "season": np.zeros((b, t, 2), np.float32),
+        "step_days": 8.0,
+        "step_km": np.full((b, 2), 4.6, np.float32),
+    }
+    shown = np.where(seen, values, 0).astype(np.float32)
+    return Windows(values=shown, seen=seen, channels=channels, **(usual | given))
 
 
 @cache

@@ -157,9 +157,13 @@ class _Blocks:
         """Number of blocks along each dimension."""
         return tuple(len(edges) - 1 for edges in self.edges)
 
+    def place(self, number: int) -> dict[Hashable, int]:
+        """Number of a block along each dimension."""
+        return dict(zip(self.dims, map(int, np.unravel_index(number, self.shape or (1,))), strict=False))
+
     def regions(self, number: int, dims: Sequence[Hashable]) -> tuple[slice, ...]:
         """Part of a variable that a block is."""
-        place = dict(zip(self.dims, np.unravel_index(number, self.shape or (1,)), strict=False))
+        place = self.place(number)
         edges = dict(zip(self.dims, self.edges, strict=True))
         return tuple(
             slice(edges[dim][place[dim]], edges[dim][place[dim] + 1]) if dim in edges else slice(None) for dim in dims
@@ -167,8 +171,8 @@ class _Blocks:
 
     def key(self, number: int, array: xr.Variable) -> tuple[Any, ...]:
         """Key of a block in the graph of a variable."""
-        place = dict(zip(self.dims, np.unravel_index(number, self.shape or (1,)), strict=False))
-        return array.data.name, *(int(place.get(dim, 0)) for dim in array.dims)
+        place = self.place(number)
+        return array.data.name, *(place.get(dim, 0) for dim in array.dims)
 
 
 def _begin(ds: xr.Dataset, plan: _Blocks, target: _Target, token: str, resume: bool) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, 
 from xgapfill.methods.base import tiling_of
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
+from xgapfill.testing import windows
 from xgapfill.weights import Weights, load
 
 CHL = ("log10_chl",)
@@ -57,12 +58,12 @@ def seconds_a_window(
         Batches that are timed, after one that is not.
     """
     tiling = tiling_of(method, NCOLS, (0, FRAMES))
-    windows = noisy_windows(tiling.size, channels, targets)
+    batch = noisy_windows(tiling.size, channels, targets)
     noise = Noise(0, NCOLS)
-    method.fill(windows, weights, noise, 1)
+    method.fill(batch, weights, noise, 1)
     start = time.process_time()
     for _ in range(repeats):
-        method.fill(windows, weights, noise, 1)
+        method.fill(batch, weights, noise, 1)
     a_window = (time.process_time() - start) / (repeats * BATCH)
     return a_window * ONE / float(np.prod(tiling.stride))
 
@@ -73,18 +74,7 @@ def noisy_windows(size: tuple[int, int, int], channels: tuple[str, ...], targets
     slots, rows, cols = size
     shape = (BATCH, slots, len(channels), rows, cols)
     seen = generator.random(shape) < 0.5
-    return Windows(
-        values=np.where(seen, generator.normal(size=shape), 0).astype(np.float32),
-        seen=seen,
-        sea=np.ones((BATCH, rows, cols), bool),
-        channels=channels,
-        targets=targets,
-        starts=np.zeros((BATCH, 3), np.int64),
-        lat=np.full((BATCH, rows), 45, np.float32),
-        season=np.zeros((BATCH, slots, 2), np.float32),
-        step_days=8.0,
-        step_km=np.full((BATCH, 2), 4.6, np.float32),
-    )
+    return windows(generator.normal(size=shape), channels, seen, targets=targets)
 
 
 def noisy_series() -> Series:

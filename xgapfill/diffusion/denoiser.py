@@ -26,7 +26,7 @@ MAPS_PER_CHANNEL = 6
 NUMBERS = 8
 WIDER = 4.0  # variance of the Gaussian field over that of the background, so that its samples spread as they err
 NUGGET = 0.8  # share of the observations' noise that a pixel has of its own; the rest is what the field cannot follow
-ITERATIONS = 20  # of the Gaussian answer; 8 lose 2 % of CRPS in wide gaps
+ITERATIONS = 20  # of the Gaussian answer; wide gaps need most of them
 
 
 @dataclass(frozen=True)

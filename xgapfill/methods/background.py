@@ -77,7 +77,7 @@ def first_guess(
 
     results: dict[int, tuple[Tensor, ...]] = {}
     known = [(channels[c], c) for c in range(targets, len(channels))]
-    for c in [*range(targets, len(channels)), *range(targets)]:
+    for c in conditions_first(targets, len(channels)):
         prior: Prior = priors[channels[c]]
         y, w = values[:, :, c], seen[:, :, c]
         conditions = (
@@ -88,6 +88,11 @@ def first_guess(
         results[c] = mean, (error**2 + trend_variance).sqrt(), *rest
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
+
+
+def conditions_first(targets: int, channels: int) -> list[int]:
+    """Channels in the order in which they are filled: targets may rest on conditions."""
+    return [*range(targets, channels), *range(targets)]
 
 
 def as_observed(values: Tensor, seen: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, conditions_first, no_weights, pooled_variance, regression
+from xgapfill.methods.windowed import FEW, by_channel, no_weights, pooled_variance
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -58,7 +59,6 @@ class Climatology:
 
     name: ClassVar[str] = "climatology"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
         if self.by not in ("auto", "year", "all"):
@@ -75,20 +75,13 @@ class Climatology:
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Climatology of every channel and the spread about it; `members` must be 1."""
-        values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
-        for c in conditions_first(windows):
-            trend = None
-            for b in range(len(values)):
-                seen = windows.seen[b, :, c]
-                if seen.any():
-                    year = self._year(windows.season[b], windows.step_days)
-                    prior = shipped()[windows.channels[c]].variance
-                    values[b, :, c], spread[b, :, c] = climatology(windows.values[b, :, c], seen, year, prior)
-                    continue
-                if trend is None:
-                    trend = regression(windows, c, values, spread)
-                values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
-        return Filled(values[None], spread)
+        return by_channel(windows, partial(self._channel, windows))
+
+    def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
+        """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
+        year = self._year(windows.season[b], windows.step_days)
+        prior = shipped()[windows.channels[c]].variance
+        return climatology(windows.values[b, :, c], windows.seen[b, :, c], year, prior)
 
     def _year(self, season: Field, step_days: float) -> Year:
         """Slot of the year of each time; 0 throughout where the year does not matter."""

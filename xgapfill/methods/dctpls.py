@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from xgapfill.methods.background import DEPENDENT_PIXELS, trend_on
+from xgapfill.methods.background import DEPENDENT_PIXELS, conditions_first, trend_on
 from xgapfill.methods.interpolate import nearest
 from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, blocks, conditions_first, error_factor, known, no_weights
+from xgapfill.methods.windowed import FEW, blocks, error_factor, known, no_weights
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -68,7 +68,6 @@ class DctPls:
 
     name: ClassVar[str] = "dctpls"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):
@@ -97,7 +96,7 @@ class DctPls:
         values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen.astype(np.float32))
         mean, error = torch.zeros_like(values), torch.zeros_like(values)
         with torch.no_grad():
-            for c in conditions_first(windows):
+            for c in conditions_first(windows.targets, len(windows.channels)):
                 y, w = values[:, :, c], seen[:, :, c]
                 prior = shipped()[windows.channels[c]]
                 trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, seen, mean, error))

@@ -222,7 +222,6 @@ class Dineof:
 
     name: ClassVar[str] = "dineof"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "series"
 
     def __post_init__(self) -> None:
         least = {"modes": 1, "max_modes": 1, "tolerance": 1e-12, "alpha": 0, "numit": 0, "min_seen": 0}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import blocks, conditions_first, error_factor, no_weights, pooled_variance, regression
+from xgapfill.methods.windowed import blocks, by_channel, error_factor, no_weights, pooled_variance
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -60,7 +61,6 @@ class Interpolate:
 
     name: ClassVar[str] = "interpolate"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
         if isinstance(self.max_gap, bool) or not isinstance(self.max_gap, (int, np.integer)) or self.max_gap < 0:
@@ -81,18 +81,7 @@ class Interpolate:
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Estimate and error of every channel; `members` must be 1."""
-        values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
-        for c in conditions_first(windows):
-            trend = None
-            for b in range(len(values)):
-                seen = windows.seen[b, :, c]
-                if seen.any():
-                    values[b, :, c], spread[b, :, c] = self._channel(windows, b, c)
-                    continue
-                if trend is None:
-                    trend = regression(windows, c, values, spread)
-                values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
-        return Filled(values[None], spread)
+        return by_channel(windows, partial(self._channel, windows))
 
     def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
         """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""

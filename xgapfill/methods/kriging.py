@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.background import DEPENDENT_PIXELS, trend_on
+from xgapfill.methods.background import DEPENDENT_PIXELS, conditions_first, trend_on
 from xgapfill.methods.base import one_thread
 from xgapfill.methods.priors import Prior, shipped
-from xgapfill.methods.windowed import conditions_first, no_weights, pooled_variance
+from xgapfill.methods.windowed import no_weights, pooled_variance
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -326,7 +326,7 @@ class Kriging:
         core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
         here = windows.sea[k] & (core if core.shape == seen[0].shape else np.ones_like(seen[0]))
         done: dict[int, _Channel] = {}
-        for c in conditions_first(windows):
+        for c in conditions_first(targets, len(seen)):
             given = {windows.channels[i]: done[i] for i in range(targets, len(seen)) if c < targets}
             # the regression looks at conditions wherever a target was seen
             wanted = (here | seen[:targets].any(axis=0) if c >= targets else here) & ~seen[c]

@@ -52,12 +52,12 @@ def _entry(name: str, kind: str, *said: str) -> Entry:
 
 
 BUILT_IN = (
-    _entry("repaint", "denoising:Repaint", "weights", "those of the weights", "members", "0.25 a member"),
-    _entry("posterior_mean", "denoising:PosteriorMean", "weights", "those of the weights", "error", "0.035"),
-    _entry("background", "background:Background", "nothing", "regression", "error", "0.012"),
-    _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.06"),
+    _entry("repaint", "denoising:Repaint", "weights", "those of the weights", "members", "0.23 a member"),
+    _entry("posterior_mean", "denoising:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
+    _entry("background", "background:Background", "nothing", "regression", "error", "0.01"),
+    _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.05"),
     _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.03"),
-    _entry("interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was seen", "error", "0.014"),
+    _entry("interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was seen", "error", "0.013"),
     _entry("regression", "regression:Regression", "conditions", "regression", "error", "0.0001"),
     _entry("climatology", "climatology:Climatology", "series", "none", "error", "0.0002"),
     _entry("dineof", "dineof:Dineof", "a fit on series", "expanded together", "error", "0.0004, and the fit"),

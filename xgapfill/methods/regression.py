@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from xgapfill.families.relation import SCATTER, brewin_fractions
 from xgapfill.families.transforms import ilr, power10
-from xgapfill.methods.background import DEPENDENT_PIXELS, as_observed, first_guess, trend_on
+from xgapfill.methods.background import DEPENDENT_PIXELS, first_guess, trend_on
 from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, no_weights
+from xgapfill.methods.windowed import FEW, known, no_weights
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.tiles import Tiling
 
@@ -125,7 +125,6 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
         if self.relation not in (FITTED, *PUBLISHED):
@@ -160,11 +159,8 @@ class Regression:
         with torch.no_grad():
             if targets < len(windows.channels):
                 mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, seen)
-            conditions = {
-                windows.channels[i]: as_observed(*(part[:, :, i] for part in (values, seen, mean, error)))
-                for i in range(targets, len(windows.channels))
-            }
             for c in range(targets):
+                conditions = known(windows, c, values, seen, mean, error)
                 y, w = values[:, :, c], seen[:, :, c]
                 if self.relation == FITTED:
                     estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)

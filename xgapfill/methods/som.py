@@ -84,7 +84,6 @@ class Som:
 
     name: ClassVar[str] = "som"
     draws: ClassVar[bool] = False
-    scope: ClassVar[str] = "series"
 
     def __post_init__(self) -> None:
         for name, least in {"rows": 1, "cols": 1, "epochs": 1, "vectors": FEWEST}.items():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.background import DEPENDENT_PIXELS, as_observed, trend_on
+from xgapfill.methods.background import DEPENDENT_PIXELS, as_observed, conditions_first, trend_on
 from xgapfill.methods.priors import shipped
-from xgapfill.patch import Windows
+from xgapfill.patch import Filled, Windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,9 +39,22 @@ def error_factor(square: NDArray, expected: NDArray) -> float:
     return (ratio + FEW) / (square.size / DEPENDENT_PIXELS + FEW)
 
 
-def conditions_first(windows: Windows) -> list[int]:
-    """Channels in the order in which they are filled: targets may rest on conditions."""
-    return [*range(windows.targets, len(windows.channels)), *range(windows.targets)]
+def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]) -> Filled:
+    """Fill each channel of each window that saw some of it by ``fill(window, channel)``: estimate and spread.
+
+    Channels that a window never saw follow from the conditions by `regression`.
+    """
+    values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
+    for c in conditions_first(windows.targets, len(windows.channels)):
+        trend = None
+        for b in range(len(values)):
+            if windows.seen[b, :, c].any():
+                values[b, :, c], spread[b, :, c] = fill(b, c)
+                continue
+            if trend is None:
+                trend = regression(windows, c, values, spread)
+            values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
+    return Filled(values[None], spread)
 
 
 def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[Field, Field]:
