@@ -15,7 +15,6 @@ from xgapfill.methods import priors as prior_file
 from xgapfill.training.background import fit_priors
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import mixture
-from xgapfill.training.samples import SIZE
 from xgapfill.weights import Card, Weights
 
 # Transformed units; a fill beyond them is flagged.
@@ -59,16 +58,10 @@ def weights_of(trainer: Trainer, name: str) -> Weights:
     channels = made.targets + made.conditions
     card = Card(
         name=name,
-        method="diffusion",
+        method=trainer.objective.method,
         targets=made.targets,
         conditions=made.conditions,
-        network={
-            "frames": SIZE[0],
-            "channels": len(channels),
-            "widths": list(trainer.settings.widths),
-            "steps": trainer.step,
-            "minutes": round(trainer.seconds / 60, 1),
-        },
+        network=trainer.network | {"steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)},
         background=prior_file.to_mapping({c: trainer.priors[c] for c in channels}),
         ranges={c: RANGES[c] for c in channels},
         sigma_max=SIGMA_MAX,

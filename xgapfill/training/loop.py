@@ -1,4 +1,4 @@
-"""Train a denoiser on what the background leaves: resumable, the same seed gives the same net on one machine."""
+"""Train a net on what the background leaves: resumable, the same seed gives the same net on one machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.diffusion.denoiser import CLIP, Denoiser, Scene, scene
-from xgapfill.diffusion.loss import denoising_loss, sample_sigma
+from xgapfill.diffusion.denoiser import CLIP, Scene, scene
 from xgapfill.methods.background import first_guess
 from xgapfill.methods.denoising import usual
 from xgapfill.methods.priors import Prior
 from xgapfill.training.mixtures import Mixture
+from xgapfill.training.objectives import DENOISING, Objective
 from xgapfill.training.samples import SIZE, Sample
 
 
@@ -34,7 +34,7 @@ class Settings:
     rate, rate_steps : the learning rate falls as 1 / sqrt(1 + step / rate_steps)
     cooling : in this last share of a run it falls to nothing besides, so that what it leaves is settled
     average : the averaged net remembers about this share of all steps
-    widths : feature maps of the U-Net
+    widths : feature maps of the net, finest first
     """
 
     seed: int = 0
@@ -114,11 +114,20 @@ def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, T
 class Trainer:
     """The state of a training: net, average, optimiser, step; everything else follows from seed and step."""
 
-    def __init__(self, made: Mixture, priors: dict[str, Prior], settings: Settings, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        made: Mixture,
+        priors: dict[str, Prior],
+        settings: Settings,
+        device: str = "cpu",
+        objective: Objective = DENOISING,
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.made, self.priors, self.settings, self.device = made, priors, settings, device
+        self.objective = objective
         channels = len(made.targets) + len(made.conditions)
-        self.net = Denoiser(SIZE[0], channels, settings.widths).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = {"frames": SIZE[0], "channels": channels, "widths": list(settings.widths)}
+        self.net = objective.network(self.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.rate, weight_decay=1e-4, betas=(0.9, 0.98)
@@ -176,13 +185,11 @@ class Trainer:
         chosen = rng.integers(0, len(self.pool), settings.batch)
         batch, truth, hidden = collate([self.pool[k] for k in chosen], rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        sigma = sample_sigma(settings.batch, generator).to(self.device)
-        noise = torch.randn(truth.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
             warm = min(1.0, (self.step + 1) / 50)
             group["lr"] = settings.rate * warm * warmth / math.sqrt(1 + self.step / settings.rate_steps)
         with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            loss = denoising_loss(self.net, truth, hidden, sigma, noise, batch)
+            loss = self.objective.loss(self.net, truth, hidden, batch, generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
