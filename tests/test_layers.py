@@ -33,7 +33,7 @@ LAYERS = (
     ("sources", "lazy", "kernel", "simulate", "testing"),
     ("cf",),
     ("inputs",),
-    ("fitting",),
+    ("fitting", "labels"),
     ("fill", "gaps", "tutorial"),
     ("planning",),
     ("api", "validation", "writing"),

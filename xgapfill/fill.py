@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dask.array as dsa
@@ -19,13 +18,13 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
-from numpy.typing import NDArray
 
 from xgapfill import cf, inputs
-from xgapfill.families import Chlorophyll, SizeClasses
+from xgapfill.families import SizeClasses
 from xgapfill.fitting import fit_lazily
 from xgapfill.grid import Grid
 from xgapfill.kernel import CHL, FillKernel
+from xgapfill.labels import alike, label
 from xgapfill.lazy import map_lattice
 from xgapfill.limits import Limits
 from xgapfill.methods.base import Method, SeriesMethod, tiling_of
@@ -36,7 +35,6 @@ from xgapfill.weights import Card, Weights, handle, load
 
 BLOCK = (6, 192, 192)
 SERIES_BLOCK = (1, 64, 64)  # all times of it
-FAMILY_NAMES = {"log10_chl": "CHL", "psc_ilr1": "PSC", "sst": "SST"}
 
 
 def fill(
@@ -96,13 +94,13 @@ def fill(
     stack = lay_out(
         case,
         kernel,
-        layers=None if _alike(quantity, kernel) else kernel.layers,
+        layers=None if alike(quantity, kernel) else kernel.layers,
         dtype=np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources)),
         mask=mask,
         fitted=_fitted(case, method) if isinstance(method, SeriesMethod) and fitted is None else None,
     )
     made = _provenance(method, quantity, given, fitted, int(members), seed)
-    variables = _label(stack, quantity, kernel, made)
+    variables = label(stack, quantity, kernel, made)
     if full or not isinstance(target, xr.DataArray):
         attrs: dict[Hashable, Any] = {"Conventions": "CF-1.11"}
         return xr.Dataset(variables, attrs=made.added_to(attrs))
@@ -293,94 +291,3 @@ def _simulated_only(card: Card) -> str:
     if not only:
         return ""
     return f"The weights {card.name!r} saw only simulated fields of this variable, never a measured map."
-
-
-def _label(
-    stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: cf.Provenance
-) -> dict[str, xr.DataArray]:
-    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input."""
-    parts, members = target.family.parts, kernel.members
-    variables: dict[str, xr.DataArray] = {}
-    for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
-        mine = [part for part, place in enumerate(target.places) if place.array == number]
-        mine.sort(key=lambda part: target.places[part].index or 0)
-        name = FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
-        attrs = made.added_to(cf.data_attrs(array, _usual(target)))
-
-        cut = partial(_arranged, stack, array, axes, target.class_dim)
-        layers = [member * parts + part for member in range(members) for part in mine]
-        data = cf.wrap(cut(layers, members, array.dtype), array, axes, array.name, members)
-        data.encoding = cf.kept_encoding(array)
-        variables[name] = data
-        if kernel.full:
-            first, plain = members * parts, cf.data_attrs(array, _usual(target))
-            extra = {f"{name}_spread": (first, array.dtype, cf.spread_attrs(plain, name))}
-            first += parts
-            if isinstance(target.family, Chlorophyll):
-                extra[f"{name}_spread_log10"] = (first, array.dtype, cf.spread_attrs(plain, name, log10=True))
-                first += 1
-            extra[f"{name}_status"] = (first, np.dtype(np.int8), cf.status_attrs(plain, name))
-            for key, (at, dtype, described) in extra.items():
-                variables[key] = cf.wrap(cut([at + part for part in mine], 1, dtype), array, axes, key)
-                variables[key].attrs = described
-            attrs = cf.with_ancillary(attrs, list(extra))
-        data.attrs = attrs
-    return variables
-
-
-def _alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
-    """Whether the only layer has the dimensions of the input as it is."""
-    return kernel.layers == 1 and target.class_dim is None and target.axes[0].dims == target.arrays[0].dims
-
-
-def _usual(target: inputs.Quantity) -> dict[str, str]:
-    """Attributes that complete a variable that has none of its own."""
-    family = target.family
-    if isinstance(family, Chlorophyll):
-        return {"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"}
-    if isinstance(family, SizeClasses):
-        return {"units": "1" if family.factor is None else "mg m-3"}
-    return {"units": "degC", "standard_name": "sea_surface_temperature"}
-
-
-def _arranged(
-    stack: dsa.Array, array: xr.DataArray, axes: cf.Axes, class_dim: Any, picked: list[int], count: int, dtype: Any
-) -> dsa.Array:
-    """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
-    if stack.ndim == 3:
-        return stack
-    letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
-    order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
-    dtype = np.dtype(dtype).newbyteorder("=")
-    whole = picked == list(range(stack.shape[0]))
-    if whole and dtype == stack.dtype and order == ("mtyx" if count > 1 else "ctyx"):
-        return stack
-    sizes = {"m": count, "c": len(picked) // count}
-    return dsa.blockwise(
-        _Arrange(tuple(picked), count, order, dtype),
-        order,
-        stack,
-        "ltyx",
-        dtype=dtype,
-        concatenate=True,
-        new_axes={letter: size for letter, size in sizes.items() if letter in order},
-        meta=np.empty((0,) * len(order), dtype),
-        token="gapfill-layers",
-    )
-
-
-@dataclass(frozen=True)
-class _Arrange:
-    """Picks layers of a block (l, t, y, x), parts them in members and classes (m, c, t, y, x), and orders the axes."""
-
-    picked: tuple[int, ...]
-    members: int
-    order: str
-    dtype: np.dtype[Any]
-
-    def __call__(self, block: NDArray) -> NDArray:
-        layers = block[list(self.picked)]
-        parted = layers.reshape(self.members, len(self.picked) // self.members, *block.shape[1:])
-        absent = tuple(axis for axis, letter in enumerate("mctyx") if letter not in self.order)
-        held = [letter for letter in "mctyx" if letter in self.order]
-        return parted.squeeze(absent).transpose([held.index(letter) for letter in self.order]).astype(self.dtype)
