@@ -11,7 +11,7 @@ import dask
 import numpy as np
 import xarray as xr
 
-from xgapfill.methods.base import tiling_of
+from xgapfill.methods.base import SeriesMethod, tiling_of
 
 START = np.datetime64("2015-03-06", "ns")
 DAY = np.timedelta64(1, "D")
@@ -116,6 +116,20 @@ class Counting:
         """As the method inside."""
         Counting.calls.append(int(windows.seen.any(axis=(1, 2, 3, 4)).sum()))
         return self.method.fill(windows, weights, noise, members)
+
+
+@dataclass(frozen=True)
+class CountingSeries(Counting):
+    """The same of a method that is fitted."""
+
+    def fit(self, series: Any) -> Any:
+        """As the method inside."""
+        return self.method.fit(series)
+
+
+def counting(method: Any) -> Counting:
+    """The method, counting its calls."""
+    return CountingSeries(method) if isinstance(method, SeriesMethod) else Counting(method)
 
 
 FIVE_CHUNKINGS = (

@@ -158,6 +158,13 @@ def test_weights_that_do_not_fit(tmp_path):
     refused("weights must be", CHL, verb="posterior_mean", weights=3, error=TypeError)
 
 
+@pytest.mark.parametrize("method", ["kriging", "climatology", "background"])
+def test_weights_that_nobody_asked_for(method):
+    """A method that needs no weights refuses them."""
+    with pytest.raises(ValueError, match=f"{method} needs no weights.*leave weights= out"):
+        CHL.gapfill(method, weights=tiny_weights("chl"))
+
+
 def test_sea():
     """A mask of another shape, grid or kind."""
     refused("shape", CHL, sea=np.ones((3, 3), bool))

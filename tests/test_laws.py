@@ -13,7 +13,7 @@ import xarray as xr
 from dask.base import tokenize
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, psc_map, raise_if_dask_computes, same
+from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, counting, psc_map, raise_if_dask_computes, same
 
 import xgapfill
 from xgapfill import fill as fill_module
@@ -249,7 +249,7 @@ def test_without_gaps_the_input_comes_back(name, variable):
     target, cond = (psc_map(chl, share=0.0), chl) if variable == "PSC" else (chl, None)
     Counting.calls.clear()
     weights = weights_of(name, variable)
-    method = Counting(METHODS[name])
+    method = counting(METHODS[name])
     assert same(fill(target, method, cond=cond, weights=weights), target)
     gappy = maps_of(variable)[0].where(target.lon > target.lon[20])
     inland = gappy.assign_coords(lat=gappy.lat + 5.0, lon=gappy.lon + 100.0)  # Xinjiang

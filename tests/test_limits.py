@@ -8,8 +8,10 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
+from xgapfill.distances import kilometres_to
 from xgapfill.gaps import find_gaps
-from xgapfill.limits import Limits
+from xgapfill.grid import Box, Grid
+from xgapfill.limits import POLAR, Limits
 
 
 def runs(seen):
@@ -64,6 +66,38 @@ def test_limits_cross_the_dateline():
     found = xgapfill.background(chl, max_distance=250, sea=np.ones((4, 360), bool)).compute()
     there = np.flatnonzero(found.notnull().all(["time", "lat"]).values)
     assert there.tolist() == [0, 1, 357, 358, 359]
+
+
+@pytest.mark.parametrize("km", [30.0, 120.0, 700.0])
+def test_distance_is_that_of_the_great_circle(km):
+    """Up to the latitude beyond which fewer columns count, what is near is what a search through all pixels finds."""
+    lat, lon = 79.125 + 0.25 * np.arange(43), -179.875 + 0.25 * np.arange(1440)
+    grid = Grid.of(None, lat, lon)
+    seen = np.random.default_rng(0).random((43, 1440)) < 0.002
+    box = Box((0, 1), (grid.rows[0], grid.rows[-1] + 1), (0, 1440))
+    limits = Limits(max_distance=km)
+    around = box.grown((0, *limits.reach(grid)[1:]))
+    columns = np.arange(*around.cols) % 1440
+    known = np.zeros(around.shape, bool)
+    known[0, around.shape[1] // 2 - 21 : around.shape[1] // 2 + 22] = np.roll(seen, 720, axis=1)[:, columns]
+    found = np.roll(limits.within(known, grid, around, box)[0], 720, axis=1)
+    expected = kilometres_to(seen, lat, lon) <= km
+    inside = lat < POLAR
+    assert (found[inside] == expected[inside]).all()
+    assert not (found & ~expected).any()
+    assert found[~inside].any()
+
+
+def test_a_map_to_the_pole_reads_no_whole_parallels():
+    """Close to the pole no more columns are looked at than at 85 degrees."""
+    grid = Grid.of(None, 89.979 - np.arange(1000) / 24, np.arange(8640) / 24)
+    assert Limits(max_distance=50.0).reach(grid)[2] < 140
+    chl = chl_map((2, 24, 40), lat=88.9)
+    chl = chl.where(chl.lat < 89.2)
+    limited = {"max_distance": 20.0, "sea": np.ones((24, 40), bool)}
+    expected = xgapfill.background(chl, **limited).compute()
+    assert 0 < expected.notnull().mean() < 1
+    assert same(xgapfill.background(chl.chunk(lat=7, lon=9), **limited), expected)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from xgapfill.kernel import CHL, FillKernel
 from xgapfill.labels import alike, label
 from xgapfill.lazy import map_lattice
 from xgapfill.limits import Limits
-from xgapfill.methods.base import Method, SeriesMethod, tiling_of
+from xgapfill.methods.base import Method, SeriesMethod, takes_weights, tiling_of
 from xgapfill.noise import Noise
 from xgapfill.seamask import SeaFlag
 from xgapfill.sources import Source
@@ -237,6 +237,8 @@ def _choose(
                 f"{target.label} is one class in mg m-3: its share is known only with cond=, the chlorophyll"
             )
         conditions = (*conditions, CHL)  # what the classes add up to
+    if weights is not None and not takes_weights(method, (*targets, *conditions)):
+        raise ValueError(f"{method.name} needs no weights, found weights={weights!r}; leave weights= out")
     chosen = method.default_weights((*targets, *conditions)) if weights is None else weights
     if chosen is None:
         return None, (*targets, *conditions)

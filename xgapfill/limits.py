@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.distances import kilometres_to
+from xgapfill.distances import EARTH_RADIUS
 from xgapfill.grid import Box, Grid
+
+# Degrees of latitude beyond which `max_distance` looks no more columns to either side than there: close to the pole
+# all columns of the globe are near each other, and blocks of any map that reaches it would read whole parallels.
+POLAR = 85.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Limits:
         Days between the dates around a gap at which the pixel was seen, as in `xarray.DataArray.interpolate_na`; at
         either end of the data, days between the seen date and the end.
     max_distance : float or None
-        Kilometres to the nearest seen pixel of the same frame.
+        Kilometres to the nearest seen pixel of the same frame; beyond `POLAR` degrees of latitude to the nearest of
+        the columns around, no more of them than lie within it at that latitude.
 
     Raises
     ------
@@ -51,9 +56,13 @@ class Limits:
         if self.max_gap is not None:
             slots = math.ceil(self.max_gap / grid.step_days)
         if self.max_distance is not None:
-            north, east = grid.step_km(np.array([min(grid.rows), max(grid.rows)]))
-            rows = math.ceil(self.max_distance / float(north.min()))
-            cols = min(math.ceil(self.max_distance / float(east.min())), grid.ncols // 2)
+            angle = self.max_distance / EARTH_RADIUS
+            rows = math.ceil(angle / math.radians(grid.steps[1]))
+            latitude = min(float(np.abs(grid.lat_of([min(grid.rows), max(grid.rows)])).max()), POLAR)
+            tangent = math.sin(angle) / math.cos(math.radians(latitude))
+            cols = grid.ncols // 2
+            if angle < math.pi / 2 and tangent < 1:
+                cols = min(math.ceil(math.degrees(math.asin(tangent)) / grid.steps[2]), cols)
         return slots, rows, cols
 
     def within(self, seen: NDArray[np.bool_], grid: Grid, box: Box, core: Box) -> NDArray[np.bool_]:
@@ -63,11 +72,35 @@ class Limits:
         if self.max_gap is not None:
             allowed &= _gap_slots(seen[:, *inside[1:]], grid, box)[inside[0]] * grid.step_days <= self.max_gap
         if self.max_distance is not None:
-            lat, lon = grid.lat_of(np.arange(*box.rows)), grid.lon_of(np.arange(*box.cols))
-            for frame, there in zip(seen[inside[0]], allowed, strict=True):
-                near = kilometres_to(frame, lat, lon) <= self.max_distance if frame.any() else frame
-                there &= near[inside[1:]]
+            reach = self.reach(grid)[1:]
+            around = core.grown((0, *reach)).within(box)
+            for frame, there in zip(seen[around], allowed, strict=True):
+                there &= _near(frame, self.max_distance, reach, grid, core)
         return allowed
+
+
+def _near(seen: NDArray[np.bool_], km: float, reach: tuple[int, int], grid: Grid, core: Box) -> NDArray[np.bool_]:
+    """Where in a frame (y, x) of `core` a seen pixel lies within so many km; `seen` has `reach` more on every side.
+
+    A seen pixel reaches so many columns to either side in a row that is so many rows away: the great circle
+    (haversine) says how many, whatever the box.
+    """
+    (up, aside), (_, height, width) = reach, core.shape
+    count = np.zeros((seen.shape[0], seen.shape[1] + 1), np.int32)
+    np.cumsum(seen, axis=1, out=count[:, 1:])
+    cols = np.arange(width) + aside
+    lat = np.deg2rad(grid.lat_of(np.arange(core.rows[0] - up, core.rows[1] + up)))
+    near = np.zeros((height, width), bool)
+    for away in range(2 * up + 1):
+        here, there = lat[up : up + height], lat[away : away + height]
+        left_over = math.sin(km / EARTH_RADIUS / 2) ** 2 - np.sin((here - there) / 2) ** 2
+        share = np.clip(left_over / np.maximum(np.cos(here) * np.cos(there), 1e-12), 0, 1)
+        degrees = 2 * np.rad2deg(np.arcsin(np.sqrt(share)))
+        half = np.minimum((degrees / grid.steps[2]).astype(np.int64), aside)[:, None]
+        line = count[away : away + height]
+        found = np.take_along_axis(line, cols + half + 1, axis=1) > np.take_along_axis(line, cols - half, axis=1)
+        near |= found & (left_over >= 0)[:, None]
+    return near
 
 
 def _gap_slots(seen: NDArray[np.bool_], grid: Grid, box: Box) -> NDArray[np.float64]:

@@ -57,6 +57,14 @@ def tiling_of(method: Method, ncols: int, slots: tuple[int, int]) -> Tiling:
     return Tiling(ncols) if own is None else own(ncols, slots)
 
 
+def takes_weights(method: Method, channels: tuple[str, ...]) -> bool:
+    """Whether weights can be given to it: it is fitted, or rests on weights, whether some ship for these or not."""
+    try:
+        return isinstance(method, SeriesMethod) or method.default_weights(channels) is not None
+    except ValueError:
+        return True
+
+
 _thread = threading.local()
 
 

@@ -16,6 +16,7 @@ from xgapfill import inputs
 from xgapfill.families import CLASSES, Family, Given
 from xgapfill.fill import fill
 from xgapfill.methods import Method, find
+from xgapfill.methods.base import SeriesMethod, takes_weights
 
 from .distance import NAMES, distance_class, distance_to_seen
 from .masks import load, transplanted
@@ -216,7 +217,7 @@ def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mappin
     """Fill with a method of the package, through the door that users take."""
     family, name = case.quantity.family, _name(case.shown)
     target = case.shown.rename(name)
-    if not _wants_weights(method, family):
+    if isinstance(method, SeriesMethod) or not takes_weights(method, family.channels):  # given ones are not for it
         settings = {**settings, "weights": None}
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
@@ -270,14 +271,6 @@ def _method(given: str | Method) -> Method:
         return find(given)
     except ValueError as error:
         raise ValueError(f"{error}, and the whole-field fillers {', '.join(OPPONENTS)}") from None
-
-
-def _wants_weights(method: Method, family: Family) -> bool:
-    """Whether weights that were given are meant for this method; the background has none."""
-    try:
-        return method.default_weights(family.channels) is not None
-    except ValueError:  # none ship for these channels, so it works with given ones
-        return True
 
 
 def _label(given: str | Method) -> str:
