@@ -17,7 +17,7 @@ from xgapfill.families import class_of
 from xgapfill.seamask import SeaFlag
 
 # Names tried, in lower case, where the attributes say nothing.
-_NAMES = {
+NAMES = {
     "latitude": ("lat", "latitude", "lats", "nav_lat"),
     "longitude": ("lon", "longitude", "lons", "long", "nav_lon"),
     "time": ("time", "t", "date", "dates", "datetime"),
@@ -69,7 +69,7 @@ def find_axes(da: xr.DataArray) -> Axes:
     ValueError
         Where latitude or longitude is missing or two-dimensional; the message lists the candidates.
     """
-    names = {what: name for what in _NAMES if (name := _coordinate(da, what)) is not None}
+    names = {what: name for what in NAMES if (name := _coordinate(da, what)) is not None}
     for what in ("latitude", "longitude"):
         if what not in names:
             raise ValueError(_no_axis(da, what))
@@ -96,7 +96,7 @@ def _coordinate(da: xr.DataArray, what: str) -> Hashable | None:
     """Name of the coordinate that is latitude, longitude or time; one-dimensional ones come first."""
     found = [name for name in da.cf.coordinates.get(what, []) if name in da.coords]
     if not found:
-        found = [name for name in da.coords if str(name).lower() in _NAMES[what]]
+        found = [name for name in da.coords if str(name).lower() in NAMES[what]]
     if not found and what == "time":
         found = [name for name, each in da.coords.items() if each.dtype.kind == "M" and each.ndim < 2]
     # the date of every pixel is no axis, and neither is a latitude that was selected
@@ -111,7 +111,7 @@ def _no_axis(da: xr.DataArray, what: str) -> str:
     bare = [str(dim) for dim in da.dims if dim not in da.coords]
     return (
         f"{da.name!r} has no {what} that can be recognised. Its coordinates: {', '.join(listed) or 'none'}; dimensions "
-        f"without coordinates: {', '.join(bare) or 'none'}. Rename the right one to {_NAMES[what][0]!r}, or set its "
+        f"without coordinates: {', '.join(bare) or 'none'}. Rename the right one to {NAMES[what][0]!r}, or set its "
         f"attrs['standard_name'] = {what!r}"
     )
 
@@ -204,7 +204,7 @@ def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -
     variable = coordinate.variable.copy(deep=False)
     variable.attrs = dict(coordinate.attrs)
     variable.encoding = {k: v for k, v in coordinate.encoding.items() if k not in _STALE}
-    kinds = {axes.names.get(what): what for what in _NAMES}
+    kinds = {axes.names.get(what): what for what in NAMES}
     attrs = {
         "latitude": {"standard_name": "latitude", "units": "degrees_north"},
         "longitude": {"standard_name": "longitude", "units": "degrees_east"},

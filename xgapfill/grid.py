@@ -150,6 +150,30 @@ class Grid:
         """Return the longitude (degrees east, in [0, 360)) of lattice columns."""
         return (np.asarray(cols, float) % self.ncols + self.phases[2]) * self.steps[2] % 360
 
+    def places(
+        self, time: ArrayLike | None, lat: ArrayLike, lon: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the slot, row and column of the pixel that each of n points lies in, which need not be in the array.
+
+        A slot begins at the stamp of its frame; with steps of at most a day it is the day (hour ...) of the stamp.
+
+        Parameters
+        ----------
+        time : (n,) datetime64 or cftime dates, or None where the array has no time
+        lat, lon : (n,) degrees
+
+        Raises
+        ------
+        ValueError
+            Dates that are none, or of another calendar.
+        """
+        slots = np.zeros(np.size(lat), np.int64)
+        if self.calendar != "none":
+            slots = snapping.slots_of(time, self.calendar, self.steps[0], self.phases[0], self.year_days)
+        rows = np.rint((np.asarray(lat, float) + 90) / self.steps[1] - self.phases[1])
+        cols = np.rint(np.asarray(lon, float) / self.steps[2] - self.phases[2])
+        return slots, rows.astype(np.int64), cols.astype(np.int64) % self.ncols
+
     def step_km(self, rows_centre: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the size of a pixel at (fractional) rows, km: northward and eastward, the latter with cos(latitude).
 

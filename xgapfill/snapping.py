@@ -134,6 +134,25 @@ def times(time: Any, known: tuple[str, float] | None = None) -> Times:
     return Times(slots, "regular", days, phase, parts.year_days)
 
 
+def slots_of(time: Any, calendar: str, step: float, phase: float, year_days: float) -> Ints:
+    """Return the slot in which each of any dates lies, on a lattice like that of `Times`.
+
+    Raises
+    ------
+    ValueError
+        Dates are not dates, missing, or of another calendar (months of 30 days ...).
+    """
+    parts = _parts(np.atleast_1d(np.asarray(time)))
+    if calendar == "8day":
+        return parts.year * 46 + np.minimum(parts.doy // 8, 45)
+    if calendar == "monthly":
+        return parts.year * 12 + parts.month - 1
+    if parts.year_days != year_days:
+        raise ValueError(f"dates in years of {parts.year_days} days do not fit maps in years of {year_days} days")
+    begin = min(phase, 0.0) if step <= 1 else phase - TOLERANCE
+    return np.floor(parts.days / step - begin).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class _Parts:
     """Dates taken apart; day of the year from 0, `last` is the last day of a month."""

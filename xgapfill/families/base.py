@@ -87,11 +87,28 @@ class Family(Protocol):
     def encode(self, raw: NDArray, chl: NDArray | None = None) -> Encoded:
         """Turn (p, ...) physical values, NaN where missing, into channels; `chl` : (...) mg m-3, NaN where unseen."""
 
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Turn standard deviations of the errors of (p, ...) observed values, in their units, into (c, ...) variances
+        of channels; NaN where they do not say."""
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Standard deviation of the error of (p, ...) in-situ values as measures of a pixel, where nobody says it."""
+
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Turn (c, n) channels of one draw into (p, n) physical values."""
 
     def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
         """Turn (c, n) means and standard deviations into those of the (p, n) physical values."""
+
+
+def relative_sd(error: NDArray, values: NDArray) -> NDArray[np.float32]:
+    """Standard deviation of the natural logarithm of values with this error: log(1 + relative error), as CMEMS means it.
+
+    NaN where the error is none: missing, negative.
+    """
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        relative = np.where(error >= 0, error, np.nan) / np.maximum(values, 0)
+        return np.log1p(relative).astype(np.float32)
 
 
 def outside(raw: NDArray, possible: Callable[[NDArray], NDArray]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.families.base import Encoded, Given, outside
-from xgapfill.families.transforms import log10, lognormal_spread, power10
+from xgapfill.families.base import Encoded, Given, outside, relative_sd
+from xgapfill.families.transforms import LN10, log10, lognormal_spread, power10
 
 CHANNEL = "log10_chl"
 STANDARD_NAMES = frozenset(
@@ -25,6 +25,9 @@ _NAME = re.compile(
 )
 LOWEST, HIGHEST = 1e-3, 1e3
 """Concentrations below the first count as the first (mg m-3), those above the second are impossible."""
+SAMPLE_SD = 0.2
+"""Usual error of an in-situ sample as a measure of a pixel, in log10: a day's value departs by 0.19 from the 8-day
+composite (MODIS, NE Pacific, January to May 2020)."""
 
 # What units may say, without blanks, powers as mg m-3; and how many mg m-3 one of them is.
 _UNITS = {
@@ -59,6 +62,14 @@ class Chlorophyll:
         concentration = raw[observed].astype(np.float32) * np.float32(self.factor)
         values[observed] = log10(np.maximum(concentration, np.float32(LOWEST)))
         return Encoded(values, observed, observed, invalid)
+
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Return variances of log10: sd = log10(1 + error / value)."""
+        return np.square(relative_sd(error, raw) / np.float32(LN10))
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Return the error of in-situ concentrations that makes `SAMPLE_SD` in log10."""
+        return raw * (10**SAMPLE_SD - 1)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Return the concentrations of (1, n) logarithms."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.families.base import Encoded, Given, outside
+from xgapfill.families.base import Encoded, Given, outside, relative_sd
 from xgapfill.families.chlorophyll import HIGHEST, LOWEST
-from xgapfill.families.transforms import ilr, ilr_inverse, ilr_moments
+from xgapfill.families.transforms import BALANCES, SMALLEST_PART, ilr, ilr_inverse, ilr_moments
 
 CLASSES = ("micro", "nano", "pico")
 CHANNELS = ("psc_ilr1", "psc_ilr2")
@@ -20,6 +20,9 @@ ROUNDING = 1e-5
 """Fractions may lie this far outside [0, 1] before they are impossible: packed files round."""
 USUAL_CHL = 0.3
 """Chlorophyll, mg m-3, that says how two unknown classes share what is left where chlorophyll is unseen."""
+SAMPLE_SD = 0.1
+"""Usual error of an in-situ sample as a measure of a pixel, in fractions: samples of a station within 8 days of each
+other differ by 0.035 each (surface HPLC of BOUSSOLE and IMOS), the rest is that pigments are not what satellites see."""
 
 _FRACTION_UNITS = frozenset(("", "1", "-", "fraction", "fractions", "dimensionless", "unitless", "ratio", "none"))
 _PERCENT_UNITS = frozenset(("%", "percent", "percentage", "pct", "per cent", "0.01", "1e-2"))
@@ -96,6 +99,27 @@ class SizeClasses:
         parts = known[:, seen] / known[:, seen].sum(axis=0)
         total = np.where(seen & (count == 3), np.maximum(total, np.float32(LOWEST)), missing)
         return Encoded(*_channels(parts, seen), observed, invalid, None if self.factor is None else total)
+
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Return variances of the log-ratios, by the delta method, with errors of the classes independent.
+
+        A class that is missing is as uncertain as the two that say what it is.
+        """
+        least = SMALLEST_PART * (1.0 if self.factor is None else np.nansum(raw, axis=0))
+        spread = relative_sd(error, np.maximum(raw, least))
+        weight = np.square(BALANCES).astype(np.float32)
+        if self.alone is None:
+            spread = np.where(np.isnan(spread), np.fmax.reduce(spread), spread)
+            return np.einsum("cp,p...->c...", weight, np.square(spread))
+        if self.factor is None:  # what one class gains, the other two lose together
+            spread = spread + relative_sd(error, np.maximum(1 - raw, least))
+        # both log-ratios, for the usual shares of the others are no surer than the class
+        return np.broadcast_to(weight[:, self.alone].max() * np.square(spread), (len(CHANNELS), *raw.shape[1:]))
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Return `SAMPLE_SD` of the sum of the classes."""
+        total = 1.0 if self.factor is None else np.broadcast_to(np.nansum(raw, axis=0), raw.shape)
+        return np.full(raw.shape, SAMPLE_SD) * total
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Return the classes of (2, n) log-ratios; observed parts stay, the others share what these leave."""

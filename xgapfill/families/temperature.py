@@ -22,6 +22,9 @@ _ZERO_KELVIN = 273.15
 LOWEST, HIGHEST = -5.0, 50.0
 """Possible temperatures, degC."""
 CENTRE, SCALE = 15.0, 10.0
+SAMPLE_SD = 0.4
+"""Usual error of an in-situ sample as a measure of a pixel, degC: that of a drifting buoy against a satellite's pixel,
+0.2 to 0.3 (O'Carroll et al. 2008, doi:10.1175/2007JTECHO542.1), and the changes of some days."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class Temperature:
         # kelvin are shifted in their own dtype: a float32 of 288.15 has few digits to lose
         values = ((np.where(observed, raw, 0) + (self.offset - CENTRE)) / SCALE).astype(np.float32)
         return Encoded(np.where(observed, values, np.float32(0)), observed, observed, invalid)
+
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Return variances of the scaled temperatures."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.square(np.where(error >= 0, error, np.nan) / SCALE).astype(np.float32)
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Return `SAMPLE_SD` everywhere."""
+        return np.full(raw.shape, SAMPLE_SD)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Return the temperatures of (1, n) scaled ones."""

@@ -11,7 +11,7 @@ SMALLEST_PART = 0.005
 LN10 = float(np.log(10.0))
 
 # Rows are the two balances, columns micro, nano, pico; orthonormal, and orthogonal to (1, 1, 1).
-_BALANCES = np.array(
+BALANCES = np.array(
     [
         [np.sqrt(2 / 3), -np.sqrt(1 / 6), -np.sqrt(1 / 6)],
         [0.0, np.sqrt(1 / 2), -np.sqrt(1 / 2)],
@@ -62,7 +62,7 @@ def ilr(parts: NDArray) -> NDArray:
         sqrt(2/3) ln(micro / sqrt(nano pico)) and sqrt(1/2) ln(nano / pico), in the dtype of `parts`.
     """
     micro, nano, pico = np.log(close(parts))
-    first, second = _BALANCES.astype(parts.dtype)
+    first, second = BALANCES.astype(parts.dtype)
     return np.stack([first[0] * micro + first[1] * nano + first[2] * pico, second[1] * nano + second[2] * pico])
 
 
@@ -79,7 +79,7 @@ def ilr_inverse(balances: NDArray) -> NDArray:
     (3, ...) float
         In (0, 1), sum 1 within rounding, in the dtype of `balances`.
     """
-    matrix = _BALANCES.astype(balances.dtype)
+    matrix = BALANCES.astype(balances.dtype)
     logs = np.stack([matrix[0, part] * balances[0] + matrix[1, part] * balances[1] for part in range(3)])
     parts = np.exp(logs - logs.max(axis=0))
     return parts / parts.sum(axis=0)
