@@ -119,7 +119,8 @@ def _filled(
     """Call a function with variables instead of names; a Dataset of what it fills, with the attributes of `ds`."""
     target = _picked(ds, name)
     sea = _sea(ds, target, options.get("sea"))
-    result = function(target, cond=_picked(ds, cond), **{**options, "sea": sea})
+    error = {"error": _picked(ds, options["error"])} if "error" in options else {}
+    result = function(target, cond=_picked(ds, cond), **{**options, "sea": sea, **error})
     made = result.attrs
     if isinstance(result, xr.DataArray):
         result = result.to_dataset(name=name)

@@ -20,8 +20,10 @@ Schedule: TypeAlias = "Literal['fast', 'paper'] | Sequence[tuple[float, float]]"
 
 
 class Options(TypedDict, total=False):
-    """What every verb takes, as described in `repaint`."""
+    """What every verb takes, as described in `repaint`; `insitu` and `error` only methods that weigh observations."""
 
+    insitu: Any
+    error: Any
     sea: Any
     size_class: SizeClass | None
     max_gap: Any
@@ -46,6 +48,8 @@ def repaint(
     seed: int = 0,
     schedule: Schedule = "fast",
     weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     sea: Any = None,
     size_class: SizeClass | None = None,
     max_gap: Any = None,
@@ -77,6 +81,15 @@ def repaint(
     weights : str, path or Weights, optional
         Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
         shipped weights for the variable.
+    insitu : DataFrame or Dataset, optional
+        Samples taken in the water, one a row: time, lat, lon, and values under the name of what is filled or ``value``,
+        under ``micro``, ``nano`` and ``pico``, or, for a condition, under its name, in the units of the maps.
+        A standard deviation of the error as a measure of the whole pixel goes under ``error`` or ``<column>_error``;
+        without it 0.2 in log10 of chlorophyll, 0.1 in fractions, 0.4 degC. Estimates are drawn toward samples; a pixel
+        with nothing but a sample counts as missing, and one that satellites saw comes back as they saw it.
+    error : DataArray or sequence of DataArrays, optional
+        Standard deviation of the error of `da`, like it, in its units, in percent (as ``CHL_uncertainty``) or of log10.
+        What errs more than most around it tells its surroundings less; `da` comes back as it is.
     sea : DataArray or array of bool, optional
         Where the sea is, (latitude, longitude). By default a mask among the coordinates, else the mask of the package
         (0.1 degree). A pixel where the target or a condition was seen is always sea.
@@ -117,7 +130,15 @@ def repaint(
     (2, True, 0)
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
-    options = Options(sea=sea, size_class=size_class, max_gap=max_gap, max_distance=max_distance, full=full)
+    options = Options(
+        insitu=insitu,
+        error=error,
+        sea=sea,
+        size_class=size_class,
+        max_gap=max_gap,
+        max_distance=max_distance,
+        full=full,
+    )
     return fill(da, Repaint(chosen), cond=cond, members=members, seed=seed, weights=weights, **options)
 
 
@@ -138,7 +159,7 @@ def posterior_mean(
     da, cond, weights
         As in `repaint`.
     **options
-        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
+        ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------
@@ -175,7 +196,7 @@ def background(
     da, cond
         As in `repaint`. Sea surface temperature is a condition here, too.
     **options
-        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
+        ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------
@@ -208,6 +229,8 @@ def fill_with(
     members: int = 1,
     seed: int = 0,
     weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     sea: Any = None,
     size_class: SizeClass | None = None,
     max_gap: Any = None,
@@ -221,8 +244,8 @@ def fill_with(
 
     Parameters
     ----------
-    da, cond, members, seed, weights, sea, size_class, max_gap, max_distance, full
-        As in `repaint`.
+    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full
+        As in `repaint`; not every method takes `insitu` and `error`.
     method : str or Method
         Name, or an object with what `xgapfill.methods.Method` asks for; it needs no registration.
     **parameters
@@ -246,7 +269,15 @@ def fill_with(
     >>> filled.equals(xgapfill.background(ds.CHL))
     True
     """
-    options = Options(sea=sea, size_class=size_class, max_gap=max_gap, max_distance=max_distance, full=full)
+    options = Options(
+        insitu=insitu,
+        error=error,
+        sea=sea,
+        size_class=size_class,
+        max_gap=max_gap,
+        max_distance=max_distance,
+        full=full,
+    )
     made = find(method, **parameters)
     return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, **options)
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.array as dsa
@@ -23,14 +23,17 @@ from xgapfill import cf, inputs
 from xgapfill.families import SizeClasses
 from xgapfill.fitting import fit_lazily
 from xgapfill.grid import Grid
+from xgapfill.insitu import read_samples
 from xgapfill.kernel import CHL, FillKernel
 from xgapfill.labels import alike, label
 from xgapfill.lazy import map_lattice
 from xgapfill.limits import Limits
 from xgapfill.methods.base import Method, SeriesMethod, takes_weights, tiling_of
 from xgapfill.noise import Noise
+from xgapfill.observations import Samples
 from xgapfill.seamask import SeaFlag
 from xgapfill.sources import Source
+from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
 
 BLOCK = (6, 192, 192)
@@ -42,6 +45,8 @@ def fill(
     method: Method,
     *,
     cond: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     weights: Any = None,
     members: int = 1,
     seed: int = 0,
@@ -60,7 +65,7 @@ def fill(
     method : Method
         An object with ``fill`` and ``default_weights``; its ``name`` stands in the result. One that has ``fit`` and is
         given no weights is fitted on a sample of the target and its conditions first, as part of the lazy result.
-    cond, weights, members, seed, sea, size_class, max_gap, max_distance, full
+    cond, insitu, error, weights, members, seed, sea, size_class, max_gap, max_distance, full
         As in `xgapfill.repaint`.
 
     Returns
@@ -79,8 +84,8 @@ def fill(
         raise ValueError(
             f"{method.name} gives one answer; members={members} is for methods that draw, such as repaint()"
         )
-    case = read_case(target, method, cond, weights, size_class)
-    quantity, given, fitted = case.quantity, case.given, case.weights
+    case = with_observations(read_case(target, method, cond, weights, size_class), method, insitu, error)
+    quantity, fitted = case.quantity, case.weights
     mask = inputs.read_sea(sea, quantity)
     kernel = kernel_of(
         case,
@@ -99,7 +104,7 @@ def fill(
         mask=mask,
         fitted=_fitted(case, method) if isinstance(method, SeriesMethod) and fitted is None else None,
     )
-    made = _provenance(method, quantity, given, fitted, int(members), seed)
+    made = _provenance(method, case, int(members), seed)
     variables = label(stack, quantity, kernel, made)
     if full or not isinstance(target, xr.DataArray):
         attrs: dict[Hashable, Any] = {"Conventions": "CF-1.11"}
@@ -145,23 +150,27 @@ def _fitted(case: Case, method: SeriesMethod) -> Delayed:
 
 @dataclass(frozen=True)
 class Case:
-    """What is filled, given what, and with which weights and channels."""
+    """What is filled, given what, and with which weights and channels; what is known of errors beside."""
 
     quantity: inputs.Quantity
     given: tuple[inputs.Quantity, ...]
     checked: tuple[bool, ...]
     weights: Weights | None
     channels: tuple[str, ...]
+    samples: Samples | None = None
+    error: ErrorField | None = None
 
     @property
     def sources(self) -> list[Source]:
-        """One a part of each family."""
-        return [source for each in (self.quantity, *self.given) for source in each.sources]
+        """One a part of each family, and of the errors of the first."""
+        errors = () if self.error is None else self.error.sources
+        return [*(source for each in (self.quantity, *self.given) for source in each.sources), *errors]
 
     @property
     def grids(self) -> list[Grid]:
         """Addresses of each source."""
-        return [grid for each in (self.quantity, *self.given) for grid in each.source_grids()]
+        errors = () if self.error is None else self.error.grids
+        return [*(grid for each in (self.quantity, *self.given) for grid in each.source_grids()), *errors]
 
 
 def lay_out(
@@ -194,6 +203,18 @@ def read_case(target: Any, method: Method, cond: Any, weights: Any, size_class: 
     return Case(quantity, given, checked, *_choose(method, weights, quantity, given))
 
 
+def with_observations(case: Case, method: Method, insitu: Any, error: Any) -> Case:
+    """Add samples taken in the water and errors of the target, for methods that can use them; nothing is computed."""
+    for name, given in (("insitu", insitu), ("error", error)):
+        if given is not None and not getattr(method, "takes_errors", False):
+            raise ValueError(
+                f"{method.name} makes nothing of {name}=: to it, all observations are the same. Leave it out, or use "
+                "background(), posterior_mean() or repaint()"
+            )
+    samples = None if insitu is None else read_samples(insitu, (case.quantity, *case.given), case.channels)
+    return replace(case, samples=samples, error=None if error is None else read_error(error, case.quantity))
+
+
 def kernel_of(
     case: Case,
     method: Method,
@@ -221,6 +242,8 @@ def kernel_of(
         label=case.quantity.label,
         tiling=tiling_of(method, grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
         limits=limits,
+        samples=case.samples,
+        error=None if case.error is None else case.error.units,
         call=tokenize(case.sources, method.name, seed),
     )
 
@@ -267,24 +290,24 @@ def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[flo
     return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
 
 
-def _provenance(
-    method: Method,
-    target: inputs.Quantity,
-    given: Sequence[inputs.Quantity],
-    weights: Weights | None,
-    members: int,
-    seed: int,
-) -> cf.Provenance:
-    words = [target.label, *([f"cond={', '.join(each.label for each in given)}"] if given else [])]
+def _provenance(method: Method, case: Case, members: int, seed: int) -> cf.Provenance:
+    words = [case.quantity.label]
+    if case.given:
+        words.append(f"cond={', '.join(each.label for each in case.given)}")
+    if case.samples is not None:
+        words.append(f"insitu={len(case.samples)} values")
+    if case.error is not None:
+        words.append("error")
     attrs: dict[str, Any] = {"method": method.name}
     if method.draws:
         words += [f"members={members}", f"seed={seed}"]
         attrs["seed"] = int(seed)
     comment = ""
-    if weights is not None:
-        words.append(f"weights={weights.card.name}")
-        attrs |= {"weights": weights.card.name, "sha256": weights.sha256}
-        comment = _simulated_only(weights.card)
+    if case.weights is not None:
+        card = case.weights.card
+        words.append(f"weights={card.name}")
+        attrs |= {"weights": card.name, "sha256": case.weights.sha256}
+        comment = _simulated_only(card)
     return cf.Provenance(f"{method.name}({', '.join(words)})", attrs, comment)
 
 

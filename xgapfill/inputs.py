@@ -104,16 +104,16 @@ def read(
     """
     arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
     for array in arrays:
-        _check_kind(array)
+        check_kind(array)
     axes = tuple(cf.find_axes(array) for array in arrays)
-    grids = tuple(_grid(array, each, like) for array, each in zip(arrays, axes, strict=True))
+    grids = tuple(grid_of(array, each, like) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
         family, order, class_dim = _one(arrays[0], axes[0], size_class)
         places = [Place(0, index) for index in order] if class_dim is not None else [Place(0, None)]
     else:
         family, order = _three(arrays, axes)
-        _check_together(arrays, grids)
+        check_together(arrays, grids)
         places = [Place(index, None) for index in order]
     sources = []
     for place in places:
@@ -123,7 +123,8 @@ def read(
     return Quantity(arrays, axes, class_dim, family, tuple(places), tuple(sources), grids)
 
 
-def _check_kind(array: Any) -> None:
+def check_kind(array: Any) -> None:
+    """TypeError for what is no DataArray of floating numbers."""
     if not isinstance(array, xr.DataArray):
         raise TypeError(f"a DataArray is wanted, found {type(array).__name__}")
     dtype = array.dtype
@@ -139,7 +140,8 @@ def _check_kind(array: Any) -> None:
     raise TypeError(f"{array.name!r} must have a floating dtype, found {dtype}; {advice}")
 
 
-def _grid(array: xr.DataArray, axes: cf.Axes, like: Grid | None) -> Grid:
+def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None) -> Grid:
+    """Addresses of an array; ValueError names it."""
     time = array.coords[axes.names["time"]].values if "time" in axes.names else None
     if time is not None and np.ndim(time) == 0 and axes.time is None and np.asarray(time).dtype.kind not in "MO":
         time = None  # a number that is called t
@@ -207,7 +209,7 @@ def _index_of(size_class: str | None) -> int | None:
     return CLASSES.index(size_class)
 
 
-def _check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> None:
+def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> None:
     """Raise ValueError where arrays are not on the places of the first."""
     first = grids[0]
     for array, grid in zip(arrays[1:], grids[1:], strict=True):
@@ -240,7 +242,7 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
     listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)
     found = tuple(read(each, like=target.grid) for each in listed)
     for each in found:
-        _check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
+        check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
     channels = [channel for each in (target, *found) for channel in each.family.channels]
     if len(set(channels)) < len(channels):
         raise ValueError(f"{', '.join(each.label for each in (target, *found))}: the same quantity is given twice")

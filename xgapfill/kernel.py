@@ -17,9 +17,10 @@ from xgapfill.grid import Box, Grid
 from xgapfill.limits import Limits
 from xgapfill.methods.base import BATCH, Method
 from xgapfill.noise import Noise
+from xgapfill.observations import MOST, ErrorUnits, Samples, excess
 from xgapfill.patch import Windows
 from xgapfill.seamask import SeaFlag
-from xgapfill.tiles import Tiling
+from xgapfill.tiles import Tiling, inside, overlap
 from xgapfill.weights import Handle, Weights, handle
 
 CHL = "log10_chl"
@@ -40,6 +41,7 @@ class Seen(NamedTuple):
     anything : (t, y, x) bool, where the target or a condition was observed
     sea, land : (t, y, x) bool, what the mask says; neither where it does not know
     chl : (t, y, x) float32, chlorophyll mg m-3, NaN where unseen
+    variance : (targets, t, y, x) float32 or None, of the errors of the target's channels, NaN where not known
     """
 
     raw: NDArray
@@ -51,6 +53,7 @@ class Seen(NamedTuple):
     sea: NDArray[np.bool_]
     land: NDArray[np.bool_]
     chl: NDArray[np.float32]
+    variance: NDArray[np.float32] | None
 
     def within(self, part: tuple[slice, ...]) -> Seen:
         """Return a part of the box."""
@@ -65,6 +68,7 @@ class Seen(NamedTuple):
             sea=self.sea[cut],
             land=self.land[cut],
             chl=self.chl[cut],
+            variance=None if self.variance is None else self.variance[cut],
         )
 
 
@@ -104,6 +108,10 @@ class FillKernel:
         Where the windows of the method lie.
     limits : Limits or None
         Beyond which pixels stay missing.
+    samples : Samples or None
+        What was observed in the water.
+    error : ErrorUnits or None
+        How arrays between those of the families and the mask, one a part of the target, say how much it errs.
     call : str
         Names the call: of one call, impossible values are warned of once.
     """
@@ -122,6 +130,8 @@ class FillKernel:
     label: str
     tiling: Tiling
     limits: Limits | None = None
+    samples: Samples | None = None
+    error: ErrorUnits | None = None
     call: str = ""
 
     @property
@@ -148,7 +158,7 @@ class FillKernel:
         return self.members * parts + extra
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
-        """Return (layers, *core.shape) given one (t, y, x) array a part of each family, then the sea mask."""
+        """Return (layers, *core.shape) given (t, y, x) arrays: parts of families, errors of the target's, sea mask."""
         known = self.encode(arrays, box)
         blend = self.blend(known, box, core)
         return self.decode(known.within(core.within(box)), blend)
@@ -158,6 +168,11 @@ class FillKernel:
         parts, raws = list(arrays), []
         for family in self.families:
             raws.append(np.stack([parts.pop(0) for _ in range(family.parts)]))
+        variance = None
+        if self.error is not None:
+            error = np.stack([parts.pop(0) for _ in range(self.families[0].parts)])
+            known = np.where(self.families[0].possible(raws[0])[0], raws[0], np.nan)
+            variance = np.minimum(self.families[0].error_variance(known, self.error.absolute(error, known)), MOST)
         chl = np.full(box.shape, np.nan, np.float32)
         for family, raw in zip(self.families[1:], raws[1:], strict=True):
             if family.channels == (CHL,):
@@ -192,7 +207,7 @@ class FillKernel:
             lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
             sea = np.broadcast_to(seamask.sea(lat, lon), box.shape)
             land = ~sea
-        return Seen(raws[0], encoded[0], values, seen, invalid, anything, sea, land, chl)
+        return Seen(raws[0], encoded[0], values, seen, invalid, anything, sea, land, chl, variance)
 
     def blend(self, known: Seen, box: Box, core: Box) -> Blend:
         """Fill the windows that touch the core and have something to do there; sum them with their weights."""
@@ -210,7 +225,7 @@ class FillKernel:
             windows = self.windows(known, box, starts, seas, tiling.size)
             filled = self.method.fill(windows, weights, self.noise, self.members)
             for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
-                at, part = _overlap(start, tiling.size, core)
+                at, part = overlap(start, tiling.size, core)
                 weight = tiling.weight[part] * sea[part[1:]]
                 values = filled.values[:, number][:, part[0], :, part[1], part[2]][:, :, kept]
                 spread = filled.spread[number][part[0], :, part[1], part[2]][:, kept]
@@ -239,16 +254,13 @@ class FillKernel:
         gaps = np.asarray(~known.target.observed.all(axis=0))[core.within(box)] & near
         tiling = self.tiling
         for start in tiling.touching(core):
-            window = tuple(
-                slice(first - low, first - low + size)
-                for first, low, size in zip(start, box.lows, tiling.size, strict=True)
-            )
-            if not known.anything[window].any():
+            window = inside(start, tiling.size, box)
+            if not known.anything[window].any() and not (self.samples and self.samples.touch(start, tiling.size)):
                 continue
             # a mask that changes with time may not know some frames: what was sea in any other is sea
             some = known.sea[window] | known.anything[window]
             sea = np.asarray(some.any(axis=0) | ~known.land[window].any(axis=0))
-            at, part = _overlap(start, tiling.size, core)
+            at, part = overlap(start, tiling.size, core)
             if (gaps[at] & sea[part[1:]] & (tiling.weight[part] > 0)).any():
                 yield start, sea
 
@@ -259,14 +271,19 @@ class FillKernel:
         slots, rows, cols = size
         values = np.zeros((BATCH, slots, len(self.channels), rows, cols), np.float32)
         seen, sea = np.zeros(values.shape, bool), np.zeros((BATCH, rows, cols), bool)
+        variance = None if self.samples is None and self.error is None else np.zeros(values.shape, np.float32)
         padded = np.stack([*starts, *[starts[0]] * (BATCH - len(starts))]).astype(np.int64)
         for number, start in enumerate(starts):
-            window = tuple(
-                slice(first - low, first - low + n) for first, low, n in zip(start, box.lows, size, strict=True)
-            )
+            window = inside(start, size, box)
             values[number] = np.moveaxis(known.values[:, *window], 0, 1)
             seen[number] = np.moveaxis(known.seen[:, *window], 0, 1)
             sea[number] = seas[number]
+            if variance is not None and known.variance is not None:
+                targets = slice(0, self.targets)
+                own = np.moveaxis(known.variance[:, *window], 0, 1)
+                variance[number, :, targets] = excess(own, seen[number, :, targets])
+            if variance is not None and self.samples is not None:
+                self.samples.put(values[number], seen[number], variance[number], start)
         grid = self.grid
         return Windows(
             values=values,
@@ -279,6 +296,7 @@ class FillKernel:
             season=np.stack([grid.season_of(slot + np.arange(slots)) for slot in padded[:, 0]]),
             step_days=grid.step_days,
             step_km=np.stack(grid.step_km(padded[:, 1] + (rows - 1) / 2), axis=-1).astype(np.float32),
+            variance=variance,
         )
 
     def decode(self, known: Seen, blend: Blend) -> NDArray:
@@ -373,18 +391,6 @@ def batches(
             starts, seas = [], []
     if starts:
         yield starts, seas
-
-
-def _overlap(
-    start: NDArray[np.int64], size: tuple[int, int, int], core: Box
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where a window and the core overlap: slices of the core, slices of the window."""
-    inside_core, inside_window = [], []
-    for first, length, low, n in zip(start, size, core.lows, core.shape, strict=True):
-        begin, end = max(int(first), low), min(int(first) + length, low + n)
-        inside_core.append(slice(begin - low, end - low))
-        inside_window.append(slice(begin - int(first), end - int(first)))
-    return tuple(inside_core), tuple(inside_window)
 
 
 def _at(array: NDArray, here: NDArray) -> NDArray:

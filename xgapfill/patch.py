@@ -39,6 +39,9 @@ class Windows:
         Days between neighbouring slots.
     step_km : (b, 2) float32
         Size of a pixel, km, northward and eastward (with cos(latitude) of the window's centre).
+    variance : (b, t, c, y, x) float32 or None
+        Variance of the error of what was observed beyond the noise that a method takes all observations to have; 0
+        where that is all, and where nothing was seen. None: 0 everywhere. What has a variance is to be filled as well.
     """
 
     values: NDArray[np.float32]
@@ -51,6 +54,7 @@ class Windows:
     season: NDArray[np.float32]
     step_days: float
     step_km: NDArray[np.float32]
+    variance: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

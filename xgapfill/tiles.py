@@ -115,3 +115,21 @@ def _multiples(places: tuple[int, int], size: int, stride: int) -> NDArray[np.in
     """Return the starts of windows at multiples of `stride` that touch the half-open range of places."""
     first = -((size - 1 - places[0]) // stride)
     return np.arange(first * stride, places[1], stride, dtype=np.int64)
+
+
+def inside(start: NDArray[np.int64], size: tuple[int, int, int], box: Box) -> tuple[slice, slice, slice]:
+    """Return where a window of this start and size lies in an array of a box that holds it."""
+    slot, row, col = (slice(int(at) - low, int(at) - low + n) for at, low, n in zip(start, box.lows, size, strict=True))
+    return slot, row, col
+
+
+def overlap(
+    start: NDArray[np.int64], size: tuple[int, int, int], core: Box
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return where a window of this start and size and a core overlap: slices of the core, slices of the window."""
+    inside_core, inside_window = [], []
+    for first, length, low, n in zip(start, size, core.lows, core.shape, strict=True):
+        begin, end = max(int(first), low), min(int(first) + length, low + n)
+        inside_core.append(slice(begin - low, end - low))
+        inside_window.append(slice(begin - int(first), end - int(first)))
+    return tuple(inside_core), tuple(inside_window)

@@ -20,6 +20,7 @@ __all__ = [
     "Temperature",
     "class_alone",
     "class_of",
+    "mg_m3",
     "recognise",
     "size_classes",
 ]

@@ -88,8 +88,7 @@ class Family(Protocol):
         """Turn (p, ...) physical values, NaN where missing, into channels; `chl` : (...) mg m-3, NaN where unseen."""
 
     def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
-        """Turn standard deviations of the errors of (p, ...) observed values, in their units, into (c, ...) variances
-        of channels; NaN where they do not say."""
+        """Turn standard deviations of (p, ...) values into (c, ...) variances of channels, NaN where unknown."""
 
     def usual_error(self, raw: NDArray) -> NDArray:
         """Standard deviation of the error of (p, ...) in-situ values as measures of a pixel, where nobody says it."""
@@ -102,9 +101,9 @@ class Family(Protocol):
 
 
 def relative_sd(error: NDArray, values: NDArray) -> NDArray[np.float32]:
-    """Standard deviation of the natural logarithm of values with this error: log(1 + relative error), as CMEMS means it.
+    """Standard deviation of the natural logarithm of values with this error, log(1 + error / value).
 
-    NaN where the error is none: missing, negative.
+    NaN where the error is none: missing or negative.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         relative = np.where(error >= 0, error, np.nan) / np.maximum(values, 0)

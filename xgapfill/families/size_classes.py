@@ -21,11 +21,11 @@ ROUNDING = 1e-5
 USUAL_CHL = 0.3
 """Chlorophyll, mg m-3, that says how two unknown classes share what is left where chlorophyll is unseen."""
 SAMPLE_SD = 0.1
-"""Usual error of an in-situ sample as a measure of a pixel, in fractions: samples of a station within 8 days of each
-other differ by 0.035 each (surface HPLC of BOUSSOLE and IMOS), the rest is that pigments are not what satellites see."""
+"""Usual error of an in-situ sample as a measure of a pixel, in fractions: of samples of one station within 8 days, each
+departs by 0.035 (surface HPLC of BOUSSOLE and IMOS); the rest is that pigments are not what satellites see."""
 
 _FRACTION_UNITS = frozenset(("", "1", "-", "fraction", "fractions", "dimensionless", "unitless", "ratio", "none"))
-_PERCENT_UNITS = frozenset(("%", "percent", "percentage", "pct", "per cent", "0.01", "1e-2"))
+PERCENT_UNITS = frozenset(("%", "percent", "percentage", "pct", "per cent", "0.01", "1e-2"))
 # micro, f_micro, Microphytoplankton, MICRO_frac, chl_micro; not microwave or nanometre
 _WORD = re.compile(
     r"(?:^|[^a-z]|(?<=^[cf])|(?<=[^a-z][cf]))(micro|nano|pico)(?=$|[^a-z]|phyto|plank|frac|chl|cyano|euk)"
@@ -188,7 +188,7 @@ def is_fraction(units: str | None, standard_name: str | None) -> bool:
     if units is None:
         return not (isinstance(standard_name, str) and standard_name.startswith("mass_concentration"))
     plain = units.strip().lower()
-    if plain in _PERCENT_UNITS:
+    if plain in PERCENT_UNITS:
         raise ValueError(
             f"size classes are in {units!r}, fractions are wanted: divide by 100 and set attrs['units'] = '1'"
         )

@@ -21,6 +21,7 @@ class Method(Protocol):
     Two more methods are optional. ``tiling(ncols, slots) -> Tiling`` says where its windows lie, given the columns
     around the globe and the range of slots of the data; without it they are those of `Tiling`. ``fit(series) ->
     Weights`` makes it a method of whole series: called without weights, it is fitted on a sample of the data first.
+    An attribute ``takes_errors`` that is true says that it makes use of `Windows.variance`.
     """
 
     @property
