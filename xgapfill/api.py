@@ -22,13 +22,13 @@ Schedule: TypeAlias = "Literal['fast', 'paper'] | Sequence[tuple[float, float]]"
 class Options(TypedDict, total=False):
     """What every verb takes, as described in `repaint`; `insitu` and `error` only methods that weigh observations."""
 
-    insitu: Any
-    error: Any
     sea: Any
     size_class: SizeClass | None
     max_gap: Any
     max_distance: float | None
     full: bool
+    insitu: Any
+    error: Any
 
 
 def filled(da: Target, method: Method, options: Options, **more: Any) -> xr.DataArray | xr.Dataset:
