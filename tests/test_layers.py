@@ -30,7 +30,7 @@ LAYERS = (
     ("families",),
     ("methods",),
     ("limits", "observations"),
-    ("sources", "lazy", "kernel", "simulate", "testing"),
+    ("reading", "chunked", "sources", "blocks", "neighbours", "lazy", "kernel", "simulate", "testing"),
     ("cf",),
     ("inputs",),
     ("uncertainty",),

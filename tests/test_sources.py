@@ -15,7 +15,8 @@ from dask.base import tokenize
 from zarr.storage import LocalStore
 
 from xgapfill import sources
-from xgapfill.sources import Chunked, InMemory, OnFile, Pieces, in_file_order, source_of
+from xgapfill.chunked import Chunked, Pieces
+from xgapfill.sources import InMemory, OnFile, in_file_order, source_of
 
 DIMS = ("time", "lat", "lon")
 INDICES = {

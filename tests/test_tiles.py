@@ -99,6 +99,27 @@ def test_reach_is_one_less_than_a_window():
     assert Tiling(8640).reach == (4, 63, 63)
 
 
+def test_windows_are_looked_for_no_farther_than_they_count():
+    """With a margin those are found whose inner part touches; around them is what all windows of a box cover."""
+    tiling = Tiling(8640, size=(7, 80, 80), stride=(3, 48, 48), margin=(2, 16, 16))
+    assert tiling.reach == (4, 63, 63)
+    for box in (Box((0, 12), (0, 240), (0, 240)), Box((-5, 2), (30, 31), (-20, 60))):
+        every = Tiling(8640, size=(7, 80, 80), stride=(3, 48, 48)).touching(box).tolist()
+        ranges = (box.slots, box.rows, box.cols)
+
+        def counts(start):
+            axes = zip(start, tiling.size, tiling.margin, ranges, strict=True)  # noqa: B023
+            return all(touches(first + more, size - 2 * more, places) for first, size, more, places in axes)
+
+        found = tiling.touching(box)
+        assert found.tolist() == [start for start in every if counts(start)]
+        for axis, places in enumerate(ranges):
+            ends = found[:, axis].min(), found[:, axis].max() + tiling.size[axis]
+            assert tiling.around(axis, places) == ends
+    assert Tiling(8640).around(1, (0, 240)) == (-48, 256)
+    assert Tiling(8640, series=(5, 51)).around(0, (5, 51)) == (5, 51)
+
+
 def test_windows_with_holes_between_them_are_refused():
     """Strides beyond the size of a window raise."""
     with pytest.raises(ValueError, match="no holes"):

@@ -36,7 +36,7 @@ from xgapfill.sources import Source
 from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
 
-BLOCK = (6, 192, 192)
+BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
 SERIES_BLOCK = (1, 64, 64)  # all times of it
 
 
@@ -189,6 +189,7 @@ def lay_out(
         [*case.grids, *([] if mask is None else [mask[2]])],
         layers=layers,
         reach=kernel.reach,
+        around=kernel.around,
         block=BLOCK if kernel.reach[0] is not None else SERIES_BLOCK,
         dtype=dtype,
         fitted=fitted,

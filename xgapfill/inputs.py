@@ -18,7 +18,7 @@ from xgapfill.families.base import Family
 from xgapfill.grid import Grid
 from xgapfill.kernel import invalid_message
 from xgapfill.seamask import SeaFlag
-from xgapfill.sources import Source, in_file_order, source_of
+from xgapfill.sources import Source, source_of
 
 _PACKAGE = Path(__file__).parent
 SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
@@ -117,9 +117,8 @@ def read(
         places = [Place(index, None) for index in order]
     sources = []
     for place in places:
-        variable, each = in_file_order(arrays[place.array].variable), axes[place.array]
-        part = variable if place.index is None else variable.isel({class_dim: place.index})
-        sources.append(source_of(part, tuple(None if dim is None else str(dim) for dim in each.dims)))  # type: ignore[arg-type]
+        at = {} if place.index is None or class_dim is None else {class_dim: place.index}
+        sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
     return Quantity(arrays, axes, class_dim, family, tuple(places), tuple(sources), grids)
 
 
@@ -337,8 +336,7 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
         raise ValueError(
             f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"
         )
-    dims = (None if found.time is None else str(found.time), str(found.lat), str(found.lon))
-    return cf.sea_flag(sea), source_of(sea.variable, dims), grid
+    return cf.sea_flag(sea), source_of(sea.variable, found.dims), grid
 
 
 def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:

@@ -141,6 +141,12 @@ class FillKernel:
         slots, rows, cols = (max(pair) for pair in zip(self.tiling.reach, limits, strict=True))
         return None if self.tiling.series is not None else slots, rows, cols
 
+    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """Return what cores on a range of places may depend on: their windows, and what limits look at."""
+        low, high = self.tiling.around(axis, places)
+        more = 0 if self.limits is None else self.limits.reach(self.grid)[axis]
+        return min(low, places[0] - more), max(high, places[1] + more)
+
     def given(self, fitted: Weights) -> FillKernel:
         """Return the kernel with weights that were fitted on the series that is filled."""
         return replace(self, weights=handle(fitted))

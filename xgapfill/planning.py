@@ -169,6 +169,10 @@ class _Count:
         """As of the kernel."""
         return self.kernel.reach
 
+    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """As of the kernel."""
+        return self.kernel.around(axis, places)
+
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
         start = time.perf_counter()
         known = self.kernel.encode(arrays, box)

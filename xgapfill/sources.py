@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, product
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +14,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.core import indexing
 
+from .chunked import Chunked
+from .reading import axes_of, read_runs, turned
+
 HASHED_BYTES = 64 * 2**20  # larger arrays in memory are known by a random name, not by their content
-_MOST_RUNS = 8
 _LAZY_WRAPPERS = {
     "MemoryCachedArray",
     "CopyOnWriteArray",
@@ -48,10 +49,10 @@ class Source(Protocol):
         ...
 
 
-Dims = tuple[str | None, str | None, str | None]
+Dims = tuple[Hashable | None, Hashable | None, Hashable | None]
 
 
-def source_of(variable: xr.Variable, dims: Dims) -> Source:
+def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | None = None) -> Source:
     """Return the source of a variable without loading it.
 
     Parameters
@@ -60,6 +61,8 @@ def source_of(variable: xr.Variable, dims: Dims) -> Source:
         Numbers or booleans in memory, in a file (lazily indexed) or of dask, dimensions in any order.
     dims : tuple of str
         Names of time, latitude and longitude; None where the variable lacks one, which then has length one.
+    at : mapping of dimension to int, optional
+        Index along each other dimension.
 
     Raises
     ------
@@ -68,19 +71,22 @@ def source_of(variable: xr.Variable, dims: Dims) -> Source:
     TypeError
         Its values are not numbers, or an array of an unknown kind.
     """
-    if sorted(map(str, variable.dims)) != sorted(str(dim) for dim in dims if dim is not None):
+    at = {} if at is None else at
+    if sorted(map(str, variable.dims)) != sorted(str(dim) for dim in (*dims, *at) if dim is not None):
         raise ValueError(f"a variable with dimensions {dims} is wanted; found {variable.dims}. Select along the others")
     if variable.dtype.kind not in "fiub":
         raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
     if variable.chunks is not None:
-        return Chunked(_ordered(variable.data, variable.dims, dims))
+        held = tuple((variable.dims.index(dim), int(index)) for dim, index in at.items())
+        return Chunked(variable.data, axes_of(variable.dims, dims), held)
     if not variable._in_memory:  # .data or .values would load it
-        variable = in_file_order(variable)
+        variable = in_file_order(in_file_order(variable).isel(at))
         return OnFile(variable, dims, _file_token(variable))
+    variable = variable.isel(at)
     array = variable.data
     if not isinstance(array, np.ndarray):
         raise TypeError(f"a numpy or dask array or a lazily opened file is wanted; found {type(array).__name__}")
-    ordered = _ordered(array, variable.dims, dims)
+    ordered = turned(array, axes_of(variable.dims, dims), {})
     return InMemory(ordered, _content_token(ordered))
 
 
@@ -152,7 +158,7 @@ class InMemory:
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices."""
-        return _read_runs(self.array.__getitem__, (t, y, x), self.dtype)
+        return read_runs(self.array.__getitem__, (t, y, x), self.dtype)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return "xgapfill.InMemory", self.token
@@ -185,83 +191,15 @@ class OnFile:
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices, read as a few rectangular pieces."""
-        return _read_runs(self._piece, (t, y, x), self.dtype)
+        return read_runs(self._piece, (t, y, x), self.dtype)
 
     def _piece(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
         where = {dim: part for dim, part in zip(self.dims, key, strict=True) if dim is not None}
         part = self.variable.isel(where)
-        return _ordered(part.values, part.dims, self.dims)
+        return turned(part.values, axes_of(part.dims, self.dims), {})
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return "xgapfill.OnFile", self.token, self.dims
-
-
-@dataclass(frozen=True, eq=False)
-class Chunked:
-    """A dask array (time, latitude, longitude)."""
-
-    array: Any
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of times, latitudes and longitudes."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        return self.array.dtype
-
-    @property
-    def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """Chunks of a dask array, None of any other source."""
-        return self.array.chunks
-
-    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the values at the outer product of indices, computing the chunks that hold them."""
-        return _read_runs(lambda key: self.array[key].compute(), (t, y, x), self.dtype)
-
-    def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Chunked", self.array.name
-
-
-@dataclass(frozen=True, eq=False)
-class Pieces:
-    """Some computed chunks of a dask array, read by the indices of the whole array.
-
-    Attributes
-    ----------
-    edges : tuple of numpy arrays
-        First index of every chunk, and the length of the axis, along each axis.
-    pieces : dict
-        Values of chunks by their numbers along each axis.
-    name : str
-        Of the dask array.
-    """
-
-    edges: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
-    pieces: Mapping[tuple[int, int, int], NDArray[Any]]
-    dtype: np.dtype[Any]
-    name: str
-
-    chunks = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of times, latitudes and longitudes."""
-        t, y, x = (int(edge[-1]) for edge in self.edges)
-        return t, y, x
-
-    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the values at the outer product of indices, all of which must lie in the chunks at hand."""
-        out = np.empty((t.size, y.size, x.size), self.dtype)
-        parts = [_by_chunk(index, edge) for index, edge in zip((t, y, x), self.edges, strict=True)]
-        for (i, at_t, in_t), (j, at_y, in_y), (k, at_x, in_x) in product(*parts):
-            out[np.ix_(at_t, at_y, at_x)] = _read_runs(self.pieces[i, j, k].__getitem__, (in_t, in_y, in_x), self.dtype)
-        return out
-
-    def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Pieces", self.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,64 +233,12 @@ class Part:
 def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Source:
     """Return some rows and columns of a source; of a dask array, its chunks are cut before anything else happens."""
     if isinstance(source, Chunked):
-        return Chunked(source.array[:, rows][:, :, cols])
+        array = source.array
+        for axis, index in zip(source.axes[1:], (rows, cols), strict=True):
+            if axis is not None:
+                array = array[(slice(None),) * axis + (index,)]
+        return replace(source, array=array)
     return Part(source, rows, cols)
-
-
-def chunks_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the number of the chunk that holds each index; `edges` as in `Pieces`."""
-    return np.searchsorted(edges, index, side="right") - 1
-
-
-def _by_chunk(index: NDArray[np.intp], edges: NDArray[np.intp]) -> list[tuple[int, NDArray[Any], NDArray[np.intp]]]:
-    """Sort indices by chunk: number of the chunk, places in `index`, indices inside the chunk."""
-    chunk = chunks_of(index, edges)
-    places = [(int(number), np.flatnonzero(chunk == number)) for number in np.unique(chunk)]
-    return [(number, at, index[at] - edges[number]) for number, at in places]
-
-
-def _ordered(array: Any, dims: Sequence[Hashable], wanted: Dims) -> Any:
-    """Bring the axes of a numpy or dask array to the wanted order, those it lacks with length one."""
-    if tuple(dims) != tuple(dim for dim in wanted if dim is not None):
-        array = array.transpose([dims.index(dim) for dim in wanted if dim is not None])
-    if None in wanted:
-        array = array[tuple(None if dim is None else slice(None) for dim in wanted)]
-    return array
-
-
-def _read_runs(
-    get: Callable[[Any], NDArray[Any]], indices: tuple[NDArray[np.intp], ...], dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """Read the outer product of indices as rectangular pieces, each with slices of step 1."""
-    runs = [_runs(index) for index in indices]
-    if all(len(run) == 1 for run in runs):
-        (t, y, x) = (run[0] for run in runs)
-        return get((t[1], y[1], x[1]))[t[2]][:, y[2]][:, :, x[2]]
-    out = np.empty(tuple(index.size for index in indices), dtype)
-    for t, y, x in product(*runs):
-        out[t[0], y[0], x[0]] = get((t[1], y[1], x[1]))[t[2]][:, y[2]][:, :, x[2]]
-    return out
-
-
-def _runs(index: NDArray[np.intp]) -> list[tuple[slice, slice, Any]]:
-    """Cut indices into runs: their place in `index`, the slice to read, and what to take of the slice.
-
-    Indices that jump about are read as one bounding slice.
-    """
-    if index.size == 0:
-        return [(slice(0), slice(0), slice(None))]
-    difference = np.diff(index)
-    breaks = [0, *(np.flatnonzero(np.abs(difference) != 1) + 1), index.size]
-    turned = bool((difference[1:] * difference[:-1] == -1).any())
-    if turned or len(breaks) > _MOST_RUNS + 1:
-        low, high = int(index.min()), int(index.max()) + 1
-        return [(slice(0, index.size), slice(low, high), index - low)]
-    runs = []
-    for start, stop in pairwise(breaks):
-        first, last = int(index[start]), int(index[stop - 1])
-        flip = slice(None, None, -1) if last < first else slice(None)
-        runs.append((slice(int(start), int(stop)), slice(min(first, last), max(first, last) + 1), flip))
-    return runs
 
 
 def _content_token(array: NDArray[Any]) -> str:

@@ -65,7 +65,8 @@ class Tiling:
     @property
     def reach(self) -> tuple[int, int, int]:
         """How far a pixel may be from another of its windows: slots, rows, columns."""
-        return self.size[0] - 1, self.size[1] - 1, self.size[2] - 1
+        slots, rows, cols = (size - more - 1 for size, more in zip(self.size, self.margin, strict=True))
+        return slots, rows, cols
 
     @cached_property
     def weight(self) -> NDArray[np.float32]:
@@ -83,26 +84,33 @@ class Tiling:
         return weight
 
     def touching(self, box: Box) -> NDArray[np.int64]:
-        """Return the first places (slot, row, col) of all windows that share a pixel with `box`, (n, 3).
+        """Return the first places (slot, row, col) of all windows that count somewhere in `box`, (n, 3).
 
         They are in lattice order (slots slowest), with columns unwrapped as those of the box: around any pixel they
         follow each other in the same order, whatever the box.
         """
-        if self.series is None:
-            slots = _multiples(box.slots, self.size[0], self.stride[0])
-        else:
-            slots = np.array([self.series[0]])
-        rows = _multiples(box.rows, self.size[1], self.stride[1])
-        cols = self._columns(box.cols)
-        mesh = np.meshgrid(slots, rows, cols, indexing="ij")
+        axes = [self._starts(axis, places) for axis, places in enumerate((box.slots, box.rows, box.cols))]
+        mesh = np.meshgrid(*axes, indexing="ij")
         return np.stack([axis.ravel() for axis in mesh], axis=-1)
 
-    def _columns(self, cols: tuple[int, int]) -> NDArray[np.int64]:
+    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """Return the range of places along an axis of all windows that count somewhere in a range of places."""
+        starts = self._starts(axis, places)
+        return int(starts[0]), int(starts[-1]) + self.size[axis]
+
+    def _starts(self, axis: int, places: tuple[int, int]) -> NDArray[np.int64]:
+        if axis == 0 and self.series is not None:
+            return np.array([self.series[0]])
+        more = self.margin[axis]
+        inner, size = (places[0] - more, places[1] - more), self.size[axis] - 2 * more
+        return self._columns(inner, size) if axis == 2 else _multiples(inner, size, self.stride[axis])
+
+    def _columns(self, cols: tuple[int, int], size: int) -> NDArray[np.int64]:
         around = -(-self.ncols // self.stride[2])  # windows around the globe
-        first = (cols[0] - self.size[2] + 1) * around // self.ncols - 1
+        first = (cols[0] - size + 1) * around // self.ncols - 1
         last = cols[1] * around // self.ncols + 1
         starts = np.arange(first, last + 1, dtype=np.int64) * self.ncols // around
-        return starts[(starts + self.size[2] > cols[0]) & (starts < cols[1])]
+        return starts[(starts + size > cols[0]) & (starts < cols[1])]
 
     def __reduce__(self) -> tuple[type[Tiling], tuple[object, ...]]:
         return Tiling, (self.ncols, self.size, self.stride, self.margin, self.series)  # without the weight
