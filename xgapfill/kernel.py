@@ -15,7 +15,7 @@ from xgapfill import seamask
 from xgapfill.families.base import Encoded, Family, Given
 from xgapfill.grid import Box, Grid
 from xgapfill.limits import Limits
-from xgapfill.methods.base import BATCH, Method
+from xgapfill.methods.base import BATCH, Method, batches
 from xgapfill.noise import Noise
 from xgapfill.observations import MOST, ErrorUnits, Samples, excess
 from xgapfill.patch import Windows
@@ -381,22 +381,6 @@ def _warn_once(key: str, message: str) -> None:
             return
         _warned.add(key)
     warnings.warn(message, UserWarning, stacklevel=2)
-
-
-def batches(
-    windows: Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]],
-) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
-    """Gather windows in batches of BATCH, the last one of what is left."""
-    starts: list[NDArray[np.int64]] = []
-    seas: list[NDArray[np.bool_]] = []
-    for start, sea in windows:
-        starts.append(start)
-        seas.append(sea)
-        if len(starts) == BATCH:
-            yield starts, seas
-            starts, seas = [], []
-    if starts:
-        yield starts, seas
 
 
 def _at(array: NDArray, here: NDArray) -> NDArray:

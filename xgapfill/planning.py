@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from xgapfill.fill import Case, kernel_of, lay_out, read_case
 from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
-from xgapfill.kernel import FillKernel, batches
+from xgapfill.kernel import FillKernel
 from xgapfill.methods import find
-from xgapfill.methods.base import BATCH, Method, SeriesMethod
+from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches
 
 SAMPLE = 32
 COUNTS = ("batches", "windows", "gaps", "sea", "seconds")

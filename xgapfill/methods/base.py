@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xgapfill.patch import Filled, Noise, Series, Windows
 from xgapfill.tiles import Tiling
@@ -64,6 +68,22 @@ def takes_weights(method: Method, channels: tuple[str, ...]) -> bool:
         return isinstance(method, SeriesMethod) or method.default_weights(channels) is not None
     except ValueError:
         return True
+
+
+def batches(
+    windows: Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]],
+) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
+    """Gather windows in batches of BATCH, the last one of what is left."""
+    starts: list[NDArray[np.int64]] = []
+    seas: list[NDArray[np.bool_]] = []
+    for start, sea in windows:
+        starts.append(start)
+        seas.append(sea)
+        if len(starts) == BATCH:
+            yield starts, seas
+            starts, seas = [], []
+    if starts:
+        yield starts, seas
 
 
 _thread = threading.local()
