@@ -17,6 +17,7 @@ from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, counting, p
 
 import xgapfill
 from xgapfill import fill as fill_module
+from xgapfill import reducing
 from xgapfill.fill import fill, fit
 from xgapfill.grid import Box, Grid
 from xgapfill.methods import Background, PosteriorMean, Repaint
@@ -221,6 +222,28 @@ def test_members(name, variable):
     assert (differ == target.isnull().values).all()
     other = filled(name, target, cond, seed=8).compute()
     assert ((other != many.isel(realization=0)).values == target.isnull().values).all()
+
+
+def change(member):
+    """From the first to the last frame: needs whole series."""
+    return member.isel(time=-1, drop=True) - member.isel(time=0, drop=True)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
+def test_statistics_of_members_do_not_depend_on_chunks(name, monkeypatch):
+    """However members are drawn, blocks cut and series parted in time: the same bits, those of the members."""
+    target = chl_map(shape=(3, 8, 12))
+    reduce = ["mean", {"quantile": [0.1, 0.9]}, (change, ["mean", "std"])]
+    expected = filled(name, target, members=2, reduce=reduce).compute()
+    members = filled(name, target, members=2).compute()
+    xr.testing.assert_allclose(expected.CHL_mean, members.mean("realization"), rtol=1e-5)
+    monkeypatch.setattr(fill_module, "BLOCK", (2, 8, 7))
+    monkeypatch.setattr(reducing, "LEAST", 7)
+    monkeypatch.setattr(reducing, "SLAB", 2)
+    monkeypatch.setattr(reducing, "TOGETHER", 1)
+    again = filled(name, target.chunk(time=1, lon=9), members=2, reduce=reduce)
+    assert again.CHL_change_mean.data.numblocks == (1, 2)
+    assert all(same(again[key], expected[key]) for key in expected)
 
 
 @every_method

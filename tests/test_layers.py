@@ -36,6 +36,7 @@ LAYERS = (
     ("uncertainty",),
     ("insitu",),
     ("fitting", "labels"),
+    ("statistics", "reducing"),
     ("fill", "gaps", "tutorial"),
     ("planning",),
     ("api", "validation", "writing"),

@@ -55,6 +55,7 @@ def repaint(
     max_gap: Any = None,
     max_distance: float | None = None,
     full: bool = False,
+    reduce: Any = None,
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with realisations of a diffusion model: fields that could have been, with the texture of real ones.
 
@@ -102,13 +103,21 @@ def repaint(
         Pixels stay missing farther than this, km, from the nearest seen pixel of the same frame.
     full : bool
         Return the spread and the status of each pixel as well.
+    reduce : optional
+        Statistics over members in place of the members, which are drawn a few at a time and never stored: ``"mean"``,
+        ``"std"``, ``{"quantile": [0.05, 0.95]}``, all as the xarray methods of that name over ``realization``; a
+        function of one member, of which mean and standard deviation are returned; a pair ``(function, statistic)``;
+        or a list of these. A function is shown a DataArray like `da` with all times of some pixels, those on land
+        missing, and returns a DataArray of numbers on the same latitudes and longitudes with any other dimensions:
+        a trend, a date by year. It must treat each pixel by itself.
 
     Returns
     -------
     DataArray or Dataset
-        Like `da`, of dask arrays. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread`` (one
-        standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``, and
-        ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land).
+        Like `da`, of dask arrays. A function or several statistics give a Dataset with ``<name>_<statistic>`` and
+        ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
+        (one standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``,
+        and ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land).
 
     Raises
     ------
@@ -128,6 +137,10 @@ def repaint(
     >>> filled = xgapfill.repaint(ds.PSC, ds.CHL, members=2)
     >>> filled.sizes["realization"], int(ds.PSC.isnull().sum()) > 0, int(filled.isnull().sum())
     (2, True, 0)
+    >>> def change(member):
+    ...     return member.isel(time=-1, drop=True) - member.isel(time=0, drop=True)
+    >>> list(xgapfill.repaint(ds.PSC, ds.CHL, members=4, reduce=["mean", {"quantile": [0.05, 0.95]}, change]))
+    ['PSC_mean', 'PSC_quantile', 'PSC_change_mean', 'PSC_change_std']
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
     options = Options(
@@ -139,7 +152,7 @@ def repaint(
         max_distance=max_distance,
         full=full,
     )
-    return fill(da, Repaint(chosen), cond=cond, members=members, seed=seed, weights=weights, **options)
+    return fill(da, Repaint(chosen), cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
 
 
 def posterior_mean(
@@ -236,6 +249,7 @@ def fill_with(
     max_gap: Any = None,
     max_distance: float | None = None,
     full: bool = False,
+    reduce: Any = None,
     **parameters: Any,
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with any method: one of `xgapfill.methods`, by name, or an object of your own.
@@ -244,7 +258,7 @@ def fill_with(
 
     Parameters
     ----------
-    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full
+    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full, reduce
         As in `repaint`; not every method takes `insitu` and `error`.
     method : str or Method
         Name, or an object with what `xgapfill.methods.Method` asks for; it needs no registration.
@@ -279,7 +293,7 @@ def fill_with(
         full=full,
     )
     made = find(method, **parameters)
-    return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, **options)
+    return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
 
 
 def fit(

@@ -155,6 +155,7 @@ def kriging(
     *,
     members: int | None = None,
     seed: int = 0,
+    reduce: Any = None,
     **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps by optimal interpolation from the neighbourhood in space and time, covariance fitted on what was seen.
@@ -169,6 +170,8 @@ def kriging(
         So many conditioned realisations in place of the estimate.
     seed : int
         Of the realisations.
+    reduce : optional
+        Statistics over the realisations in place of them, as in `repaint`.
     **options
         ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
@@ -194,7 +197,8 @@ def kriging(
     0
     """
     drawn = members is not None
-    return filled(da, Kriging(realisations=drawn), options, cond=cond, members=members if drawn else 1, seed=seed)
+    more = {"members": members if drawn else 1, "seed": seed, "reduce": reduce}
+    return filled(da, Kriging(realisations=drawn), options, cond=cond, **more)
 
 
 def dineof(

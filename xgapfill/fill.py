@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import dask.array as dsa
@@ -19,13 +20,13 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from xgapfill import cf, inputs
+from xgapfill import cf, inputs, reducing
 from xgapfill.families import SizeClasses
 from xgapfill.fitting import fit_lazily
 from xgapfill.grid import Grid
 from xgapfill.insitu import read_samples
 from xgapfill.kernel import CHL, FillKernel
-from xgapfill.labels import alike, label
+from xgapfill.labels import alike, label, name_of_array
 from xgapfill.lazy import map_lattice
 from xgapfill.limits import Limits
 from xgapfill.methods.base import Method, SeriesMethod, takes_weights, tiling_of
@@ -33,6 +34,7 @@ from xgapfill.noise import Noise
 from xgapfill.observations import Samples
 from xgapfill.seamask import SeaFlag
 from xgapfill.sources import Source
+from xgapfill.statistics import Statistic
 from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
 
@@ -55,6 +57,7 @@ def fill(
     max_gap: Any = None,
     max_distance: float | None = None,
     full: bool = False,
+    reduce: Any = None,
 ) -> xr.DataArray | xr.Dataset:
     """Fill what is missing of `target` with `method`, lazily.
 
@@ -65,13 +68,13 @@ def fill(
     method : Method
         An object with ``fill`` and ``default_weights``; its ``name`` stands in the result. One that has ``fit`` and is
         given no weights is fitted on a sample of the target and its conditions first, as part of the lazy result.
-    cond, insitu, error, weights, members, seed, sea, size_class, max_gap, max_distance, full
+    cond, insitu, error, weights, members, seed, sea, size_class, max_gap, max_distance, full, reduce
         As in `xgapfill.repaint`.
 
     Returns
     -------
     DataArray or Dataset
-        Of dask arrays. A Dataset when `full`, or when `target` is a sequence.
+        Of dask arrays. A Dataset when `full`, when `target` is a sequence, or when `reduce` is not one statistic.
 
     Raises
     ------
@@ -84,6 +87,7 @@ def fill(
         raise ValueError(
             f"{method.name} gives one answer; members={members} is for methods that draw, such as repaint()"
         )
+    statistics = None if reduce is None else reducing.check(reduce, method, int(members), full)
     case = with_observations(read_case(target, method, cond, weights, size_class), method, insitu, error)
     quantity, fitted = case.quantity, case.weights
     mask = inputs.read_sea(sea, quantity)
@@ -96,17 +100,22 @@ def fill(
         sea=None if mask is None else mask[0],
         limits=Limits.of(max_gap, max_distance, quantity.grid),
     )
-    stack = lay_out(
+    lay = partial(
+        lay_out,
         case,
-        kernel,
-        layers=None if alike(quantity, kernel) else kernel.layers,
-        dtype=np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources)),
         mask=mask,
         fitted=_fitted(case, method) if isinstance(method, SeriesMethod) and fitted is None else None,
     )
-    made = _provenance(method, case, int(members), seed)
-    variables = label(stack, quantity, kernel, made)
-    if full or not isinstance(target, xr.DataArray):
+    dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
+    made = _provenance(method, case, int(members), seed, statistics)
+    if statistics is None:
+        stack = lay(kernel, layers=None if alike(quantity, kernel) else kernel.layers, dtype=dtype)
+        variables = label(stack, quantity, kernel, made)
+    else:
+        op = reducing.reduced(kernel, quantity, statistics, len(case.sources), BLOCK)
+        stack = lay(op, layers=op.layers, dtype=np.float64 if op.series else dtype, block=op.block)
+        variables = reducing.label(stack, quantity, op, made)
+    if full or not isinstance(target, xr.DataArray) or list(variables) != [name_of_array(target, quantity)]:
         attrs: dict[Hashable, Any] = {"Conventions": "CF-1.11"}
         return xr.Dataset(variables, attrs=made.added_to(attrs))
     (result,) = variables.values()
@@ -181,8 +190,11 @@ def lay_out(
     dtype: Any,
     mask: tuple[SeaFlag, Source, Grid] | None = None,
     fitted: Any = None,
+    block: tuple[int, int, int] | None = None,
 ) -> dsa.Array:
     """Apply a kernel to what is filled and its conditions, and to a sea mask if there is one; one task a block."""
+    if block is None:
+        block = BLOCK if kernel.reach[0] is not None else SERIES_BLOCK
     return map_lattice(
         kernel,
         [*case.sources, *([] if mask is None else [mask[1]])],
@@ -190,7 +202,7 @@ def lay_out(
         layers=layers,
         reach=kernel.reach,
         around=kernel.around,
-        block=BLOCK if kernel.reach[0] is not None else SERIES_BLOCK,
+        block=block,
         dtype=dtype,
         fitted=fitted,
     )
@@ -291,7 +303,9 @@ def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[flo
     return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
 
 
-def _provenance(method: Method, case: Case, members: int, seed: int) -> cf.Provenance:
+def _provenance(
+    method: Method, case: Case, members: int, seed: int, statistics: Sequence[Statistic] | None
+) -> cf.Provenance:
     words = [case.quantity.label]
     if case.given:
         words.append(f"cond={', '.join(each.label for each in case.given)}")
@@ -303,6 +317,8 @@ def _provenance(method: Method, case: Case, members: int, seed: int) -> cf.Prove
     if method.draws:
         words += [f"members={members}", f"seed={seed}"]
         attrs["seed"] = int(seed)
+    if statistics is not None:
+        words.append(f"reduce=[{', '.join(map(str, statistics))}]")
     comment = ""
     if case.weights is not None:
         card = case.weights.card

@@ -27,8 +27,8 @@ def label(
     for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
         mine = [part for part, place in enumerate(target.places) if place.array == number]
         mine.sort(key=lambda part: target.places[part].index or 0)
-        name = FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
-        attrs = made.added_to(cf.data_attrs(array, _usual(target)))
+        name = name_of_array(array, target)
+        attrs = made.added_to(cf.data_attrs(array, usual(target)))
 
         cut = partial(_arranged, stack, array, axes, target.class_dim)
         layers = [member * parts + part for member in range(members) for part in mine]
@@ -36,7 +36,7 @@ def label(
         data.encoding = cf.kept_encoding(array)
         variables[name] = data
         if kernel.full:
-            first, plain = members * parts, cf.data_attrs(array, _usual(target))
+            first, plain = members * parts, cf.data_attrs(array, usual(target))
             extra = {f"{name}_spread": (first, array.dtype, cf.spread_attrs(plain, name))}
             first += parts
             if isinstance(target.family, Chlorophyll):
@@ -56,7 +56,12 @@ def alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
     return kernel.layers == 1 and target.class_dim is None and target.axes[0].dims == target.arrays[0].dims
 
 
-def _usual(target: inputs.Quantity) -> dict[str, str]:
+def name_of_array(array: xr.DataArray, target: inputs.Quantity) -> str:
+    """Name of what was given, or a usual one where it has none."""
+    return FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
+
+
+def usual(target: inputs.Quantity) -> dict[str, str]:
     """Attributes that complete a variable that has none of its own."""
     family = target.family
     if isinstance(family, Chlorophyll):

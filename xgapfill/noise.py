@@ -27,6 +27,8 @@ class Noise:
         Any integer >= 0.
     ncols : int
         Columns around the globe.
+    first : int
+        Number of the member that is asked for as 0, so that some members can be drawn without those before them.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Noise:
 
     seed: int
     ncols: int
+    first: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
@@ -60,12 +63,12 @@ class Noise:
         rows, cols = _parts(row, height, None), _parts(col, width, self.ncols)
         for channel, frame in product(range(channels), range(frames)):
             for (y, cell_row, in_row), (x, cell_col, in_col) in product(rows, cols):
-                cell = _cell(self.seed, int(member), int(draw), channel, slot + frame, cell_row, cell_col)
+                cell = _cell(self.seed, self.first + int(member), int(draw), channel, slot + frame, cell_row, cell_col)
                 field[channel, frame, y, x] = cell[in_row, in_col]
         return field
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Noise", self.seed, self.ncols
+        return "xgapfill.Noise", self.seed, self.ncols, self.first
 
 
 def _parts(first: int, count: int, ncols: int | None) -> list[tuple[slice, int, slice]]:
