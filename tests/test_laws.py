@@ -20,7 +20,7 @@ from xgapfill import fill as fill_module
 from xgapfill import reducing
 from xgapfill.fill import fill, fit
 from xgapfill.grid import Box, Grid
-from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.base import tiling_of
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.dctpls import DctPls
@@ -36,6 +36,7 @@ METHODS = {
     "background": Background(),
     "posterior_mean": PosteriorMean(),
     "repaint": Repaint(WALK),
+    "vae": Vae(proposals=4),
     "climatology": Climatology(),
     "interpolate": Interpolate(),
     "dctpls": DctPls(smoothing=0.1, time_weight=0.1),
@@ -45,7 +46,7 @@ METHODS = {
     "som": Som(rows=3, cols=3, epochs=3),
     "regression": Regression(),
 }
-PRETRAINED = ("posterior_mean", "repaint")
+PRETRAINED = ("posterior_mean", "repaint", "vae")
 FITTED = ("dineof", "som")
 VARIABLES = ("CHL", "PSC")
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -57,7 +58,8 @@ few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthC
 def weights_of(name, variable):
     """Small weights of a method, untrained or fitted on a map like those of the tests."""
     if name in PRETRAINED:
-        return tiny_weights("psc-chl" if variable == "PSC" else "chl")
+        kind = "-vae" if name == "vae" else ""
+        return tiny_weights(("psc-chl" if variable == "PSC" else "chl") + kind)
     if name not in FITTED:
         return None
     target, cond = maps_of(variable, shape=(12, 30, 40))
@@ -357,7 +359,7 @@ def test_seams_keep_the_variance(name):
     rng = np.random.default_rng(0)
     target = chl_map((1, 24, 160), lat=43.0, lon=-46.0, share=0.0)
     target = target.where(rng.random(target.shape) < 0.02)
-    members = np.log10(filled(name, target, members=12).isel(time=0).values)
+    members = np.log10(filled(name, target, members=48 if name == "vae" else 12).isel(time=0).values)
     variance = np.where(target.isel(time=0).isnull(), members.var(axis=0, ddof=1), np.nan)
     place = np.array(Grid.of(None, target.lat, target.lon).cols) % 48  # windows of 64 begin at 0: 16 pixels are shared
     seam, middle = (place >= 4) & (place < 12), (place >= 24) & (place < 40)

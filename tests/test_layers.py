@@ -27,6 +27,7 @@ LAYERS = (
         "methods.background",
     ),  # the first guess is an input of the nets
     ("diffusion",),
+    ("latent",),
     ("families",),
     ("methods",),
     ("limits", "observations"),
@@ -55,12 +56,13 @@ NUMBERS_ONLY = (
     "observations",
     "nets",
     "diffusion",
+    "latent",
     "weights",
     "methods",
     "families",
     "kernel",
 )
-TORCH_AT_IMPORT = ("nets", "diffusion", "training", "methods.spectral")
+TORCH_AT_IMPORT = ("nets", "diffusion", "latent", "training", "methods.spectral")
 
 
 def _name(file: Path) -> str:

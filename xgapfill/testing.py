@@ -58,7 +58,7 @@ def tiny_weights(name: str) -> Weights:
 
     Parameters
     ----------
-    name : "psc-chl" or "chl"
+    name : "psc-chl" or "chl", or these with "-vae"
 
     Examples
     --------
@@ -66,15 +66,18 @@ def tiny_weights(name: str) -> Weights:
     ('log10_chl',)
     """
     from xgapfill.diffusion.denoiser import SIGMA_MAX, Denoiser
+    from xgapfill.latent.net import Vae
 
-    targets = next(t for t, shipped in SHIPPED.items() if shipped == name)
-    channels = targets + _CONDITIONS[name]
+    kind, net = ("vae", Vae) if name.endswith("-vae") else ("diffusion", Denoiser)
+    conditions = _CONDITIONS[name.removesuffix("-vae")]
+    targets = next(t for t, shipped in SHIPPED.items() if shipped == name.removesuffix("-vae"))
+    channels = targets + conditions
     network = {"frames": 5, "channels": len(channels), "widths": (8, 16)}
     card = Card(
         name=f"tiny-{name}",
-        method="diffusion",
+        method=kind,
         targets=targets,
-        conditions=_CONDITIONS[name],
+        conditions=conditions,
         network=network,
         background=priors.to_mapping({c: priors.shipped()[c] for c in channels}),
         ranges=dict.fromkeys(channels, (-6.0, 6.0)),
@@ -82,7 +85,7 @@ def tiny_weights(name: str) -> Weights:
         trained_on="nothing",
         licence="BSD-3-Clause",
     )
-    shapes = {n: p.shape for n, p in Denoiser.of(network).state_dict().items()}
+    shapes = {n: p.shape for n, p in net.of(network).state_dict().items()}
     rng = np.random.default_rng(0)
     arrays = {}
     for parameter, shape in shapes.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,11 +28,14 @@ FAST_SIGMA_MIN = 0.1
 FAST_ETA = 0.0
 
 
-def shipped_weights(channels: tuple[str, ...]) -> str:
-    """Name of the shipped weights for channels that begin with the targets; ValueError when there are none."""
+def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
+    """Name of the shipped weights for channels that begin with the targets; ValueError when there are none.
+
+    `kind` is what their names end in after those of the diffusion nets: "-vae".
+    """
     for targets, name in SHIPPED.items():
         if channels[: len(targets)] == targets:
-            return name
+            return name + kind
     raise ValueError(
         f"no shipped weights fill {', '.join(channels)}; they fill {sorted(set(SHIPPED.values()))}. "
         "Use background(), which needs none, or give weights= of your own."
@@ -120,7 +123,7 @@ class Repaint:
                     prepared.scene.residual,
                     prepared.scene.seen,
                     walk,
-                    partial(_field, noise, windows, member),
+                    partial(address_noise, noise, windows, member),
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_seen=False,
                 )
@@ -168,12 +171,13 @@ class _Prepared:
         return self.guess.mean + self.guess.error * residual
 
 
-def _field(noise: Noise, windows: Windows, member: int, draw: int) -> Tensor:
-    """One standard normal field for every window, by address."""
+def address_noise(noise: Noise, windows: Windows, member: int, draw: int, channels: int | None = None) -> Tensor:
+    """One standard normal field for every window, by address; of as many channels as the windows have, or fewer."""
     import torch
 
     b, t, c, y, x = windows.values.shape
-    fields = np.empty(windows.values.shape, np.float32)
+    c = channels or c
+    fields = np.empty((b, t, c, y, x), np.float32)
     for k in range(b):
         slot, row, col = (int(s) for s in windows.starts[k])
         fields[k] = noise(member, draw, (slot, row, col), (c, t, y, x)).swapaxes(0, 1)
@@ -182,14 +186,31 @@ def _field(noise: Noise, windows: Windows, member: int, draw: int) -> Tensor:
 
 def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
     """Background, scene and net of a batch of windows."""
+    from xgapfill.diffusion.denoiser import Denoiser
+
+    given = of_kind(weights, "diffusion")
+    guess, made = look(windows, given)
+    spread_factor = float(given.card.network.get("spread_factor", 1.0))
+    return _Prepared(net_of(given, Denoiser.of), guess, made, mean_factor(given), spread_factor, given.card.inflation)
+
+
+def mean_factor(weights: Weights) -> Tensor:
+    """Factor on the net's mean by channel that calibration found, (1, 1, c, 1, 1)."""
+    import torch
+
+    return torch.tensor(weights.card.network.get("mean_factor", [1.0] * len(weights.card.channels))).view(
+        1, 1, -1, 1, 1
+    )
+
+
+def look(windows: Windows, weights: Weights) -> tuple[Guess, Scene]:
+    """Background of a batch of windows and what a net is shown of them."""
     import torch
 
     from xgapfill.diffusion.denoiser import scene
     from xgapfill.methods.background import first_guess
     from xgapfill.methods.base import one_thread
 
-    if weights is None:
-        raise ValueError("this method needs weights; none were given.")
     one_thread()
     priors = prior_file.from_mapping(weights.card.background)
     values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen)
@@ -216,10 +237,7 @@ def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
             torch.from_numpy(windows.step_km),
             *usual(windows.channels, priors),
         )
-    network = weights.card.network
-    mean_factor = torch.tensor(network.get("mean_factor", [1.0] * len(windows.channels))).view(1, 1, -1, 1, 1)
-    spread_factor = float(network.get("spread_factor", 1.0))
-    return _Prepared(_net(weights), guess, made, mean_factor, spread_factor, weights.card.inflation)
+    return guess, made
 
 
 def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:
@@ -232,14 +250,24 @@ def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tu
     )
 
 
+def of_kind(weights: Weights | None, kind: str) -> Weights:
+    """Return the weights; ValueError when there are none, or they are of another kind."""
+    if weights is None:
+        raise ValueError("this method needs weights; none were given.")
+    if weights.card.method != kind:
+        raise ValueError(
+            f"this method takes weights of kind {kind!r}; {weights.card.name!r} are of kind {weights.card.method!r}. "
+            "Leave weights= out for those that ship."
+        )
+    return weights
+
+
 @lru_cache(maxsize=4)
-def _net(weights: Weights) -> Denoiser:
-    """The network of these weights, made once a process; weights are equal when their hashes are."""
+def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
     import torch
 
-    from xgapfill.diffusion.denoiser import Denoiser
-
-    net = Denoiser.of(weights.card.network)
+    net = make(weights.card.network)
     state = {name: torch.from_numpy(np.ascontiguousarray(a, np.float32)) for name, a in weights.arrays.items()}
     try:
         net.load_state_dict(state, strict=True)
@@ -247,4 +275,4 @@ def _net(weights: Weights) -> Denoiser:
         raise ValueError(
             f"weights {weights.card.name!r} do not fit the network their card describes: {error}"
         ) from error
-    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last).eval()

@@ -15,6 +15,7 @@ from xgapfill.methods import priors as prior_file
 from xgapfill.training.background import fit_priors
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import mixture
+from xgapfill.training.objectives import DENOISING, VARIATIONAL
 from xgapfill.weights import Card, Weights
 
 # Transformed units; a fill beyond them is flagged.
@@ -25,7 +26,7 @@ LICENCE = "BSD-3-Clause"
 def main(arguments: list[str] | None = None) -> None:
     """Train NAME and write NAME.safetensors with its card, or with ``--priors`` fit the background's priors."""
     parser = argparse.ArgumentParser(prog="python -m xgapfill.training", description=main.__doc__)
-    parser.add_argument("name", choices=["chl", "psc-chl"])
+    parser.add_argument("name", choices=["chl", "psc-chl", "chl-vae", "psc-chl-vae"])
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget of this run")
     parser.add_argument("--steps", type=int, help="stop at this step: the same net every time on one machine")
     parser.add_argument("--device", default="cpu")
@@ -41,10 +42,11 @@ def main(arguments: list[str] | None = None) -> None:
     if given.priors is not None:
         fit_priors(given.name, given.minutes, given.data, given.cache, given.priors, given.seed)
         return
-    made = mixture(given.name, given.data, given.cache)
+    made = mixture(given.name.removesuffix("-vae"), given.data, given.cache)
     channels = made.targets + made.conditions
     priors = {channel: prior_file.shipped()[channel] for channel in channels}
-    trainer = Trainer(made, priors, Settings(seed=given.seed, rate=given.rate), given.device)
+    objective = VARIATIONAL if given.name.endswith("-vae") else DENOISING
+    trainer = Trainer(made, priors, Settings(seed=given.seed, rate=given.rate), given.device, objective)
     checkpoint = given.cache / f"{given.name}-{given.seed}.pt"
     if trainer.resume(checkpoint):
         print(f"resuming {checkpoint} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")

@@ -34,7 +34,7 @@ class Settings:
     rate, rate_steps : the learning rate falls as 1 / sqrt(1 + step / rate_steps)
     cooling : in this last share of a run it falls to nothing besides, so that what it leaves is settled
     average : the averaged net remembers about this share of all steps
-    widths : feature maps of the net, finest first
+    widths : feature maps of the net, finest first; those of the objective if not given
     """
 
     seed: int = 0
@@ -45,7 +45,7 @@ class Settings:
     rate_steps: int = 1200
     cooling: float = 0.4
     average: float = 0.12
-    widths: tuple[int, ...] = (32, 64, 96, 128)
+    widths: tuple[int, ...] | None = None
     checkpoint_minutes: float = 3.0
 
 
@@ -126,7 +126,7 @@ class Trainer:
         self.made, self.priors, self.settings, self.device = made, priors, settings, device
         self.objective = objective
         channels = len(made.targets) + len(made.conditions)
-        self.network = {"frames": SIZE[0], "channels": channels, "widths": list(settings.widths)}
+        self.network = {"frames": SIZE[0], "channels": channels, "widths": list(settings.widths or objective.widths)}
         self.net = objective.network(self.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(

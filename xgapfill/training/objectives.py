@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from xgapfill.diffusion.denoiser import Denoiser, Scene
 from xgapfill.diffusion.loss import denoising_loss, sample_sigma
+from xgapfill.latent.loss import bound_loss
+from xgapfill.latent.net import Vae
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class Objective:
     network : the `network` entry of a card -> the net, untrained
     loss : (net, truth, hidden, scene, generator) -> scalar; truth (b, t, c, y, x) standardised residuals where
         `hidden` (bool: hidden and known), anything finite elsewhere; all random numbers come from the generator
+    widths : feature maps of the nets that ship, finest first
     """
 
     method: str
     network: Callable[[Mapping[str, Any]], nn.Module]
     loss: Callable[[Any, Tensor, Tensor, Scene, torch.Generator], Tensor]
+    widths: tuple[int, ...]
 
 
 def _denoising(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
@@ -36,4 +40,5 @@ def _denoising(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, gener
     return denoising_loss(net, truth, hidden, sigma, noise, scene)
 
 
-DENOISING = Objective("diffusion", Denoiser.of, _denoising)
+DENOISING = Objective("diffusion", Denoiser.of, _denoising, (32, 64, 96, 128))
+VARIATIONAL = Objective("vae", Vae.of, bound_loss, (16, 32, 48, 64))

@@ -1,0 +1,182 @@
+"""The variational autoencoder: its bound, its weights and its texture against exact Gaussian answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xgapfill.diffusion.denoiser import NUGGET, WIDER, Scene  # noqa: E402
+from xgapfill.latent.bound import (  # noqa: E402
+    importance_weighted_bound,
+    log_normal,
+    log_ratio,
+    masked_log_likelihood,
+    pick,
+)
+from xgapfill.latent.net import CELL, LATENTS, Vae  # noqa: E402
+from xgapfill.latent.texture import gaussian_departure  # noqa: E402
+from xgapfill.methods import Vae as Method  # noqa: E402
+from xgapfill.methods.spectral import cosine_basis, prior_spectrum  # noqa: E402
+from xgapfill.methods.vae import _cells  # noqa: E402
+from xgapfill.noise import Noise  # noqa: E402
+from xgapfill.testing import tiny_weights, windows  # noqa: E402
+
+PIXELS, HIDDEN_CAUSES, NOISE = 12, 3, 0.3
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """X = W z + b + noise with some pixels unseen: the model and the exact posterior of z given what was seen."""
+    generator = torch.Generator().manual_seed(0)
+    w = torch.randn(PIXELS, HIDDEN_CAUSES, generator=generator, dtype=torch.float64)
+    b = torch.randn(PIXELS, generator=generator, dtype=torch.float64)
+    x = w @ torch.randn(HIDDEN_CAUSES, generator=generator, dtype=torch.float64) + b
+    x = x + NOISE * torch.randn(PIXELS, generator=generator, dtype=torch.float64)
+    seen = torch.rand(PIXELS, generator=generator) < 0.6
+    wo = w[seen]
+    covariance = torch.linalg.inv(torch.eye(HIDDEN_CAUSES, dtype=torch.float64) + wo.T @ wo / NOISE**2)
+    mean = covariance @ wo.T @ (x - b)[seen] / NOISE**2
+    whole = wo @ wo.T + NOISE**2 * torch.eye(int(seen.sum()), dtype=torch.float64)
+    evidence = torch.distributions.MultivariateNormal(b[seen], whole).log_prob(x[seen])
+    return w, b, x, seen, mean, covariance, evidence
+
+
+def bound_of(linear, x, draws, wrong, generator):
+    """The bound and the weighted draws of an encoder whose mean and variance are off by `wrong`."""
+    w, b, _, seen, mean, covariance, _ = linear
+    centre = mean + wrong * covariance.diagonal().sqrt()
+    log_variance = (covariance.diagonal() * (1 + wrong)).log()
+    normal = torch.randn(draws, HIDDEN_CAUSES, generator=generator, dtype=torch.float64)
+    z = centre + (0.5 * log_variance).exp() * normal
+    likelihood = masked_log_likelihood(x, seen, z @ w.T + b, torch.full_like(x, 2 * np.log(NOISE))).sum(-1)
+    log_weights = likelihood + log_ratio(z, centre, log_variance).sum(-1)
+    return importance_weighted_bound(log_weights), z, log_weights
+
+
+def test_the_bound_lies_below_the_evidence_and_tends_to_it(linear):
+    """On a linear-Gaussian model the bound over K draws rises with K from below log p(x_seen) and reaches it."""
+    _, _, x, _, _, _, evidence = linear
+    generator = torch.Generator().manual_seed(1)
+    means = []
+    for draws in (1, 4, 16, 64):
+        bounds = torch.stack([bound_of(linear, x, draws, 0.7, generator)[0] for _ in range(2000)])
+        means.append(float(bounds.mean()))
+    assert all(a < b for a, b in zip(means, [*means[1:], float(evidence)], strict=True))
+    assert means[0] < float(evidence) - 0.5
+    assert abs(float(bound_of(linear, x, 200_000, 0.7, generator)[0] - evidence)) < 0.02
+
+
+def test_only_what_was_seen_counts(linear):
+    """What stands in unseen places, NaN or anything, changes neither the likelihood nor its gradient."""
+    _, b, x, seen, *_ = linear
+    other = torch.where(seen, x, torch.nan)
+    values, gradients = [], []
+    for field in (x, other):
+        mean = b.clone().requires_grad_()
+        likelihood = masked_log_likelihood(field, seen, mean, torch.zeros_like(b)).sum()
+        likelihood.backward()
+        values.append(float(likelihood.detach()))
+        gradients.append(mean.grad)
+    assert values[0] == values[1]
+    assert torch.equal(gradients[0], gradients[1])
+    exact = torch.distributions.Normal(b, 1.0).log_prob(x)[seen].sum()
+    assert values[0] == pytest.approx(float(exact), rel=1e-12)
+    assert torch.allclose(log_normal(x, b, torch.zeros_like(b))[seen].sum(), exact)
+
+
+def test_weighted_draws_are_those_of_the_posterior(linear):
+    """Self-normalised weights, and draws picked by them, give the exact mean of what was not seen."""
+    w, b, x, seen, mean, covariance, _ = linear
+    generator = torch.Generator().manual_seed(2)
+    _, z, log_weights = bound_of(linear, x, 100_000, 0.7, generator)
+    exact = (w @ mean + b)[~seen]
+    plain = (z @ w.T + b)[:, ~seen]
+    weighted = (log_weights.softmax(0)[:, None] * plain).sum(0)
+    off = (plain.mean(0) - exact).abs().max()
+    assert (weighted - exact).abs().max() < 0.05 * off
+    many = z[: 16 * 6000].view(16, 6000, HIDDEN_CAUSES)
+    uniform = torch.rand(16, 6000, generator=generator)
+    chosen = pick(log_weights[: 16 * 6000].view(16, 6000), uniform)
+    picked = many[chosen, torch.arange(6000)]
+    assert ((picked @ w.T + b)[:, ~seen].mean(0) - exact).abs().max() < 0.25 * off
+    spread = picked.var(0) / covariance.diagonal()
+    assert (spread > 0.7).all()
+    assert (spread < 1.4).all()
+
+
+def test_texture_is_an_exact_draw_of_the_gaussian_field():
+    """Draws minus their conditional mean have the covariance that dense algebra gives, stationary at the ends too."""
+    shape = (2, 8, 8)
+    generator = torch.Generator().manual_seed(3)
+    spectrum = prior_spectrum(shape, 8.0, torch.full((1, 2), 4.6), ((1.0, 18.0, 20.0, 2.0),))[:, :, None]
+    seen = torch.rand((1, 2, 1, 8, 8), generator=generator) < 0.3
+    error = 0.5 + torch.rand((1, 2, 1, 8, 8), generator=generator)
+    zeros, noise = torch.zeros_like(error), torch.full((1, 1, 1, 1, 1), 0.04)
+    scene = Scene(
+        zeros, seen, ~seen, zeros[:, :, :, None], zeros[:, 0], zeros[:, 0, 0, 0], zeros, error, spectrum, noise
+    )
+    basis = np.kron(cosine_basis(2).numpy(), np.kron(cosine_basis(8).numpy(), cosine_basis(8).numpy())).astype(float)
+    prior = WIDER * basis.T @ np.diag(spectrum.flatten().numpy().astype(float)) @ basis
+    level = np.sqrt(np.diag(prior).mean() / np.diag(prior))
+    prior = level[:, None] * prior * level
+    at = np.flatnonzero(seen.flatten().numpy())
+    gain = np.linalg.solve(prior[np.ix_(at, at)] + WIDER * 0.04 * np.eye(len(at)), prior[at])
+    exact = prior - prior[:, at] @ gain + NUGGET * 0.04 * np.eye(len(prior))
+    many = 4000
+    whole = Scene(**{name: part.expand(many, *part.shape[1:]) for name, part in vars(scene).items()})
+    field, pixels = (torch.randn((many, 2, 1, 8, 8), generator=generator) for _ in range(2))
+    drawn = (gaussian_departure(whole, field, pixels) * error).flatten(1).numpy().astype(float)
+    unseen = np.flatnonzero(~seen.flatten().numpy())
+    found, wanted = np.cov(drawn.T)[np.ix_(unseen, unseen)], exact[np.ix_(unseen, unseen)]
+    assert np.abs(found - wanted).max() < 6 * np.diag(wanted).max() / np.sqrt(many)
+    assert np.diag(found).mean() == pytest.approx(np.diag(wanted).mean(), rel=0.02)
+
+
+def test_latents_have_addresses():
+    """Windows that share cells of the lattice share the random numbers of these cells, and of no other."""
+    two = windows(np.zeros((4, 5, 1, 64, 64)), starts=np.array([[0, 0, 0], [3, 48, 0], [0, 48, 48], [0, 0, 8]]))
+    cells = _cells(Noise(0, 8640), two, 1, 2)
+    assert cells.shape == (4, 5, CELL**2, 8, 8)
+    assert torch.equal(cells[0, 3:, :, 6:, :], cells[1, :2, :, :2, :])
+    assert torch.equal(cells[0, :, :, 6:, 6:], cells[2, :, :, :2, :2])
+    assert torch.equal(cells[0, :, :, :, 1:], cells[3, :, :, :, :-1])
+    assert abs(float(cells.std()) - 1) < 0.01
+    assert not torch.equal(cells, _cells(Noise(0, 8640), two, 2, 2))
+
+
+def test_latents_are_local():
+    """What is seen moves the draws around it, not those of the other side of the window when nothing else differs."""
+    net = Vae.of({"frames": 1, "channels": 1, "widths": (8, 16)})
+    scene = _plain_scene()
+    prior = net.prior(scene)
+    z = torch.randn((2, 1, 1, LATENTS, 8, 8), generator=torch.Generator().manual_seed(0))
+    other = z.clone()
+    other[..., 0, 0] += 1.0
+    moved = (net.decode(z, prior, scene)[0] - net.decode(other, prior, scene)[0]).abs().amax((0, 1, 2, 3))
+    assert moved[:8, :8].max() > 0
+    assert moved[48:, 48:].max() < 0.05 * moved[:8, :8].max()
+
+
+def _plain_scene() -> Scene:
+    shape = (1, 1, 1, 64, 64)
+    seen = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.5
+    one, maps = torch.ones(shape), torch.zeros((1, 1, 1, 3, 64, 64))
+    return Scene(
+        one * seen, seen, ~seen, maps, torch.ones(1, 1, 64, 64), torch.zeros(1, 7), one, one, one, one[..., :1, :1]
+    )
+
+
+@pytest.mark.parametrize("proposals", [0, 17, True, 2.5])
+def test_proposals_that_are_none(proposals):
+    """Their number is a whole number from 1 to 16."""
+    with pytest.raises(ValueError, match="from 1 to 16"):
+        Method(proposals)
+
+
+def test_weights_of_another_kind_are_refused():
+    """A diffusion net is no autoencoder, and the message says so."""
+    blank = windows(np.zeros((4, 5, 1, 64, 64)))
+    with pytest.raises(ValueError, match="takes weights of kind 'vae'"):
+        Method().fill(blank, tiny_weights("chl"), Noise(0, 8640), 1)

@@ -1,0 +1,195 @@
+"""Realisations of a variational autoencoder: latents weighted by how well they explain what was seen, and texture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.methods.denoising import address_noise, look, mean_factor, net_of, of_kind, shipped_weights
+from xgapfill.patch import Filled, Noise, Windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.diffusion.denoiser import Scene
+    from xgapfill.latent.net import Prior
+    from xgapfill.latent.net import Vae as Net
+    from xgapfill.methods.background import Guess
+    from xgapfill.weights import Weights
+
+FIELD, PIXELS, PROPOSALS, CHOICE = range(4)  # numbers of the fields of noise of a member
+MOST = 16  # proposals that one field of noise holds
+
+
+@dataclass(frozen=True)
+class Vae:
+    """Draws of a variational autoencoder given what was seen.
+
+    Parameters
+    ----------
+    proposals : draws of the latents of which each cell takes one, with its self-normalised importance weight as
+        probability; 1 takes the encoder at its word
+
+    References
+    ----------
+    Collier, Nazabal & Williams (2020), arXiv:2006.05301. Mattei & Frellsen (2019), arXiv:1812.02633.
+    """
+
+    proposals: int = MOST
+
+    name: ClassVar[str] = "vae"
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.proposals, bool) or self.proposals not in range(1, MOST + 1):
+            raise ValueError(f"proposals must be a whole number from 1 to {MOST}, found {self.proposals!r}.")
+
+    def default_weights(self, channels: tuple[str, ...]) -> str | None:
+        """Shipped weights for these channels."""
+        return shipped_weights(channels, "-vae")
+
+    def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
+        """`members` realisations of every channel, and the error of their mean."""
+        import torch
+
+        case = _prepare(windows, weights, noise)
+        with torch.no_grad():
+            first = case.proposed(0, self.proposals)
+            mean, spread = first.expected()
+            drawn = []
+            for member in range(members):
+                proposed = case.proposed(member, self.proposals) if member else first
+                departure = case.realised(proposed, member) - mean
+                drawn.append(case.physical(mean, departure))
+            return Filled(torch.stack(drawn).numpy(), case.error_of_mean(spread))
+
+    def estimate(self, windows: Windows, weights: Weights | None, noise: Noise) -> Filled:
+        """What members are drawn about: the weighted mean of the first one's proposals, with the spread of `fill`."""
+        import torch
+
+        case = _prepare(windows, weights, noise)
+        with torch.no_grad():
+            mean, spread = case.proposed(0, self.proposals).expected()
+            return Filled(case.physical(mean, torch.zeros_like(mean))[None].numpy(), case.error_of_mean(spread))
+
+
+class _Proposed(NamedTuple):
+    """K draws of a member's latents (k, b, t, latents, cells, cells), decoded: mean and log variance of the residuals
+    (k, b, t, c, y, x), and the logarithm of the importance weight of each cell (k, b, t, cells, cells).
+    """
+
+    latents: Tensor
+    mean: Tensor
+    log_variance: Tensor
+    log_weights: Tensor
+
+    def expected(self) -> tuple[Tensor, Tensor]:
+        """Weighted mean of all proposals and the standard deviation about it, (b, t, c, y, x) each."""
+        from torch.nn.functional import interpolate
+
+        size = self.mean.shape[-2:]
+        cells = self.log_weights.softmax(dim=0)
+        smooth = interpolate(cells.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
+        weights = smooth.unflatten(0, cells.shape[:2])[:, :, :, None]
+        mean = (weights * self.mean).sum(dim=0)
+        variance = (weights * (self.log_variance.exp() + (self.mean - mean) ** 2)).sum(dim=0)
+        return mean, variance.sqrt()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch of windows made ready: net, background, prior, what the encoder says, and what calibration found."""
+
+    net: Net
+    guess: Guess
+    scene: Scene
+    prior: Prior
+    encoded: tuple[Tensor, Tensor]
+    fields: Callable[[int, int], Tensor]
+    cells: Callable[[int, int], Tensor]
+    mean_factor: Tensor
+    spread_factor: float
+    inflation: float
+
+    def proposed(self, member: int, count: int) -> _Proposed:
+        """Draws of the latents from the encoder, weighted by the likelihood of what was seen in their cell.
+
+        By cells, because weights of whole windows, of thousands of pixels, single out one proposal.
+        """
+        from torch.nn.functional import avg_pool2d
+
+        from xgapfill.latent.bound import log_ratio, masked_log_likelihood
+        from xgapfill.latent.loss import DEPENDENT_PIXELS
+        from xgapfill.latent.net import CELL, LATENTS
+
+        centre, log_variance = self.encoded
+        normal = self.cells(member, PROPOSALS)[:, :, : count * LATENTS].unflatten(2, (count, LATENTS)).movedim(2, 0)
+        z = centre + (0.5 * log_variance).exp() * normal
+        mean, pixels = self.net.decode(z, self.prior, self.scene)
+        likelihood = masked_log_likelihood(self.scene.residual, self.scene.seen, mean, pixels).sum(dim=3)
+        by_cell = avg_pool2d(likelihood.flatten(0, 1), CELL).unflatten(0, likelihood.shape[:2])
+        weights = CELL**2 / DEPENDENT_PIXELS * by_cell + log_ratio(z, centre, log_variance).sum(dim=3)
+        return _Proposed(z, mean, pixels, weights)
+
+    def realised(self, proposed: _Proposed, member: int) -> Tensor:
+        """Residuals of a member: latents chosen cell by cell, decoded, and the texture that these leave open."""
+        import torch
+
+        from xgapfill.latent.bound import pick
+        from xgapfill.latent.texture import gaussian_departure
+
+        count = len(proposed.latents)
+        uniform = torch.special.ndtr(self.cells(member, CHOICE)[:, :, :count].movedim(2, 0))
+        chosen = pick(proposed.log_weights, uniform)[None, :, :, None]
+        z = proposed.latents.gather(0, chosen.expand(1, *proposed.latents.shape[1:]))
+        mean, log_variance = self.net.decode(z, self.prior, self.scene)
+        texture = gaussian_departure(self.scene, self.fields(member, FIELD), self.fields(member, PIXELS))
+        return mean[0] + (0.5 * (log_variance[0] - self.prior.texture)).exp() * texture
+
+    def physical(self, mean: Tensor, departure: Tensor) -> Tensor:
+        """Residuals back to transformed units, as calibrated."""
+        residual = self.mean_factor * mean + self.inflation * departure
+        return self.guess.mean + self.guess.error * residual
+
+    def error_of_mean(self, spread: Tensor) -> NDArray[np.float32]:
+        """Standard deviation of the error in transformed units, as calibrated."""
+        return (self.spread_factor * spread * self.guess.error).numpy()
+
+
+def _prepare(windows: Windows, weights: Weights | None, noise: Noise) -> _Prepared:
+    """Background, scene, and one pass of prior and encoder."""
+    import torch
+
+    from xgapfill.latent.net import Vae as Net
+
+    given = of_kind(weights, "vae")
+    net: Net = net_of(given, Net.of)
+    guess, made = look(windows, given)
+    with torch.no_grad():
+        prior, encoded = net.prior(made), net.encode(made.residual, made.seen, made)
+    return _Prepared(
+        net,
+        guess,
+        made,
+        prior,
+        encoded,
+        partial(address_noise, noise, windows),
+        partial(_cells, noise, windows),
+        mean_factor(given),
+        float(given.card.network.get("spread_factor", 1.0)),
+        given.card.inflation,
+    )
+
+
+def _cells(noise: Noise, windows: Windows, member: int, draw: int) -> Tensor:
+    """Standard normal numbers of the cells, (b, t, CELL^2, cells, cells): those of the pixels of each cell."""
+    from xgapfill.latent.net import CELL
+
+    field = address_noise(noise, windows, member, draw, channels=1)[:, :, 0]
+    cells = field.unflatten(-2, (-1, CELL)).unflatten(-1, (-1, CELL))
+    return cells.permute(0, 1, 3, 5, 2, 4).flatten(2, 3)
