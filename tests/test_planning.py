@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 import pytest
-from maps import Counting, chl_map, psc_map
+import xarray as xr
+from maps import chl_map, psc_map
 
 import xgapfill
 from xgapfill import fill as fill_module
 from xgapfill import planning
-from xgapfill.methods import Background, Repaint
+from xgapfill.patch import Filled
 from xgapfill.testing import tiny_weights
 
 
@@ -17,38 +22,103 @@ def test_windows_are_those_that_are_filled(monkeypatch):
     monkeypatch.setattr(fill_module, "BLOCK", (3, 48, 48))
     chl = chl_map((5, 60, 120), share=0.3)
     chl = chl.where(chl.lon > chl.lon[70])
-    estimate = xgapfill.plan(psc_map(chl), "background", cond=chl)
-    Counting.calls.clear()
-    psc_map(chl).gapfill(Counting(Background()), cond=chl).compute(scheduler="sync")
-    assert estimate.windows == sum(Counting.calls) > 0
+    estimate = xgapfill.plan(psc_map(chl), Cheap(), cond=chl)
+    Cheap.called.clear()
+    psc_map(chl).gapfill(Cheap(), cond=chl).compute(scheduler="sync")
+    assert estimate.windows == sum(Cheap.called) > 0
     assert estimate.windows_error == 0
-    assert estimate.sampled == estimate.blocks == psc_map(chl).gapfill.background(cond=chl).data.npartitions
+    assert estimate.sampled == estimate.blocks == psc_map(chl).gapfill(Cheap(), cond=chl).data.npartitions
     assert estimate.calls == 0
     assert 0.2 < estimate.missing_share < 0.8
     assert estimate.seconds > 0
     assert "windows to fill" in repr(estimate)
 
 
-def test_a_sample_tells_about_the_whole(monkeypatch):
-    """At most so many blocks are read, and the truth lies within three standard errors."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 16, 16))
-    monkeypatch.setattr(planning, "SAMPLE", 8)
-    chl = chl_map((6, 80, 96), share=0.5)
-    some, all_of_it = xgapfill.plan(chl, "background"), xgapfill.plan(chl, "background", exact=True)
-    assert some.sampled == 8
-    assert all_of_it.sampled == all_of_it.blocks == 2 * 5 * 6
-    assert some.windows_error > 0
-    assert abs(some.windows - all_of_it.windows) <= 3 * some.windows_error
+@dataclass(frozen=True)
+class Cheap:
+    """A method that fills with nothing and counts the windows it is called for."""
+
+    name: ClassVar[str] = "cheap"
+    draws: ClassVar[bool] = False
+    called: ClassVar[list[int]] = []
+
+    def default_weights(self, channels):
+        """It needs none."""
+        return
+
+    def fill(self, windows, weights, noise, members):
+        """Zeros."""
+        Cheap.called.append(int(windows.seen.any(axis=(1, 2, 3, 4)).sum()))
+        return Filled(np.zeros((1, *windows.values.shape), np.float32), np.ones_like(windows.values))
 
 
-def test_network_passes_follow_the_walk():
-    """One pass and the walk's steps down a member, a batch."""
-    chl = chl_map((2, 10, 12))
-    weights = tiny_weights("chl")
+def patchy() -> xr.DataArray:
+    """Gaps in the west only, and nothing at all in a third of the frames: what a random sample may miss."""
+    chl = chl_map((18, 80, 96), share=0.5)
+    full = chl_map((18, 80, 96), share=0.0)
+    return chl.where(chl.lon < chl.lon[60], full).where(np.arange(18)[:, None, None] % 9 < 6)
+
+
+def coast() -> xr.DataArray:
+    """Two thirds land: the south of Europe, at 0.2 degrees."""
+    chl = chl_map((6, 100, 200), share=0.5)
+    return chl.assign_coords(lat=36 + 0.2 * np.arange(100), lon=-10 + 0.2 * np.arange(200))
+
+
+CASES = {"patchy": patchy, "coast": coast, "classes": lambda: psc_map(chl_map((6, 80, 96), share=0.5))}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_sample_is_near_the_truth(monkeypatch, case):
+    """Of at most 32 blocks: windows within 30 % of what the method is called for, and within three standard errors."""
+    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 20))
+    da = CASES[case]()
+    some = xgapfill.plan(da, Cheap())
+    filled = da.gapfill(Cheap())
+    Cheap.called.clear()
+    filled.compute(scheduler="sync")
+    truth = sum(Cheap.called)
+    assert some.sampled <= planning.SAMPLE < some.blocks == filled.data.npartitions
+    assert 0 < abs(some.windows - truth) <= 3 * some.windows_error
+    assert abs(some.windows - truth) <= 0.3 * truth
+    assert some.windows_error <= 0.3 * truth
+    assert xgapfill.plan(da, Cheap(), exact=True).windows == truth
+
+
+@pytest.mark.parametrize(("schedule", "members"), [("fast", 1), ([(30, 25), (25, 1), (1, 3), (3, 0)], 2)])
+def test_network_passes_are_those_of_the_fill(monkeypatch, schedule, members):
+    """Every batch of every block: exactly as many passes as the net makes, none for levels above the largest."""
+    from xgapfill.nets.unet import UNet
+
+    monkeypatch.setattr(fill_module, "BLOCK", (3, 12, 48))
+    chl, weights = chl_map((3, 12, 60), share=0.4), tiny_weights("chl")
+    passes = []
+    forward = UNet.forward
+    estimate = xgapfill.plan(chl, "repaint", weights=weights, members=members, schedule=schedule)
     one = xgapfill.plan(chl, "posterior_mean", weights=weights)
-    drawn = xgapfill.plan(chl, "repaint", weights=weights, members=3)
-    down = sum(to < sigma for sigma, to in Repaint().walk())
-    assert drawn.calls == one.calls * (1 + 3 * (down - 1))
+    monkeypatch.setattr(UNet, "forward", lambda *given: passes.append(1) or forward(*given))
+    chl.gapfill.repaint(weights=weights, members=members, schedule=schedule).compute(scheduler="sync")
+    assert estimate.calls == len(passes) > 0
+    passes.clear()
+    chl.gapfill.posterior_mean(weights=weights).compute(scheduler="sync")
+    assert one.calls == len(passes) > 0
+
+
+def test_the_device_is_said(monkeypatch):
+    """Where the method would compute; one that knows no devices computes on the processor."""
+    chl = chl_map((2, 10, 12))
+    monkeypatch.setenv("XGAPFILL_DEVICE", "cpu")
+    estimate = xgapfill.plan(chl, "posterior_mean", weights=tiny_weights("chl"))
+    assert estimate.device == "cpu"
+    assert "posterior_mean on cpu" in repr(estimate)
+    assert xgapfill.plan(chl, "dctpls").device == "cpu"
+
+
+def test_chunks_of_dask_count_as_memory():
+    """A block holds the chunks that it needs: of a map in one chunk, all of it."""
+    chl = chl_map((4, 60, 80))
+    plain, chunked = xgapfill.plan(chl, "background"), xgapfill.plan(chl.chunk(), "background")
+    assert chunked.memory - plain.memory == chl.nbytes
 
 
 def test_series_methods_are_fitted_first():

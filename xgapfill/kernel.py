@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -215,8 +216,8 @@ class FillKernel:
             land = ~sea
         return Seen(raws[0], encoded[0], values, seen, invalid, anything, sea, land, chl, variance)
 
-    def blend(self, known: Seen, box: Box, core: Box) -> Blend:
-        """Fill the windows that touch the core and have something to do there; sum them with their weights."""
+    def blend(self, known: Seen, box: Box, core: Box, most: int | None = None) -> Blend:
+        """Fill the windows that touch the core and have something to do there, at most so many batches; sum them."""
         tiling = self.tiling
         kept = self.kept_channels
         blend = Blend(
@@ -225,7 +226,7 @@ class FillKernel:
             np.zeros(core.shape, np.float32),
         )
         weights, near = None, self.near(known, box, core)
-        for starts, seas in batches(self.needed(known, box, core, near)):
+        for starts, seas in islice(batches(self.needed(known, box, core, near)), most):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
             windows = self.windows(known, box, starts, seas, tiling.size)

@@ -6,22 +6,28 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xgapfill import seamask
+from xgapfill.chunked import Chunked
 from xgapfill.fill import Case, kernel_of, lay_out, read_case
 from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
-from xgapfill.methods import find
-from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches
+from xgapfill.methods import Repaint, find
+from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, device_of, passes
 
 SAMPLE = 32
-COUNTS = ("batches", "windows", "gaps", "sea", "seconds")
+LOOK = 4  # every so many pixels are looked at to see where the sea is
+FLOOR = 0.02  # of a block without sea: the mask may be wrong there
+COUNTS = ("batches", "windows", "gaps", "sea")
+TIMED = ("batch", "decoding")
+TIMED_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,17 @@ class Plan:
     windows, windows_error : float
         Windows with gaps and sea that the method is called for, and the standard error of that number.
     calls : float
-        Network passes over a batch of windows; 0 for methods without a network.
+        Network passes over a batch of windows; 0 for methods without a network. As uncertain as `windows`.
     missing_share : float
         Of the sea.
     seconds, seconds_error : float
-        Core-seconds on this machine, as measured on one batch and in reading the sample.
+        Core-seconds on this machine, as measured on some batches and in reading the sample.
     memory : float
         Bytes a worker thread needs at most, beside those of the process.
     output_bytes : int
         Of the result, not compressed.
+    device : str
+        What computes: ``cpu``, or the device of torch that the method would use.
     """
 
     method: str
@@ -58,6 +66,7 @@ class Plan:
     seconds_error: float
     memory: float
     output_bytes: int
+    device: str = "cpu"
 
     def wall_seconds(self, workers: int | None = None) -> float:
         """Wall time with so many cores, by default those of this machine."""
@@ -66,7 +75,7 @@ class Plan:
     def __str__(self) -> str:
         cores = os.cpu_count() or 1
         lines = [
-            f"{self.method}: {self.blocks} blocks, {self.sampled} looked at",
+            f"{self.method} on {self.device}: {self.blocks} blocks, {self.sampled} looked at",
             f"missing: {self.missing_share:.0%} of the sea",
             f"windows to fill: {self.windows:,.0f} +- {self.windows_error:,.0f}; network passes: {self.calls:,.0f}",
             f"core time: {_duration(self.seconds)} +- {_duration(self.seconds_error)}; "
@@ -129,40 +138,39 @@ def plan(
         raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
     mask = read_sea(sea, case.quantity)
     kernel = kernel_of(case, chosen, members=members, full=full, sea=None if mask is None else mask[0])
-    counted = _counted(case, _Count(kernel), mask)
-    numbers = np.arange(counted.npartitions)
-    if not exact and numbers.size > SAMPLE:
-        numbers = np.sort(np.random.default_rng(0).choice(numbers, SAMPLE, replace=False))
-    places = np.stack(np.unravel_index(numbers, counted.numblocks), axis=-1)
-    sums = np.stack([_sums(counted, place) for place in places])
-    a_batch = 0.0
+    counted = lay_out(case, _Count(kernel), layers=len(COUNTS), dtype=np.float64, mask=mask)
+    numbers, shares = _sample(counted, case, None if exact else SAMPLE)
+    looked = [_computed(counted, number) for number in numbers]
+    sums = np.stack([values for values, _ in looked])
+    batch, decoding = 0.0, 0.0
     if sums[:, 0].any():
-        timed = _counted(case, _Count(kernel, timed=True), mask)
-        a_batch = float(_sums(timed, places[np.argmax(sums[:, 0])])[COUNTS.index("seconds")])
-    total, error = _total(sums, counted.npartitions)
-    seconds = sums[:, 4] + a_batch * sums[:, 0]
-    spent, spent_error = _total(seconds[:, None], counted.npartitions)
+        most = int(np.argmax(sums[:, 0]))
+        timed = lay_out(case, _Time(kernel), layers=len(TIMED), dtype=np.float64, mask=mask)
+        batch, decoding = _computed(timed, numbers[most])[0]
+        decoding /= max(sums[most, 2], 1)
+    seconds = np.array([spent for _, spent in looked]) + batch * sums[:, 0] + decoding * sums[:, 2]
+    total, error = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
     return Plan(
         method=chosen.name,
         blocks=counted.npartitions,
-        sampled=numbers.size,
+        sampled=len(set(numbers)),
         windows=float(total[1]),
         windows_error=float(error[1]),
-        calls=float(total[0]) * _calls(chosen, members),
+        calls=float(total[0]) * passes(chosen, members),
         missing_share=float(total[2] / total[3]) if total[3] else 0.0,
-        seconds=float(spent[0]),
-        seconds_error=float(spent_error[0]),
+        seconds=float(total[4]),
+        seconds_error=float(error[4]),
         memory=_memory(case, kernel, counted),
         output_bytes=int(np.prod(case.quantity.grid.shape)) * kernel.layers * 4,
+        device=device_of(chosen),
     )
 
 
 @dataclass(frozen=True)
-class _Count:
-    """Reads and encodes a block as a fill does; sums of a block are `COUNTS`. With `timed` it fills one batch."""
+class _Look:
+    """Reads and encodes a block as a fill does."""
 
     kernel: FillKernel
-    timed: bool = False
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
@@ -173,61 +181,121 @@ class _Count:
         """As of the kernel."""
         return self.kernel.around(axis, places)
 
+
+class _Count(_Look):
+    """Sums of a block are `COUNTS`."""
+
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
-        start = time.perf_counter()
         known = self.kernel.encode(arrays, box)
         found = list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
-        seconds = time.perf_counter() - start
-        if self.timed and found:
-            weights = None if self.kernel.weights is None else self.kernel.weights.open()
-            windows = self.kernel.windows(known, box, *found[0], self.kernel.tiling.size)
-            for _ in range(2):  # the first call warms up
-                start = time.perf_counter()
-                self.kernel.method.fill(windows, weights, self.kernel.noise, self.kernel.members)
-                seconds = time.perf_counter() - start
         inside = core.within(box)
         sea = (known.sea | known.anything)[inside]
         gaps = sea & ~np.asarray(known.target.observed.all(axis=0))[inside]
-        out = np.zeros((len(COUNTS), *core.shape))
-        out[:, 0, 0, 0] = len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum(), seconds
-        return out
+        return _layers((len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum()), core)
 
 
-def _sums(counted: Any, place: NDArray[np.int64]) -> NDArray[np.float64]:
-    block = counted.blocks[tuple(int(number) for number in place)]
-    return np.asarray(block.compute(scheduler="synchronous").sum(axis=(1, 2, 3)))
+class _Time(_Look):
+    """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
+
+    Passes of a network cost the same whatever the walk, so that a long one is judged by a short one.
+    """
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
+        kernel, method, factor = self.kernel, self.kernel.method, 1.0
+        if passes(method, 1):
+            short = replace(method, schedule="fast") if isinstance(method, Repaint) else method
+            factor = passes(method, kernel.members) / passes(short, 1)
+            kernel = replace(kernel, method=short, members=1)
+        clock = time.process_time if device_of(method) == "cpu" else time.perf_counter
+        known = kernel.encode(arrays, box)
+        found = sum(1 for _ in batches(kernel.needed(known, box, core, kernel.near(known, box, core))))
+        times = []
+        for count in (1, 1, min(TIMED_BATCHES, found)):  # the first one warms up
+            start = clock()
+            blend = kernel.blend(known, box, core, count)
+            times.append(clock() - start)
+        batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
+        start = clock()
+        kernel.decode(known.within(core.within(box)), blend)
+        decoding = (clock() - start) * self.kernel.members / kernel.members
+        return _layers((batch * factor, decoding), core)
 
 
-def _counted(case: Case, count: _Count, mask: Any) -> Any:
-    return lay_out(case, count, layers=len(COUNTS), dtype=np.float64, mask=mask)
+def _layers(values: Sequence[float], core: Box) -> NDArray[np.float64]:
+    """Layers of a core that sum to these values."""
+    out = np.zeros((len(values), *core.shape))
+    out[:, 0, 0, 0] = values
+    return out
 
 
-def _total(sums: NDArray[np.float64], blocks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum over all blocks from a sample of them, and its standard error."""
-    count = len(sums)
-    if count == blocks:
+def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
+    """Sums of a block, and the core-seconds it took."""
+    place = tuple(int(n) for n in np.unravel_index(number, lazy.numblocks))
+    start = time.process_time()
+    sums = np.asarray(lazy.blocks[place].compute(scheduler="synchronous").sum(axis=(1, 2, 3)))
+    return sums, time.process_time() - start
+
+
+def _sample(counted: Any, case: Case, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
+    """Return numbers of blocks to look at, and the share of the sea that each one has.
+
+    More than `most` blocks are drawn in proportion to the sea that the mask of the package says they have, one from
+    each of `most` stretches of equal sea in the order of the blocks. No shares when all blocks are looked at.
+    """
+    if most is None or counted.npartitions <= most:
+        return list(range(counted.npartitions)), None
+    grid = case.quantity.grid
+    sea = seamask.sea(grid.lat_of(np.array(grid.rows)[::LOOK]), grid.lon_of(np.array(grid.cols)[::LOOK])).astype(float)
+    for axis, sizes in enumerate(counted.chunks[2:]):
+        edges = -(-np.cumsum([0, *sizes[:-1]]) // LOOK)  # rounded up: the first pixel of a block that is looked at
+        sea = np.add.reduceat(sea, np.minimum(edges, sea.shape[axis] - 1), axis=axis)
+    floor = FLOOR * np.prod([sizes[0] for sizes in counted.chunks[2:]]) / LOOK**2
+    shares = (np.array(counted.chunks[1])[:, None] * (sea + floor).ravel()).ravel()
+    shares /= shares.sum()
+    drawn = (np.arange(most) + np.random.default_rng(0).random(most)) / most
+    numbers = np.minimum(np.searchsorted(np.cumsum(shares), drawn, side="right"), shares.size - 1)
+    return [int(number) for number in numbers], shares[numbers]
+
+
+def _total(
+    sums: NDArray[np.float64], shares: NDArray[np.float64] | None, blocks: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum over all blocks from a sample of them, and its standard error.
+
+    Hansen & Hurwitz (1943), doi:10.1214/aoms/1177731356. The error is that of independent draws: too large, if
+    anything, for one draw a stretch.
+    """
+    if shares is None:
         return sums.sum(axis=0), np.zeros(sums.shape[1])
-    spread = sums.std(axis=0, ddof=1) / math.sqrt(count) * math.sqrt(1 - count / blocks)
-    return sums.mean(axis=0) * blocks, spread * blocks
-
-
-def _calls(method: Method, members: int) -> int:
-    """Network passes a batch."""
-    if method.name == "posterior_mean":
-        return 1
-    walk = getattr(method, "walk", None)
-    return 0 if walk is None else 1 + members * (sum(to < sigma for sigma, to in walk()) - 1)
+    each = sums / shares[:, None]
+    return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each)) * math.sqrt(1 - len(each) / blocks)
 
 
 def _memory(case: Case, kernel: FillKernel, counted: Any) -> float:
-    """Arrays of the largest block: what is read, encoded and blended, and a batch of windows."""
+    """Arrays of the largest block: what is read, encoded and blended, a batch of windows, and chunks of dask input."""
     block = np.array([max(sizes) for sizes in counted.chunks[1:]])
-    slots, rows, cols = kernel.reach
-    around = block + 2 * np.array([0 if slots is None else slots, rows, cols])
+    ranges = [kernel.around(axis, (0, int(length))) for axis, length in enumerate(block)]
+    around = np.array([high - low for low, high in ranges])
+    if kernel.reach[0] is None:
+        around[0] = block[0]
     known = np.prod(around) * (4 * len(case.sources) + 6 * len(kernel.channels) + 8)
     held = np.prod(block) * 4 * (kernel.layers * 2 + kernel.members * len(kernel.channels))
     window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4
-    return float(known + held + window * (60 + 2 * kernel.members))
+    return float(known + held + window * (60 + 2 * kernel.members) + _chunks(case, counted))
+
+
+def _chunks(case: Case, counted: Any) -> float:
+    """Bytes of the chunks of dask input that a block in the middle needs."""
+    arrays = {source.array.name: source.array for source in case.sources if isinstance(source, Chunked)}
+    if not arrays:
+        return 0.0
+    middle = (counted.name, 0, *(n // 2 for n in counted.numblocks[1:]))
+    keys = [key for key in counted.dask[middle].dependencies if key[0] in arrays]
+    return float(sum(arrays[key[0]].dtype.itemsize * _length(arrays[key[0]], key[1:]) for key in keys))
+
+
+def _length(array: Any, place: Sequence[int]) -> int:
+    return int(np.prod([sizes[number] for sizes, number in zip(array.chunks, place, strict=True)]))
 
 
 def _duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     sheet.add_argument("--rows", nargs="+", help="some methods")
     names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
     names.add_parser("speed", help="core-seconds a window of each method")
-    names.add_parser("archive", help="a window of a file of 1068 x 4320 x 8640 pixels: graph, tasks, time, memory")
+    names.add_parser("archive", help="a window of 1068 x 4320 x 8640 pixels: graph, tasks, reads, time, memory")
     given = parser.parse_args(arguments)
     try:
         if given.name == "background":

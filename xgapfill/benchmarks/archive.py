@@ -1,44 +1,121 @@
-"""A window of a file of the shape of the archive: graph, tasks, time and memory."""
+"""A window of a file of the shape of the archive: graph, tasks, reads, time and memory, without and with dask input."""
 
 from __future__ import annotations
 
-import resource
+import pickle
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.storage import LocalStore
 
 import xgapfill  # noqa: F401  (registers .gapfill)
 from xgapfill.simulate import clouds, simulate
+from xgapfill.tiles import Tiling
+
+from .machine import describe, peak_memory
 
 SHAPE = (1068, 4320, 8640)
+CHUNKS = (1, 270, 270)  # as in the files of OC-CCI
 BOX = 256
 # Simulated values lie around the window, wider than any block that touches it can read; the rest has no chunks.
-AROUND = (slice(492, 512), slice(1024, 2048), slice(2848, 3872))
-WINDOW = {"time": slice(501, 502), "lat": slice(1486, 1586), "lon": slice(3310, 3410)}
+AROUND = (slice(488, 512), slice(1024, 2048), slice(2848, 3872))
+WINDOW = {"time": slice(501, 502), "lat": slice(1486, 1586), "lon": slice(3340, 3380)}
+TARGETS = {
+    "tasks a block": {"files": 1.1, "dask": 4.0},
+    "seconds to build": 2.0,
+    "MB of graph": 10.0,
+    "seconds to cull": 0.5,
+    "MB over imports": 300.0,
+    "values asked for a block": 3.0,
+}
+
+
+class CountingStore(LocalStore):
+    """A folder that counts the values in the chunks read from it."""
+
+    values = 0
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Return the bytes of a key, and count the values of a chunk."""
+        if "/c/" in key:
+            CountingStore.values += int(np.prod(CHUNKS))
+        return await super().get(key, *args, **kwargs)
 
 
 def run() -> None:
-    """Print what it takes to open the archive, build the fill and compute a 100 x 100 window of one frame."""
+    """Print what it takes to open the archive, build the fill and compute a 100 x 40 window of one frame."""
+    print(describe())
+    print(f"archive of {SHAPE} pixels, PSC given CHL, chunks of {CHUNKS}; targets in brackets")
     with tempfile.TemporaryDirectory() as folder:
-        opened = make_archive(Path(folder) / "archive.zarr")
-        start = time.perf_counter()
-        filled = opened.PSC.gapfill.repaint(cond=opened.CHL)
-        tasks = len(filled.data.__dask_graph__())
-        print(f"graph: {time.perf_counter() - start:.2f} s, {tasks} tasks for {filled.data.npartitions} blocks")
-        start = time.perf_counter()
-        window = filled.isel(WINDOW).compute()
-        seconds = time.perf_counter() - start
-        share = float(window.notnull().mean())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"window {dict(window.sizes)}: {seconds:.1f} s, {share:.0%} filled; peak memory of the process {peak:.2f} GB")
+        store = str(Path(folder) / "archive.zarr")
+        make_archive(Path(store))
+        for kind in ("files", "dask"):
+            # a process of its own: the peak of its memory is that of this window
+            with get_context("spawn").Pool(1) as pool:
+                found = pool.apply(measure, (store, kind))
+            print(kind)
+            for name, value in found.items():
+                target = TARGETS.get(name)
+                target = target[kind] if isinstance(target, dict) else target
+                print(f"  {name:26}{value:10.3g}" + ("" if target is None else f"  [{target:g}]"))
 
 
-def make_archive(store: Path) -> xr.Dataset:
-    """A zarr store of the shape of the archive with simulated PSC and CHL around the window, opened without dask."""
+def measure(store: str, kind: str) -> dict[str, float]:
+    """What a lazy fill of the archive costs, by the name of the number.
+
+    Parameters
+    ----------
+    store : str
+        From `make_archive`.
+    kind : "files" or "dask"
+        Opened without dask, or in dask chunks of (12, 270, 270), all classes in one.
+    """
+    import torch  # noqa: F401  (part of the imports)
+
+    opened = xr.open_zarr(CountingStore(store, read_only=True), chunks=None, consolidated=False)
+    if kind == "dask":
+        opened = opened.chunk({"time": 12, "lat": 270, "lon": 270, "size_class": 3})
+    start = time.perf_counter()
+    filled = opened.PSC.gapfill.background(cond=opened.CHL)
+    built = time.perf_counter() - start
+    tasks = len(filled.data.__dask_graph__())
+    found = {"blocks": float(filled.data.npartitions), "tasks a block": tasks / filled.data.npartitions}
+    found |= {"seconds to build": built, "MB of graph": len(pickle.dumps(filled.data.dask)) / 1e6}
+    before = peak_memory()
+    start = time.perf_counter()
+    (window,) = dask.optimize(filled.isel(WINDOW))
+    found["seconds to cull"] = time.perf_counter() - start
+    CountingStore.values = 0
+    start = time.perf_counter()
+    window = window.compute()
+    found |= {"seconds to compute": time.perf_counter() - start, "MB over imports": peak_memory() - before}
+    found |= reads(filled)
+    found["share filled"] = float(window.notnull().mean())
+    return found
+
+
+def reads(filled: xr.DataArray) -> dict[str, float]:
+    """Values that the blocks of the window asked for and were given, as multiples of what they hold."""
+    asked = made = 1.0
+    for axis, (dim, part) in enumerate(WINDOW.items()):
+        length = filled.chunksizes[dim][0]
+        first = part.start // length * length
+        low, high = Tiling(SHAPE[2]).around(axis, (first, first + length))
+        asked *= (high - low) / length
+        made *= length * ((part.stop - 1) // length - part.start // length + 1)
+    variables = 4  # three classes and chlorophyll
+    return {"values asked for a block": asked, "of chunks read a block": CountingStore.values / (variables * made)}
+
+
+def make_archive(store: Path) -> None:
+    """Make a zarr store of the shape of the archive with simulated PSC and CHL around the window."""
     years = np.arange("1998", "2022", dtype="M8[Y]").astype("M8[D]")
     dates = np.concatenate([year + 8 * np.arange(46) for year in years]).astype("M8[ns]")[: SHAPE[0]]
     coords = {
@@ -56,14 +133,15 @@ def make_archive(store: Path) -> xr.Dataset:
     chl = np.where(few, np.nan, np.tile(np.float32(10) ** ocean.log10_chl, (1, 4, 4)))
     group = zarr.open_group(store, mode="a")
     names = ("time", "lat", "lon")
-    for name, dims, shape, values, units in (
-        ("PSC", ("size_class", *names), (3, *SHAPE), psc, "1"),
-        ("CHL", names, SHAPE, chl, "mg m-3"),
-    ):
-        chunks = (*shape[:-3], 1, 256, 256)
+    for name, dims, values, units in (("PSC", ("size_class", *names), psc, "1"), ("CHL", names, chl, "mg m-3")):
+        more = (1,) * (len(dims) - 3)
         array = group.create_array(
-            name, shape=shape, chunks=chunks, dtype="float32", fill_value=np.nan, dimension_names=dims
+            name,
+            shape=(*values.shape[:-3], *SHAPE),
+            chunks=(*more, *CHUNKS),
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=dims,
         )
         array.attrs["units"] = units
         array[(..., *AROUND)] = values
-    return xr.open_zarr(store, chunks=None, consolidated=False)

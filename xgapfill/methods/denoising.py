@@ -56,6 +56,10 @@ class PosteriorMean:
         """Shipped weights for these channels."""
         return shipped_weights(channels)
 
+    def passes(self, members: int) -> int:
+        """Passes of the network over a batch of windows."""
+        return 1
+
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel."""
         import torch
@@ -105,6 +109,12 @@ class Repaint:
         if self.schedule == "fast":
             return karras_walk(FAST_CALLS, SIGMA_MAX, FAST_SIGMA_MIN)
         return repaint_walk() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
+
+    def passes(self, members: int) -> int:
+        """Passes of the network over a batch of windows: moves down from the largest noise level share the first."""
+        from xgapfill.diffusion.denoiser import SIGMA_MAX
+
+        return 1 + members * sum(to < sigma < SIGMA_MAX for sigma, to in self.walk())
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """`members` realisations of every channel, and the error of their mean."""

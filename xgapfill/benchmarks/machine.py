@@ -1,0 +1,34 @@
+"""What a measurement was made on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from importlib.metadata import version
+from pathlib import Path
+
+NAMES = ("xgapfill", "torch", "numpy", "dask", "xarray", "zarr")
+
+
+def describe() -> str:
+    """Processor, cores, memory, load of the last minute, and versions: one line a kind."""
+    model = platform.processor() or platform.machine()
+    details = Path("/proc/cpuinfo")
+    if details.exists():
+        named = [line.split(":")[1].strip() for line in details.read_text().splitlines() if "model name" in line]
+        model = named[0] if named else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    versions = ", ".join(f"{name} {version(name)}" for name in NAMES)
+    python = platform.python_version()
+    return f"{model}, {cores} cores, {memory:.0f} GB; load {load:.1f} at the start\nPython {python}, {versions}"
+
+
+def peak_memory() -> float:
+    """Most memory that the process has held, MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts what the process that started this one held
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
