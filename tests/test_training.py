@@ -36,7 +36,7 @@ def test_same_seed_same_net(made):
     for _ in range(2):
         trainer = Trainer(made, {"log10_chl": PRIOR}, SMALL)
         for _ in range(3):
-            trainer._step(1.0)
+            trainer.advance(1.0)
         nets.append(trainer.average)
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 
@@ -47,7 +47,7 @@ def test_resumed_training_is_the_undisturbed_one(made, tmp_path):
     whole.run(10, tmp_path / "whole.pt", steps=4)
     first = Trainer(made, {"log10_chl": PRIOR}, SMALL)
     for _ in range(2):  # stopped half-way, before it cools
-        first._step(1.0)
+        first.advance(1.0)
     first.save(tmp_path / "part.pt")
     second = Trainer(made, {"log10_chl": PRIOR}, SMALL)
     assert second.resume(tmp_path / "part.pt")
@@ -86,7 +86,7 @@ def test_training_on_gappy_data_goes_towards_kriging():
     made = Mixture(("log10_chl",), (), draw, "a Gaussian field", ())
     trainer = Trainer(made, {"log10_chl": PRIOR}, Settings(batch=8, pool=256, fresh=4, widths=(16, 32, 48)))
     for step in range(1500):
-        trainer._step(min(1.0, (1500 - step) / 600))
+        trainer.advance(min(1.0, (1500 - step) / 600))
     trainer.net.load_state_dict(trainer.average)
     windows = prepare([draw(rng) for _ in range(16)], made, {"log10_chl": PRIOR}, "cpu")
     scene, truth, hidden = collate(windows, np.random.default_rng(1))

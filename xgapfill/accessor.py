@@ -89,7 +89,9 @@ class DatasetGapfill:
 
     def fit(self, name: Any, method: Any, cond: Any = None, **options: Any) -> Weights:
         """See `xgapfill.fit`."""
-        return api.fit(_picked(self._ds, name), method, _picked(self._ds, cond), **options)
+        target = _picked(self._ds, name)
+        options["sea"] = _sea(self._ds, target, options.get("sea"))
+        return api.fit(target, method, _picked(self._ds, cond), **options)
 
     @wraps(planning.plan)
     def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> planning.Plan:

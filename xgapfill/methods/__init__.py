@@ -6,12 +6,23 @@ import sys
 from types import ModuleType
 
 from xgapfill.methods.background import Background
-from xgapfill.methods.base import BATCH, Method, SeriesMethod
+from xgapfill.methods.base import BATCH, Method, NetMethod, SeriesMethod
 from xgapfill.methods.denoising import PosteriorMean, Repaint
 from xgapfill.methods.registry import Catalogue, catalogue, find
 from xgapfill.methods.vae import Vae
 
-__all__ = ["BATCH", "Background", "Catalogue", "Method", "PosteriorMean", "Repaint", "SeriesMethod", "Vae", "find"]
+__all__ = [
+    "BATCH",
+    "Background",
+    "Catalogue",
+    "Method",
+    "NetMethod",
+    "PosteriorMean",
+    "Repaint",
+    "SeriesMethod",
+    "Vae",
+    "find",
+]
 
 
 class _Methods(ModuleType):

@@ -23,10 +23,11 @@ BATCH = 4
 class Method(Protocol):
     """A way to fill windows; implementations are frozen, picklable dataclasses.
 
-    Two more methods are optional. ``tiling(ncols, slots) -> Tiling`` says where its windows lie, given the columns
+    More is optional. ``tiling(ncols, slots) -> Tiling`` says where its windows lie, given the columns
     around the globe and the range of slots of the data; without it they are those of `Tiling`. ``fit(series) ->
     Weights`` makes it a method of whole series: called without weights, it is fitted on a sample of the data first.
     An attribute ``takes_errors`` that is true says that it makes use of `Windows.variance`.
+    A name of a kind of net, ``model``, makes it one whose net `xgapfill.fit` can train.
     """
 
     @property
@@ -54,6 +55,16 @@ class SeriesMethod(Method, Protocol):
 
     def fit(self, series: Series) -> Weights:
         """State fitted on a sample; the same sample gives the same bits."""
+        ...
+
+
+@runtime_checkable
+class NetMethod(Method, Protocol):
+    """A method whose weights are a net that can be trained further."""
+
+    @property
+    def model(self) -> str:
+        """Kind of net, the `method` on the card of its weights."""
         ...
 
 

@@ -51,6 +51,7 @@ class PosteriorMean:
 
     name: ClassVar[str] = "posterior_mean"
     draws: ClassVar[bool] = False
+    model: ClassVar[str] = "diffusion"
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""
@@ -88,6 +89,7 @@ class Repaint:
 
     name: ClassVar[str] = "repaint"
     draws: ClassVar[bool] = True
+    model: ClassVar[str] = "diffusion"
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, str):

@@ -6,6 +6,7 @@ The choose set is the NE Pacific from 9 June 2020 on and simulated boxes that no
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from xgapfill.methods.background import Background
-from xgapfill.methods.base import BATCH
+from xgapfill.methods.base import BATCH, Method
 from xgapfill.methods.denoising import PosteriorMean, Repaint
 from xgapfill.methods.priors import from_mapping
 from xgapfill.patch import Noise, Windows
@@ -51,15 +52,15 @@ class Hidden:
     channel: NDArray[np.int64]
 
 
-def windows_of(samples: list[Sample], made: Mixture) -> Windows:
+def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -> Windows:
     """What a method is shown of samples with one time step."""
     seen = np.stack([s.seen for s in samples])
     return Windows(
         values=np.where(seen, np.stack([s.values for s in samples]), np.float32(0)),
         seen=seen,
         sea=np.stack([s.sea for s in samples]),
-        channels=made.targets + made.conditions,
-        targets=len(made.targets),
+        channels=channels,
+        targets=targets,
         starts=np.array([[0, 0, 64 * k] for k in range(len(samples))]),
         lat=np.stack([s.lat for s in samples]),
         season=np.stack([s.season for s in samples]),
@@ -80,11 +81,8 @@ def white(seed: int) -> Noise:
     return noise
 
 
-def collect(made: Mixture, weights: Weights, batches: int, repaint: Repaint, members: int, seed: int) -> Hidden:
-    """Estimates of every kind at the hidden pixels of `batches` batches of windows."""
-    background = Background(from_mapping(weights.card.background))
-    rows: list[list[NDArray]] = []
-    targets = len(made.targets)
+def drawn(made: Mixture, batches: int, seed: int) -> Iterator[list[Sample]]:
+    """Batches of windows of a mixture, each with one time step."""
     for batch in range(batches):
         rng = np.random.default_rng([seed, 8, batch])
         samples: list[Sample] = []
@@ -92,11 +90,30 @@ def collect(made: Mixture, weights: Weights, batches: int, repaint: Repaint, mem
             sample = made.draw(rng)
             if not samples or sample.step_days == samples[0].step_days:
                 samples.append(sample)
-        windows = windows_of(samples, made)
+        yield samples
+
+
+def collect(
+    batches: Iterable[list[Sample]], weights: Weights, one: Method, members: Method | None, count: int, seed: int
+) -> Hidden:
+    """Estimates of every kind at the hidden pixels of the middle frames of batches of windows.
+
+    Parameters
+    ----------
+    batches : windows of one time step each
+    weights : of both methods; their card says the channels and the background
+    one, members : methods that give the one-pass mean and, if there is one, `count` members
+    seed : of the members
+    """
+    card = weights.card
+    background, targets = Background(from_mapping(card.background)), len(card.targets)
+    rows: list[list[NDArray]] = []
+    for batch, samples in enumerate(batches):
+        windows = windows_of(samples, card.channels, targets)
         noise = white(seed * 1000 + batch)
         first = background.fill(windows, None, noise, 1)
-        mean = PosteriorMean().fill(windows, weights, noise, 1)
-        drawn = repaint.fill(windows, weights, noise, members) if members else mean
+        mean = one.fill(windows, weights, noise, 1)
+        drawn = mean if members is None else members.fill(windows, weights, noise, count)
         where = np.stack([s.known & ~s.seen for s in samples])
         where[:, [0, -1]] = False
         where[:, :, targets:] = False
@@ -115,11 +132,56 @@ def collect(made: Mixture, weights: Weights, batches: int, repaint: Repaint, mem
     return Hidden(*(np.concatenate(part, axis=-1) for part in zip(*rows, strict=True)))
 
 
+@dataclass(frozen=True)
+class Factors:
+    """What calibration finds.
+
+    Attributes
+    ----------
+    means : by target channel, on the departure of the net's mean from the background
+    spread : on the error of the one-pass mean
+    inflation : on the members' departures from it
+    """
+
+    means: tuple[float, ...]
+    spread: float
+    inflation: float = 1.0
+
+    @classmethod
+    def best(cls, hidden: Hidden) -> Factors:
+        """Those of the hidden pixels of weights without factors."""
+        means = tuple(round(best_mean(hidden, c), 4) for c in range(int(hidden.channel.max()) + 1))
+        hidden = cls(means, 1.0).on(hidden)
+        inflation = best_inflation(hidden) if len(hidden.members) > 1 else 1.0
+        return cls(means, round(best_spread(hidden.mean, hidden.spread, hidden.truth), 4), round(inflation, 4))
+
+    def on(self, hidden: Hidden) -> Hidden:
+        """Estimates as they are with these factors."""
+        factor = np.array(self.means, np.float32)[hidden.channel]
+        mean = hidden.mean + (factor - 1) * (hidden.mean - hidden.background)
+        members = mean + self.inflation * (hidden.members - hidden.mean)
+        return replace(hidden, mean=mean, spread=self.spread * hidden.spread, members=members)
+
+    def put(self, weights: Weights) -> Weights:
+        """Weights with these factors on their card."""
+        means = [*self.means, *[1.0] * len(weights.card.conditions)]
+        network = {**weights.card.network, "mean_factor": means, "spread_factor": self.spread}
+        return Weights(replace(weights.card, inflation=self.inflation, network=network), weights.arrays)
+
+
+def without_factors(weights: Weights) -> Weights:
+    """Weights as training leaves them."""
+    network = {k: v for k, v in weights.card.network.items() if k not in ("mean_factor", "spread_factor")}
+    return Weights(replace(weights.card, inflation=1.0, network=network), weights.arrays)
+
+
 def best_mean(hidden: Hidden, channel: int) -> float:
     """Factor on the net's departure from the background with the least squared error."""
     at = hidden.channel == channel
     departure = (hidden.mean - hidden.background)[at].astype(float)
-    return float(np.clip(departure @ (hidden.truth - hidden.background)[at] / (departure @ departure), 0.0, 1.5))
+    return float(
+        np.clip(departure @ (hidden.truth - hidden.background)[at] / max(departure @ departure, 1e-12), 0, 1.5)
+    )
 
 
 def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
@@ -138,17 +200,13 @@ def best_inflation(hidden: Hidden) -> float:
     return float(good[np.argmin(np.abs(np.log(good)))])
 
 
-def report(hidden: Hidden, channels: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """RMSE and CRPS by channel and distance class, printed as a table."""
+def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
+    """RMSE and CRPS by channel and distance class, where there are at least so many pixels."""
     table: dict[str, dict[str, float]] = {}
-    print(
-        f"{'':24s}"
-        + "".join(f" {h:>8s}" for h in ("n", "rmse bg", "mean", "crps bg", "mean", "members", "spread/rmse"))
-    )
     for c, name in enumerate(channels):
         for k, label in enumerate((*CLASSES, "all")):
             at = (hidden.channel == c) & ((hidden.distance == k) | (k == len(CLASSES)))
-            if at.sum() < 100:
+            if at.sum() < least:
                 continue
             truth, members = hidden.truth[at], hidden.members[:, at]
             factor = best_spread(hidden.background[at], hidden.background_error[at], truth)
@@ -164,9 +222,16 @@ def report(hidden: Hidden, channels: tuple[str, ...]) -> dict[str, dict[str, flo
                 row["crps_members"] = float(np.mean(crps_ensemble(members, truth)))
                 spread = np.sqrt(members.var(axis=0, ddof=1).mean() * (1 + 1 / len(members)))
                 row["spread_over_rmse"] = float(spread / np.sqrt(np.mean((members.mean(axis=0) - truth) ** 2)))
-            table[f"{name} {label}"] = row
-            print(f"{name + ' ' + label:24s} {at.sum():8d} " + " ".join(f"{v:8.4f}" for v in row.values()))
+            table[f"{name} {label}"] = {"pixels": int(at.sum()), **{key: round(v, 4) for key, v in row.items()}}
     return table
+
+
+def text(table: dict[str, dict[str, float]]) -> str:
+    """Scores as a table."""
+    heads = ("pixels", "rmse bg", "mean", "crps bg", "mean", "members", "spread/rmse")
+    lines = [" " * 24 + "".join(f" {head:>8s}" for head in heads)]
+    lines += [f"{name:24s}" + "".join(f" {v:8.6g}" for v in row.values()) for name, row in table.items()]
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -180,28 +245,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    weights = load(given.weights)
-    plain = {k: v for k, v in weights.card.network.items() if k not in ("mean_factor", "spread_factor")}
-    weights = Weights(replace(weights.card, inflation=1.0, network=plain), weights.arrays)
+    weights = without_factors(load(given.weights))
     made = mixture(weights.card.name, given.data, given.cache, part="choose")
-    hidden = collect(made, weights, given.batches, Repaint(), given.members, seed=0)
-    means = [round(best_mean(hidden, c), 4) for c in range(len(made.targets))]
-    shift = (np.array(means, np.float32)[hidden.channel] - 1) * (hidden.mean - hidden.background)
-    hidden = replace(hidden, mean=hidden.mean + shift, members=hidden.members + shift)
-    factor, inflation = best_spread(hidden.mean, hidden.spread, hidden.truth), best_inflation(hidden)
-    print(f"mean factors {means}, spread factor {factor:.3f}, inflation {inflation:.3f}")
-    hidden = replace(
-        hidden, spread=factor * hidden.spread, members=hidden.mean + inflation * (hidden.members - hidden.mean)
-    )
-    scores = report(hidden, made.targets)
+    drawing = Repaint() if given.members > 1 else None
+    hidden = collect(drawn(made, given.batches, 0), weights, PosteriorMean(), drawing, given.members, seed=0)
+    found = Factors.best(hidden)
+    print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
+    scores = score(found.on(hidden), made.targets)
+    print(text(scores))
     if given.out is not None:
+        weights = found.put(weights)
         card = replace(
             weights.card,
-            inflation=round(inflation, 4),
-            network=plain | {"mean_factor": means + [1.0] * len(made.conditions), "spread_factor": round(factor, 4)},
             scores={
                 "set": "choose: windows of the NE Pacific from 9 June 2020 and of simulated boxes that no training saw",
-                **{k: {n: round(v, 4) for n, v in row.items()} for k, row in scores.items()},
+                **scores,
             },
         )
         print(Weights(card, weights.arrays).save(given.out))

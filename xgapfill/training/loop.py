@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,14 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.pool: list[Prepared] = []
 
+    def begin(self, state: Mapping[str, Tensor]) -> None:
+        """Take the parameters of another net to begin with; ValueError when they are of another shape."""
+        try:
+            self.net.load_state_dict(dict(state))
+        except RuntimeError as error:
+            raise ValueError(f"the weights to begin with do not fit the net: {error}") from error
+        self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
+
     def resume(self, file: Path) -> bool:
         """Take up a checkpoint if there is one."""
         if not file.exists():
@@ -168,7 +176,7 @@ class Trainer:
         losses: list[float] = []
         while time.monotonic() - begin < 60 * minutes and (steps is None or self.step < steps):
             spent = (time.monotonic() - begin) / (60 * minutes) if steps is None else self.step / steps
-            losses.append(self._step(min(1.0, max(0.0, 1 - spent) / self.settings.cooling)))
+            losses.append(self.advance(min(1.0, max(0.0, 1 - spent) / self.settings.cooling)))
             now = time.monotonic()
             self.seconds = before + now - begin
             if now - last > 60 * self.settings.checkpoint_minutes:
@@ -177,7 +185,7 @@ class Trainer:
                 self.save(checkpoint)
         self.save(checkpoint)
 
-    def _step(self, warmth: float) -> float:
+    def advance(self, warmth: float) -> float:
         """One step: fresh windows into the pool, a batch out of it, gradient (its rate times `warmth`), average."""
         settings = self.settings
         self._refill()

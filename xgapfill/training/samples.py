@@ -123,12 +123,12 @@ def chlorophyll_sample(rng: np.random.Generator, series: Series, gaps: Gaps, noi
     place = series.window(rng, least=0.05)
     field = series.fields[(-1, *place)]
     known = np.isfinite(field)
-    missing = _discs(rng) if rng.random() < 0.25 else gaps(rng, (0.15, 0.85))
+    missing = discs(rng) if rng.random() < 0.25 else gaps(rng, (0.15, 0.85))
     if rng.random() < 0.15:
-        missing = missing | _discs(rng)
+        missing = missing | discs(rng)
     seen = known & ~missing
     if seen.sum() < 30:
-        seen = known & ~_discs(rng)
+        seen = known & ~discs(rng)
     values = field + noise * rng.standard_normal(field.shape, dtype=np.float32)
     return _sample(series, place, values[:, None], known[:, None], seen[:, None])
 
@@ -197,7 +197,7 @@ def _sample(
     )
 
 
-def _discs(rng: np.random.Generator) -> NDArray[np.bool_]:
+def discs(rng: np.random.Generator) -> NDArray[np.bool_]:
     """Disc-shaped holes in every frame."""
     rows, cols = np.mgrid[: SIZE[1], : SIZE[2]]
     holes = np.zeros(SIZE, bool)

@@ -1,0 +1,270 @@
+"""Go on training a net on a gappy series, for as long as it gets better on blocks that are held out."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xgapfill.diffusion.denoiser import SIGMA_MAX
+from xgapfill.methods import priors as prior_file
+from xgapfill.methods.base import BATCH, Method
+from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.priors import Prior
+from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, score
+from xgapfill.training.gappy import Gappy
+from xgapfill.training.loop import Settings, Trainer
+from xgapfill.training.mixtures import Mixture
+from xgapfill.training.objectives import DENOISING, Objective
+from xgapfill.validation.scores import crps_gaussian
+from xgapfill.weights import Card, Weights
+
+LOOKS = 12  # at the held-out blocks, evenly spread over a run
+LOOK_STEPS = 10  # between two of them at least
+PATIENCE = 5  # looks without a better one, then it stops
+MEMBERS, MEMBER_BATCHES = 4, 4  # to find the members' inflation
+RATE = 3e-4  # of a net that has learned; one that has not learns at the rate of `Settings`
+POOL = 192
+SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
+WIDTHS = (32, 64, 96)  # of a net from nothing: a few minutes teach a large one less
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of net: what it learns, and the methods that give its one-pass mean and its members."""
+
+    objective: Objective
+    one: Method
+    members: Method
+
+
+MODELS: Mapping[str, Model] = {"diffusion": Model(DENOISING, PosteriorMean(), Repaint())}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: minutes of wall clock, or steps, which give the same bits every time on one machine."""
+
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+
+    def spent(self, steps: int, seconds: float) -> float:
+        """Share of it."""
+        return steps / self.steps if self.steps is not None else seconds / (60 * self.minutes) if self.minutes else 1.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit ends with.
+
+    Attributes
+    ----------
+    weights : Weights
+        Those to begin with where nothing was better.
+    better : bool
+        Whether they are others.
+    interrupted : bool
+        By Ctrl-C.
+    """
+
+    weights: Weights
+    better: bool
+    interrupted: bool
+
+
+def fit(
+    series: Gappy,
+    channels: tuple[str, ...],
+    described: str,
+    budget: Budget,
+    *,
+    model: str,
+    init: Weights | None = None,
+    name: str = "fit",
+    progress: bool | None = None,
+) -> Fitted:
+    """Train on a series from `init`, or from nothing, and calibrate on the blocks held out.
+
+    Parameters
+    ----------
+    series : what is trained on
+    channels : targets, then conditions
+    described : what the series is, for the card
+    budget : how long
+    model : kind of net, one of `MODELS`
+    init : weights to begin with
+    name : of the new weights
+    progress : whether to show a bar; None: on terminals
+    """
+    kind, targets = MODELS[model], channels[: series.targets]
+    start = time.monotonic()
+    with torch.random.fork_rng(devices=[]), ThreadPoolExecutor(1) as aside:
+        trainer = _trainer(series, channels, budget, kind, init)
+        card = _card(trainer, series, described, name, init)
+        judge = _Judge(aside, series, kind)
+        before = judge.look(Weights(card, _arrays(trainer.average)) if init is None else init)
+        if init is None:
+            before = _of_background(before)
+        state, interrupted = _learn(trainer, judge, card, before, budget, progress)
+        best = Weights(card, _arrays(state))
+        best = judge.factors(best, budget.seed).put(best)
+        after = judge.look(best)
+    if init is not None and not all(ratio <= 1.0 for ratio in _ratios(after, before)):
+        return Fitted(init, False, interrupted)
+    scores = {"set": SCORED, "before": score(before, targets, least=1), "after": score(after, targets, least=1)}
+    minutes = round((time.monotonic() - start) / 60, 1)
+    network = {**best.card.network, "steps": trainer.step, "minutes": minutes}
+    return Fitted(replace(best, card=replace(best.card, scores=scores, network=network)), True, interrupted)
+
+
+def _trainer(series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Model, init: Weights | None) -> Trainer:
+    made = Mixture(channels[: series.targets], channels[series.targets :], series.draw, "", ())
+    pool = POOL if budget.steps is None else min(POOL, Settings.batch * budget.steps)
+    if init is None:
+        settings, priors = Settings(seed=budget.seed, pool=pool, widths=WIDTHS), _priors(series, channels)
+    else:
+        widths = tuple(int(width) for width in init.card.network["widths"])
+        settings = Settings(seed=budget.seed, pool=pool, rate=RATE, widths=widths)
+        priors = prior_file.from_mapping(init.card.background)
+    trainer = Trainer(made, priors, settings, objective=kind.objective)
+    if init is not None:
+        trainer.begin({name: torch.from_numpy(np.array(array, np.float32)) for name, array in init.arrays.items()})
+    return trainer
+
+
+def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
+    """Those of the package, with the mean and variance of the series."""
+    shipped = prior_file.shipped()
+    if unknown := [channel for channel in channels if channel not in shipped]:
+        raise ValueError(
+            f"there are priors for {sorted(shipped)}, not for {unknown}; give init= weights that have them"
+        )
+    priors = {}
+    for number, channel in enumerate(channels):
+        values = np.concatenate(
+            [p.values[number][k[number]] for p, k in zip(series.patches, series.known, strict=True)]
+        )
+        prior = shipped[channel]
+        if values.size > 1 and values.var() > 0:
+            mean, variance = float(values.mean(dtype=float)), float(values.var(dtype=float))
+            prior = replace(prior, mean=round(mean, 4), variance=round(max(variance, 1e-4), 5))
+        priors[channel] = prior
+    return priors
+
+
+def _card(trainer: Trainer, series: Gappy, described: str, name: str, init: Weights | None) -> Card:
+    made = trainer.made
+    channels = made.targets + made.conditions
+    spans = [(np.inf, -np.inf)] * len(channels) if init is None else [init.card.ranges[c] for c in channels]
+    ranges = {}
+    for number, (channel, (low, high)) in enumerate(zip(channels, spans, strict=True)):
+        parts = [p.values[number][k[number]] for p, k in zip(series.patches, series.known, strict=True)]
+        seen = [part for part in parts if part.size]
+        low, high = min([low, *(float(p.min()) for p in seen)]), max([high, *(float(p.max()) for p in seen)])
+        if low < high:
+            ranges[channel] = (round(low, 3), round(high, 3))
+    return Card(
+        name=name,
+        method=trainer.objective.method,
+        targets=made.targets,
+        conditions=made.conditions,
+        network=trainer.network,
+        background=prior_file.to_mapping({c: trainer.priors[c] for c in channels}),
+        ranges=ranges,
+        sigma_max=SIGMA_MAX,
+        trained_on=f"{described}."
+        if init is None
+        else f"{described}; before that, as {init.card.name!r}: {init.card.trained_on}",
+        licence="" if init is None else init.card.licence,
+        created=datetime.date.today().isoformat(),
+        version=version("xgapfill"),
+    )
+
+
+def _arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    return {name: np.array(value.float().cpu().numpy(), np.float32) for name, value in state.items()}
+
+
+class _Judge:
+    """Estimates at the held-out blocks, made in a thread of their own, which has one torch thread as fills have."""
+
+    def __init__(self, aside: ThreadPoolExecutor, series: Gappy, kind: Model) -> None:
+        self.aside, self.kind = aside, kind
+        self.batches = [series.judged[k : k + BATCH] for k in range(0, len(series.judged), BATCH)]
+
+    def look(self, weights: Weights) -> Hidden:
+        """One-pass estimates with the factors of the card."""
+        return self.aside.submit(collect, self.batches, weights, self.kind.one, None, 0, 0).result()
+
+    def factors(self, weights: Weights, seed: int) -> Factors:
+        """The best factors at these blocks, of weights that have none; members are drawn on some of them."""
+        found = Factors.best(self.look(weights))
+        few = self.batches[:MEMBER_BATCHES]
+        drawn = self.aside.submit(collect, few, weights, self.kind.one, self.kind.members, MEMBERS, seed).result()
+        return replace(found, inflation=best_inflation(found.on(drawn)))
+
+
+def _ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
+    """CRPS and RMSE as a share of those before, each the mean over the channels."""
+    ratios = []
+    for channel in np.unique(after.channel):
+        crps, error = [], []
+        for each in (after, before):
+            at = each.channel == channel
+            crps.append(float(np.mean(crps_gaussian(each.mean[at], each.spread[at], each.truth[at]))))
+            error.append(float(np.sqrt(np.mean((each.mean[at] - each.truth[at]) ** 2))))
+        ratios.append((crps[0] / crps[1], error[0] / error[1]))
+    first, second = np.mean(ratios, axis=0)
+    return float(first), float(second)
+
+
+def _of_background(hidden: Hidden) -> Hidden:
+    """The background as the estimate, its spread scaled as well as may be."""
+    factor = best_spread(hidden.background, hidden.background_error, hidden.truth)
+    spread = (factor * hidden.background_error).astype(np.float32)
+    return replace(hidden, mean=hidden.background, spread=spread, members=hidden.background[None])
+
+
+def _learn(
+    trainer: Trainer, judge: _Judge, card: Card, before: Hidden, budget: Budget, progress: bool | None
+) -> tuple[dict[str, Tensor], bool]:
+    """Train until the budget is spent, no look is better any more, or Ctrl-C; the best state and whether by Ctrl-C."""
+
+    def look() -> float:
+        hidden = judge.look(Weights(card, _arrays(trainer.average)))
+        return _ratios(Factors.best(hidden).on(hidden), before)[0]
+
+    bar = tqdm(
+        total=budget.steps or round(60 * (budget.minutes or 0)),
+        unit="step" if budget.steps else "s",
+        desc="fit",
+        disable=None if progress is None else not progress,
+    )
+    begin, looks, last, since, interrupted = time.monotonic(), 0, 0, 0, False
+    state = {name: value.clone() for name, value in trainer.average.items()}
+    try:
+        least = look()
+        while since < PATIENCE and (spent := budget.spent(trainer.step, time.monotonic() - begin)) < 1.0:
+            trainer.advance(min(1.0, (1 - spent) / trainer.settings.cooling))
+            spent = budget.spent(trainer.step, time.monotonic() - begin)
+            bar.update(int(min(spent, 1.0) * bar.total) - bar.n)
+            if spent < 1 and (spent * LOOKS < looks + 1 or trainer.step < last + LOOK_STEPS):
+                continue
+            looks, last, since, found = int(spent * LOOKS), trainer.step, since + 1, look()
+            if found < least:
+                least, since, state = found, 0, {name: value.clone() for name, value in trainer.average.items()}
+            bar.set_postfix_str(f"held-out CRPS {least:.3f} of what it was, now {found:.3f}")
+    except KeyboardInterrupt:
+        interrupted = True
+    bar.close()
+    return state, interrupted

@@ -1,0 +1,236 @@
+"""Windows to learn from when no map is whole: what was seen is hidden under the gaps of other dates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.training.samples import CONDITION_DROPPED, SIZE, Sample, discs
+
+BLOCK = (3, 32, 32)  # slots, rows and columns of a block that is held out: the middle of a window
+HELD_SHARE = 0.125  # of the blocks
+LEAST_BLOCKS, LARGEST_SHARE = 24, 0.25  # so many of them are held out where that is no larger share
+MOST_BLOCKS = 48
+LEAST_IN_BLOCK = 50  # known target pixels
+LEAST_WINDOWS = 40  # to judge by; with fewer blocks each is hidden under the gaps of several dates
+LEAST_KNOWN = 200  # known target pixels of a training window
+HIDDEN = (0.05, 0.9)  # least and largest share of the known target pixels that is hidden
+RUN_SHARE = 0.5  # of the windows take the gaps of successive frames, the others of frames of any dates
+DISCS_SHARE = 0.15  # of the windows get disc-shaped holes besides
+TRIES = 60
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A part of a gappy series, on the lattice without holes.
+
+    Attributes
+    ----------
+    values : (c, t, y, x) float32, transformed units, NaN where unseen
+    sea : (y, x) bool
+    start : (slot, row, col) of the first pixel
+    lat : (y,) float32
+    season : (t, 2) float32
+    step_days : float
+    step_km : (y, 2) float32, size of a pixel in the middle of a window that begins at this row
+    """
+
+    values: NDArray[np.float32]
+    sea: NDArray[np.bool_]
+    start: tuple[int, int, int]
+    lat: NDArray[np.float32]
+    season: NDArray[np.float32]
+    step_days: float
+    step_km: NDArray[np.float32]
+
+    def cut(self, corner: tuple[int, int, int], known: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Sample:
+        """The window that begins at a corner, `known` and `seen` (c, t, y, x) of it."""
+        t, y, x = (slice(first, first + size) for first, size in zip(corner, SIZE, strict=True))
+        values = np.where(known, self.values[:, t, y, x], np.float32(0))
+        return Sample(
+            values=np.ascontiguousarray(values.swapaxes(0, 1)),
+            known=np.ascontiguousarray(known.swapaxes(0, 1)),
+            seen=np.ascontiguousarray(seen.swapaxes(0, 1)),
+            sea=self.sea[y, x],
+            lat=self.lat[y],
+            season=self.season[t],
+            step_days=self.step_days,
+            step_km=self.step_km[corner[1]],
+        )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block that is held out: number of its patch and its first pixel there, which may lie outside of it."""
+
+    patch: int
+    corner: tuple[int, int, int]
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Gappy:
+    """A series with gaps, to be trained on and judged by.
+
+    Blocks of the lattice, chosen by a hash of their address, are held out: in training nothing is seen of them.
+
+    Attributes
+    ----------
+    patches : tuple of Patch
+    targets : number of channels to be filled, which stand first
+
+    Raises
+    ------
+    ValueError
+        There is too little to learn from; the message says what is wanted.
+    """
+
+    patches: tuple[Patch, ...]
+    targets: int
+
+    def __post_init__(self) -> None:
+        seen = [_everywhere(np.isfinite(patch.values[: self.targets])) for patch in self.patches]
+        frames = max((int(part.any(axis=(1, 2)).sum()) for part in seen), default=0)
+        if frames < SIZE[0]:
+            raise ValueError(
+                f"a fit needs at least {SIZE[0]} frames in which something was seen, so that the gaps of other dates "
+                f"can be laid on each; found {frames}. Give a longer series, or use shipped weights"
+            )
+        if (known := sum(int(np.count_nonzero(part)) for part in seen)) < 10 * LEAST_KNOWN:
+            raise ValueError(f"a fit needs at least {10 * LEAST_KNOWN} seen pixels, found {known}; give more data")
+        if not any(_has_gaps(part) for part in seen):
+            raise ValueError("nothing is missing of what is to be filled, so there are no gaps to learn from")
+        if not self.judged:
+            raise ValueError(
+                "the gaps of no date hide what was seen on another, so nothing can be held out to judge by; give a "
+                "series whose gaps move"
+            )
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks held out."""
+        found = []
+        for number, patch in enumerate(self.patches):
+            known = _everywhere(np.isfinite(patch.values[: self.targets]))
+            for corner in _corners(patch):
+                if np.count_nonzero(known[_inside(corner, BLOCK)]) >= LEAST_IN_BLOCK:
+                    address = [c + s for c, s in zip(corner, patch.start, strict=True)]
+                    digest = hashlib.blake2b(str(address).encode(), digest_size=8).digest()
+                    found.append(Block(number, corner, digest))
+        found.sort(key=lambda block: block.digest)
+        most = max(1, round(LARGEST_SHARE * len(found)))
+        return tuple(found[: min(MOST_BLOCKS, max(round(HELD_SHARE * len(found)), min(LEAST_BLOCKS, most)))])
+
+    @cached_property
+    def known(self) -> list[NDArray[np.bool_]]:
+        """Where training may look, (c, t, y, x) of each patch."""
+        known = [np.isfinite(patch.values) for patch in self.patches]
+        for block in self.blocks:
+            known[block.patch][(slice(None), *_inside(block.corner, BLOCK))] = False
+        return known
+
+    @cached_property
+    def frames(self) -> list[NDArray[np.intp]]:
+        """Frames of each patch in which a target was seen."""
+        return [np.flatnonzero(np.isfinite(p.values[: self.targets]).any(axis=(0, 2, 3))) for p in self.patches]
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """A training window: some of what is known is hidden."""
+        shares = np.array([float(np.count_nonzero(known[: self.targets])) for known in self.known])
+        for _ in range(20 * TRIES):
+            number = int(rng.choice(len(shares), p=shares / shares.sum()))
+            patch, known = self.patches[number], self.known[number]
+            t, y, x = (int(rng.integers(0, n - size + 1)) for n, size in zip(known.shape[1:], SIZE, strict=True))
+            corner = (t, y, x)
+            here = known[(slice(None), *_inside(corner, SIZE))]
+            if np.count_nonzero(here[: self.targets].all(axis=0)) < LEAST_KNOWN:
+                continue
+            gaps = self._gaps(rng, number, corner, here)
+            missing = np.zeros(here.shape, bool) if gaps is None else gaps
+            if gaps is None or rng.random() < DISCS_SHARE:
+                missing[: self.targets if rng.random() < 0.5 else None] |= discs(rng)
+            seen = here & ~missing
+            if rng.random() < CONDITION_DROPPED:
+                seen[self.targets :] = False
+            if seen.any() and (here & ~seen)[: self.targets].any():
+                return patch.cut(corner, here, seen)
+        raise ValueError("too little was seen at one place for windows to learn from; give more data")
+
+    @cached_property
+    def judged(self) -> list[Sample]:
+        """Windows to judge by, each about a block: hidden and known are its pixels under the gaps of another date."""
+        several = -(-LEAST_WINDOWS // max(1, len(self.blocks)))
+        return [sample for block in self.blocks for sample in self._about(block, min(several, 4))]
+
+    def _about(self, block: Block, count: int) -> Iterator[Sample]:
+        patch = self.patches[block.patch]
+        shape = patch.values.shape[1:]
+        # The block in the middle of the window, as nearly as the patch allows.
+        t, y, x = (
+            min(max(first - (size - length) // 2, 0), n - size)
+            for first, size, length, n in zip(block.corner, SIZE, BLOCK, shape, strict=True)
+        )
+        corner = (t, y, x)
+        here = np.isfinite(patch.values[(slice(None), *_inside(corner, SIZE))])
+        held = np.zeros(SIZE, bool)
+        held[_inside(tuple(b - c for b, c in zip(block.corner, corner, strict=True)), BLOCK)] = True
+        rng = np.random.default_rng([int.from_bytes(block.digest, "little"), 9])
+        for _ in range(count):
+            missing = self._gaps(rng, block.patch, corner, here)
+            if missing is None:
+                return
+            seen = here & ~missing
+            scored = here & ~seen & held
+            scored[self.targets :] = False
+            if scored[: self.targets].any() and seen.any():
+                yield patch.cut(corner, seen | scored, seen)
+
+    def _gaps(
+        self, rng: np.random.Generator, number: int, corner: tuple[int, ...], known: NDArray[np.bool_]
+    ) -> NDArray[np.bool_] | None:
+        """What other dates miss at the place of a window, (c, t, y, x); None when no date tried hides a fit share."""
+        frames = self.frames[number]
+        place = (slice(corner[1], corner[1] + SIZE[1]), slice(corner[2], corner[2] + SIZE[2]))
+        values = self.patches[number].values[(slice(None), slice(None), *place)]
+        known = _everywhere(known[: self.targets])
+        for _ in range(TRIES):
+            if rng.random() < RUN_SHARE and frames.size >= SIZE[0]:
+                first = int(rng.integers(0, frames.size - SIZE[0] + 1))
+                others = frames[first : first + SIZE[0]]
+            else:
+                others = rng.choice(frames, SIZE[0])
+            missing = ~np.isfinite(values[:, others])
+            missing[: self.targets] = missing[: self.targets].any(axis=0)
+            share = np.count_nonzero(known & missing[0]) / max(1, int(np.count_nonzero(known)))
+            if HIDDEN[0] <= share <= HIDDEN[1]:
+                return missing
+        return None
+
+
+def _everywhere(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where all channels are seen, (t, y, x)."""
+    return np.asarray(seen.all(axis=0))
+
+
+def _has_gaps(seen: NDArray[np.bool_]) -> bool:
+    """Whether a frame that saw anything lacks a pixel that another saw."""
+    return not bool(seen[seen.any(axis=(1, 2))][:, seen.any(axis=0)].all())
+
+
+def _corners(patch: Patch) -> Iterator[tuple[int, int, int]]:
+    """First pixels, counted from that of the patch, of the blocks of the lattice that overlap with it."""
+    axes = [
+        range(-(first % length), n, length)
+        for first, length, n in zip(patch.start, BLOCK, patch.values.shape[1:], strict=True)
+    ]
+    return ((t, y, x) for t in axes[0] for y in axes[1] for x in axes[2])
+
+
+def _inside(corner: tuple[int, ...], size: tuple[int, int, int]) -> tuple[slice, ...]:
+    """Slices of a box that may begin before the first place."""
+    return tuple(slice(max(0, first), max(0, first + length)) for first, length in zip(corner, size, strict=True))
