@@ -15,7 +15,7 @@ from xgapfill import extract as extract_module
 from xgapfill import inputs
 from xgapfill.extract import choose_places, extract
 from xgapfill.fill import kernel_of, read_case
-from xgapfill.methods import Background, Repaint
+from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights
 from xgapfill.training import fit as fit_module
 from xgapfill.training import gappy
@@ -24,6 +24,7 @@ from xgapfill.training.loop import Trainer
 from xgapfill.weights import load
 
 WALK = ((20.0, 1.0), (1.0, 0.0))
+QUICK = {"diffusion": Repaint(WALK), "vae": Vae(2)}
 SHAPE = (7, 40, 48)
 
 
@@ -33,9 +34,8 @@ def few_windows():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit_module, "MEMBER_BATCHES", 1)
         patch.setattr(fit_module, "POOL", 4)
-        patch.setattr(
-            fit_module, "MODELS", {"diffusion": replace(fit_module.MODELS["diffusion"], members=Repaint(WALK))}
-        )
+        models = {name: replace(kind, members=QUICK[name]) for name, kind in fit_module.MODELS.items()}
+        patch.setattr(fit_module, "MODELS", models)
         patch.setattr(gappy, "MOST_BLOCKS", 4)
         patch.setattr(gappy, "LEAST_WINDOWS", 4)
         yield
@@ -177,9 +177,20 @@ def test_interrupting_keeps_the_best(chl, monkeypatch):
     assert chl.isel(time=[0]).gapfill.posterior_mean(weights=weights).notnull().all()
 
 
+def test_variational_nets_are_fitted_alike(chl):
+    """A variational autoencoder is trained by the same words; its weights are of its kind."""
+    weights = chl.gapfill.fit(Vae(2), init=tiny_weights("chl-vae"), steps=2)
+    assert weights.card.method == "vae"
+    assert chl.isel(time=[0]).gapfill(Vae(2), weights=weights).notnull().all()
+    with pytest.raises(ValueError, match="weights of kind 'vae'"):
+        chl.gapfill.fit("repaint", init=weights, steps=1)
+
+
 def test_from_nothing_given_a_condition(monkeypatch):
     """Without weights to begin with, a net learns targets and conditions from the series alone."""
-    monkeypatch.setattr(fit_module, "WIDTHS", (8, 16))
+    kind = fit_module.MODELS["diffusion"]
+    small = replace(kind, objective=replace(kind.objective, widths=(8, 16)))
+    monkeypatch.setattr(fit_module, "MODELS", {"diffusion": small})
     chl = chl_map(SHAPE, seed=3, share=0.2)
     psc = psc_map(chl)
     ds = xr.merge([psc, chl])

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import xarray as xr
 
-from xgapfill import api, classical, planning
+from xgapfill import api, classical, planning, tuning
 from xgapfill.inputs import find_mask
 from xgapfill.weights import Weights
 
@@ -54,7 +54,7 @@ class DataArrayGapfill:
     dineof = _on_array(classical.dineof)
     regression = _on_array(classical.regression)
     som = _on_array(classical.som)
-    fit = _on_array(api.fit)
+    fit = _on_array(tuning.fit)
     gaps = _on_array(api.gaps)
     plan = _on_array(planning.plan)
 
@@ -91,7 +91,7 @@ class DatasetGapfill:
         """See `xgapfill.fit`."""
         target = _picked(self._ds, name)
         options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return api.fit(target, method, _picked(self._ds, cond), **options)
+        return tuning.fit(target, method, _picked(self._ds, cond), **options)
 
     @wraps(planning.plan)
     def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> planning.Plan:

@@ -8,11 +8,8 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 import xarray as xr
 
 from xgapfill.fill import fill
-from xgapfill.fill import fit as fit_series
 from xgapfill.gaps import find_gaps
-from xgapfill.methods import Background, Method, NetMethod, PosteriorMean, Repaint, find
-from xgapfill.tuning import tune
-from xgapfill.weights import Weights
+from xgapfill.methods import Background, Method, PosteriorMean, Repaint, find
 
 Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
 Conditions: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
@@ -295,84 +292,6 @@ def fill_with(
     )
     made = find(method, **parameters)
     return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
-
-
-def fit(
-    da: Target,
-    method: str | Method,
-    cond: Conditions = None,
-    *,
-    init: Any = "shipped",
-    minutes: float | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    sea: Any = None,
-    size_class: SizeClass | None = None,
-    progress: bool | None = None,
-    **parameters: Any,
-) -> Weights:
-    """Fit a method on a gappy series now: on a sample of at most 512 MB, chosen by place, so chunks do not matter.
-
-    A method of whole series (``dineof``, ``som``) is fitted once, and that is all. The net of a generative method
-    (``repaint``, ``posterior_mean``, which share theirs) is trained for some minutes: seen pixels are hidden under the
-    gaps of other dates, and only these count. Blocks of the series are held out; they judge the training, stop it when
-    it gets no better, and calibrate the spread. Ctrl-C ends it early and keeps the best so far.
-
-    Parameters
-    ----------
-    da, cond, sea, size_class
-        As in `repaint`. A net needs at least 5 frames with gaps.
-    method : str or Method
-        By name or as an object.
-    init : str, path, Weights or None
-        Weights to begin with, as `weights` in `repaint`; by default those that ship for the variable. None begins from
-        nothing. Nets only, as the next two.
-    minutes : float, optional
-        Wall clock to train for; 10 when `steps` is not given either. Reading before and calibration after come on top.
-    steps : int, optional
-        Steps to train for instead: the same give the same bits on one machine.
-    seed : int, optional
-        Of the training; 0.
-    progress : bool, optional
-        Whether to show a progress bar; by default that of a net is shown on terminals.
-    **parameters
-        Of a method given by name.
-
-    Returns
-    -------
-    Weights
-        For ``weights=`` of the same method. Their card says what they were fitted on, from what and for how long, and
-        the scores at the blocks held out, before and after. Where the training made nothing better, `init`, with a
-        warning.
-
-    Raises
-    ------
-    TypeError
-        The method has nothing to be fitted.
-    ValueError
-        Too little to fit on, or weights that do not fit; the message says what is wanted.
-
-    References
-    ----------
-    Hiding what was seen: Barth et al. (2024), doi:10.5194/os-20-1567-2024.
-
-    Examples
-    --------
-    >>> import xgapfill
-    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(0, 8), lat=slice(0, 64), lon=slice(0, 64))
-    >>> eofs = xgapfill.fit(ds.CHL, "dineof", modes=2)
-    >>> bool(xgapfill.dineof(ds.CHL, weights=eofs).notnull().all())
-    True
-    """
-    made = find(method, **parameters)
-    more: dict[str, Any] = {"seed": seed, "progress": progress}
-    more = {name: value for name, value in more.items() if value is not None}
-    if isinstance(made, NetMethod):
-        options = {"init": init, "minutes": minutes, "steps": steps, "sea": sea, **more}
-        return tune(da, made, cond=cond, size_class=size_class, **options)
-    if init != "shipped" or minutes is not None or steps is not None:
-        raise TypeError(f"{made.name} has no net to train, so it takes no init=, minutes= or steps=")
-    return fit_series(da, find(method, **parameters, **more) if more else made, cond=cond, size_class=size_class)
 
 
 def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) -> xr.Dataset:

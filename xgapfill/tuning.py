@@ -1,27 +1,104 @@
-"""Fit the net of a generative method on a gappy series of the user: from xarray objects to weights."""
+"""The verb `fit`: a method of whole series, or the net of a generative method, on a gappy series of the user."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from xgapfill import inputs
+from xgapfill.api import Conditions, SizeClass, Target
 from xgapfill.extract import extract
 from xgapfill.fill import Case, kernel_of, read_case
+from xgapfill.fill import fit as fit_series
 from xgapfill.fitting import SAMPLE_BYTES
-from xgapfill.methods import Background
-from xgapfill.methods.base import NetMethod
+from xgapfill.methods import Background, Method, NetMethod, find
 from xgapfill.weights import Weights
 
 MINUTES = 10.0
 
 
+def fit(
+    da: Target,
+    method: str | Method,
+    cond: Conditions = None,
+    *,
+    init: Any = "shipped",
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    progress: bool | None = None,
+    **parameters: Any,
+) -> Weights:
+    """Fit a method on a gappy series now: on a sample of at most 512 MB, chosen by place, so chunks do not matter.
+
+    A method of whole series (``dineof``, ``som``) is fitted once, and that is all. The net of a generative method
+    (``repaint``, ``posterior_mean``, which share theirs) is trained for some minutes: seen pixels are hidden under the
+    gaps of other dates, and only these count. Blocks of the series are held out; they judge the training, stop it when
+    it gets no better, and calibrate the spread. Ctrl-C ends it early and keeps the best so far.
+
+    Parameters
+    ----------
+    da, cond, sea, size_class
+        As in `repaint`. A net needs at least 5 frames with gaps.
+    method : str or Method
+        By name or as an object.
+    init : str, path, Weights or None
+        Weights to begin with, as `weights` in `repaint`; by default those that ship for the variable. None begins from
+        nothing. Nets only, as the next two.
+    minutes : float, optional
+        Wall clock to train for; 10 when `steps` is not given either. Reading before and calibration after come on top.
+    steps : int, optional
+        Steps to train for instead: the same give the same bits on one machine.
+    seed : int, optional
+        Of the training; 0.
+    progress : bool, optional
+        Whether to show a progress bar; by default that of a net is shown on terminals.
+    **parameters
+        Of a method given by name.
+
+    Returns
+    -------
+    Weights
+        For ``weights=`` of the same method. Their card says what they were fitted on, from what and for how long, and
+        the scores at the blocks held out, before and after. Where the training made nothing better, `init`, with a
+        warning.
+
+    Raises
+    ------
+    TypeError
+        The method has nothing to be fitted.
+    ValueError
+        Too little to fit on, or weights that do not fit; the message says what is wanted.
+
+    References
+    ----------
+    Hiding what was seen: Barth et al. (2024), doi:10.5194/os-20-1567-2024.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(0, 8), lat=slice(0, 64), lon=slice(0, 64))
+    >>> eofs = xgapfill.fit(ds.CHL, "dineof", modes=2)
+    >>> bool(xgapfill.dineof(ds.CHL, weights=eofs).notnull().all())
+    True
+    """
+    made = find(method, **parameters)
+    more: dict[str, Any] = {"seed": seed, "progress": progress}
+    more = {name: value for name, value in more.items() if value is not None}
+    if isinstance(made, NetMethod):
+        options = {"init": init, "minutes": minutes, "steps": steps, "sea": sea, **more}
+        return tune(da, made, cond=cond, size_class=size_class, **options)
+    if init != "shipped" or minutes is not None or steps is not None:
+        raise TypeError(f"{made.name} has no net to train, so it takes no init=, minutes= or steps=")
+    return fit_series(da, find(method, **parameters, **more) if more else made, cond=cond, size_class=size_class)
+
+
 def tune(
-    target: xr.DataArray | Sequence[xr.DataArray],
+    target: Target,
     method: NetMethod,
     *,
     cond: Any = None,
@@ -34,15 +111,12 @@ def tune(
     progress: bool | None = None,
     sample_bytes: int = SAMPLE_BYTES,
 ) -> Weights:
-    """Train the net of a method on what was seen of a series; see `xgapfill.fit`.
+    """Train the net of a method on what was seen of a series; see `fit`.
 
     Parameters
     ----------
-    target, cond, size_class, sea
-        As of `xgapfill.fill.fill`.
-    method : NetMethod
-    init, minutes, steps, seed, progress
-        As of `xgapfill.fit`.
+    target, method, cond, size_class, sea, init, minutes, steps, seed, progress
+        As there, the method an object.
     sample_bytes : int
         Size of the sample of the series that is read.
     """

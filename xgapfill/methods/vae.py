@@ -44,6 +44,7 @@ class Vae:
 
     name: ClassVar[str] = "vae"
     draws: ClassVar[bool] = True
+    model: ClassVar[str] = "vae"
 
     def __post_init__(self) -> None:
         if isinstance(self.proposals, bool) or self.proposals not in range(1, MOST + 1):

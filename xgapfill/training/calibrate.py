@@ -6,7 +6,7 @@ The choose set is the NE Pacific from 9 June 2020 on and simulated boxes that no
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method
 from xgapfill.methods.denoising import PosteriorMean, Repaint
 from xgapfill.methods.priors import from_mapping
-from xgapfill.patch import Noise, Windows
+from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
 from xgapfill.validation.distance import distance_class, distance_to_seen
@@ -27,6 +27,8 @@ from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.5, 0.5, 21))
 CRPS_TOLERANCE = 0.005
+# estimate(windows, weights, noise) -> Filled of one member
+Estimate = Callable[[Windows, Weights, Noise], Filled]
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -94,7 +96,7 @@ def drawn(made: Mixture, batches: int, seed: int) -> Iterator[list[Sample]]:
 
 
 def collect(
-    batches: Iterable[list[Sample]], weights: Weights, one: Method, members: Method | None, count: int, seed: int
+    batches: Iterable[list[Sample]], weights: Weights, estimate: Estimate, members: Method | None, count: int, seed: int
 ) -> Hidden:
     """Estimates of every kind at the hidden pixels of the middle frames of batches of windows.
 
@@ -102,7 +104,8 @@ def collect(
     ----------
     batches : windows of one time step each
     weights : of both methods; their card says the channels and the background
-    one, members : methods that give the one-pass mean and, if there is one, `count` members
+    estimate : gives what members are drawn about, and its error
+    members : method that draws `count` members, if there is one
     seed : of the members
     """
     card = weights.card
@@ -112,7 +115,7 @@ def collect(
         windows = windows_of(samples, card.channels, targets)
         noise = white(seed * 1000 + batch)
         first = background.fill(windows, None, noise, 1)
-        mean = one.fill(windows, weights, noise, 1)
+        mean = estimate(windows, weights, noise)
         drawn = mean if members is None else members.fill(windows, weights, noise, count)
         where = np.stack([s.known & ~s.seen for s in samples])
         where[:, [0, -1]] = False
@@ -130,6 +133,11 @@ def collect(
             ]
         )
     return Hidden(*(np.concatenate(part, axis=-1) for part in zip(*rows, strict=True)))
+
+
+def posterior_mean(windows: Windows, weights: Weights, noise: Noise) -> Filled:
+    """What the members of a diffusion net are drawn about: its one pass."""
+    return PosteriorMean().fill(windows, weights, noise, 1)
 
 
 @dataclass(frozen=True)
@@ -248,7 +256,7 @@ def main(arguments: list[str] | None = None) -> None:
     weights = without_factors(load(given.weights))
     made = mixture(weights.card.name, given.data, given.cache, part="choose")
     drawing = Repaint() if given.members > 1 else None
-    hidden = collect(drawn(made, given.batches, 0), weights, PosteriorMean(), drawing, given.members, seed=0)
+    hidden = collect(drawn(made, given.batches, 0), weights, posterior_mean, drawing, given.members, seed=0)
     found = Factors.best(hidden)
     print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
     scores = score(found.on(hidden), made.targets)

@@ -18,13 +18,23 @@ from tqdm.auto import tqdm
 from xgapfill.diffusion.denoiser import SIGMA_MAX
 from xgapfill.methods import priors as prior_file
 from xgapfill.methods.base import BATCH, Method
-from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.denoising import Repaint
 from xgapfill.methods.priors import Prior
-from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, score
+from xgapfill.methods.vae import Vae
+from xgapfill.training.calibrate import (
+    Estimate,
+    Factors,
+    Hidden,
+    best_inflation,
+    best_spread,
+    collect,
+    posterior_mean,
+    score,
+)
 from xgapfill.training.gappy import Gappy
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import Mixture
-from xgapfill.training.objectives import DENOISING, Objective
+from xgapfill.training.objectives import DENOISING, VARIATIONAL, Objective
 from xgapfill.validation.scores import crps_gaussian
 from xgapfill.weights import Card, Weights
 
@@ -35,19 +45,21 @@ MEMBERS, MEMBER_BATCHES = 4, 4  # to find the members' inflation
 RATE = 3e-4  # of a net that has learned; one that has not learns at the rate of `Settings`
 POOL = 192
 SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
-WIDTHS = (32, 64, 96)  # of a net from nothing: a few minutes teach a large one less
 
 
 @dataclass(frozen=True)
 class Model:
-    """A kind of net: what it learns, and the methods that give its one-pass mean and its members."""
+    """A kind of net: what it learns, what gives its mean, and the method that draws members about it."""
 
     objective: Objective
-    one: Method
+    estimate: Estimate
     members: Method
 
 
-MODELS: Mapping[str, Model] = {"diffusion": Model(DENOISING, PosteriorMean(), Repaint())}
+MODELS: Mapping[str, Model] = {
+    "diffusion": Model(DENOISING, posterior_mean, Repaint()),
+    "vae": Model(VARIATIONAL, Vae().estimate, Vae()),
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ def _trainer(series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Mod
     made = Mixture(channels[: series.targets], channels[series.targets :], series.draw, "", ())
     pool = POOL if budget.steps is None else min(POOL, Settings.batch * budget.steps)
     if init is None:
-        settings, priors = Settings(seed=budget.seed, pool=pool, widths=WIDTHS), _priors(series, channels)
+        settings, priors = Settings(seed=budget.seed, pool=pool), _priors(series, channels)
     else:
         widths = tuple(int(width) for width in init.card.network["widths"])
         settings = Settings(seed=budget.seed, pool=pool, rate=RATE, widths=widths)
@@ -204,13 +216,13 @@ class _Judge:
 
     def look(self, weights: Weights) -> Hidden:
         """One-pass estimates with the factors of the card."""
-        return self.aside.submit(collect, self.batches, weights, self.kind.one, None, 0, 0).result()
+        return self.aside.submit(collect, self.batches, weights, self.kind.estimate, None, 0, 0).result()
 
     def factors(self, weights: Weights, seed: int) -> Factors:
         """The best factors at these blocks, of weights that have none; members are drawn on some of them."""
         found = Factors.best(self.look(weights))
         few = self.batches[:MEMBER_BATCHES]
-        drawn = self.aside.submit(collect, few, weights, self.kind.one, self.kind.members, MEMBERS, seed).result()
+        drawn = self.aside.submit(collect, few, weights, self.kind.estimate, self.kind.members, MEMBERS, seed).result()
         return replace(found, inflation=best_inflation(found.on(drawn)))
 
 
