@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from xgapfill.methods.background import Guess
-from xgapfill.methods.spectral import solve
+from xgapfill.methods.spectral import complete
 from xgapfill.nets.unet import UNet
 
 SIGMA_MAX = 20.0  # data have unit variance: nothing of them is left, the net is shown zeros
@@ -24,9 +24,7 @@ SIGMA_MIN = 0.02
 CLIP = 8.0  # standardised residuals beyond are outliers of the observations
 MAPS_PER_CHANNEL = 6
 NUMBERS = 8
-WIDER = 4.0  # variance of the Gaussian field over that of the background, so that its samples spread as they err
-NUGGET = 0.8  # share of the observations' noise that a pixel has of its own; the rest is what the field cannot follow
-ITERATIONS = 20  # of the Gaussian answer; wide gaps need most of them
+ITERATIONS = 16  # of the Gaussian answer; wide gaps need most of them
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,9 @@ class Scene:
     maps : (b, t, c, 3, y, x) error estimate, background, density of observations
     sea : (b, 1, y, x)
     numbers : (b, NUMBERS - 1) season, latitude, steps
-    offset, error : (b, t, c, y, x) a residual r stands for the departure offset + error r of the Gaussian field
-    spectrum : (b, t, c, y, x) variances of its cosine modes
-    noise : (b, 1, c, 1, 1) variance of the noise of what was seen
+    held : (b, t, c, y, x) departures from the trend where seen, else what the background says of them
+    usual : (b, t, c, y, x) a residual r stands for the departure held + usual r of the Gaussian field
+    spectrum : (b, t, c, y, x) variances of its cosine modes, noise and all
     """
 
     residual: Tensor
@@ -51,10 +49,9 @@ class Scene:
     maps: Tensor
     sea: Tensor
     numbers: Tensor
-    offset: Tensor
-    error: Tensor
+    held: Tensor
+    usual: Tensor
     spectrum: Tensor
-    noise: Tensor
 
     def of(self, chosen: Tensor) -> Scene:
         """Some of the windows."""
@@ -90,7 +87,7 @@ def scene(
         [
             (guess.error / scale.view(shape)).log().clamp(-4.0, 2.0),
             ((guess.mean - centre.view(shape)) / scale.view(shape)).clamp(-CLIP, CLIP),
-            guess.density[:, :, :, 1] / 4.0,
+            guess.density / 4.0,
         ],
         dim=3,
     )
@@ -112,16 +109,15 @@ def scene(
         maps,
         sea[:, None].float(),
         numbers,
-        guess.mean - guess.trend,
-        guess.error,
+        torch.where(seen, values, guess.mean) - guess.trend,
+        guess.usual,
         guess.spectrum,
-        guess.noise,
     )
 
 
 @torch.no_grad()
 def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
-    """Mean of the residuals, were the field Gaussian: what was seen and the noisy field are observations of it.
+    """Mean of the residuals, were the field Gaussian: what was seen is the field, the noisy field an observation of it.
 
     Parameters
     ----------
@@ -129,15 +125,10 @@ def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
     sigma : (b,)
     """
     with torch.autocast(x.device.type, enabled=False):
-        there = scene.seen | scene.active
-        known = (scene.offset + scene.error * torch.where(scene.seen, scene.residual, x)) * there
-        added = (sigma.view(-1, 1, 1, 1, 1) * scene.error) ** 2
-        nugget = NUGGET * scene.noise
-        noise = torch.where(scene.seen, WIDER * scene.noise, nugget + added)
-        values, weight, spectrum = (part.transpose(1, 2) for part in (known, there / noise, WIDER * scene.spectrum))
-        smooth = solve(values, weight, spectrum, ITERATIONS).transpose(1, 2)
-        # What is sought is an observation: the smooth field and its share of what departs from it.
-        return (smooth + nugget / (nugget + added) * (known - smooth) - scene.offset) / scene.error
+        values = torch.where(scene.seen, scene.held, scene.held + scene.usual * x)
+        precision = scene.active / (sigma.view(-1, 1, 1, 1, 1) * scene.usual) ** 2
+        parts = (part.transpose(1, 2) for part in (values, precision, scene.seen, scene.spectrum))
+        return (complete(*parts, ITERATIONS).transpose(1, 2) - scene.held) / scene.usual
 
 
 class Denoiser(nn.Module):
@@ -171,7 +162,9 @@ class Denoiser(nn.Module):
         blind = sigma >= SIGMA_MAX
         base = torch.zeros_like(x)
         told = ~blind.flatten()
-        if told.any():
+        if told.all():
+            base = gaussian_mean(x, sigma, scene)
+        elif told.any():
             base[told] = gaussian_mean(x[told], sigma.flatten()[told], scene.of(told))
         level = (sigma / SIGMA_MIN).log() / math.log(SIGMA_MAX / SIGMA_MIN)
         x = torch.where(blind | ~scene.active, 0.0, x)

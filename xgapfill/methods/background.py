@@ -6,9 +6,10 @@ lazy, local and the same for any chunking. Torch only, so that nets can be train
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,29 +22,35 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-ITERATIONS = 40
-# Gaussian neighbourhoods (km, days) in which observations are counted.
-SCALES = ((6.0, 4.0), (20.0, 10.0), (80.0, 30.0))
+ITERATIONS = 24
+NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
+WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
+FEW = 5.0  # independent samples' worth of belief in the prior variance
+LOG_SHARES = (-9.0, 3.0)  # of the error in the variance, lowest and highest
+LEAST_NOISE = 0.005  # share of the variance that is noise at least
+# Sizes (km) of features, and how fast (km a day) features of a size change: about their own size in its time.
+OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
+SPEED = 6.0
+QUARTER_WAVE = math.pi / 2
 # Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
 DEPENDENT_PIXELS = 100.0
 # Conditions enter the regression about these values; beyond the span they are clipped before being squared.
 CENTRES: Mapping[str, float] = {"log10_chl": -0.3, "sst": 0.0}
 SPAN = 2.0
-USUAL_ROUGHNESS = 0.1
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The background of a batch of windows, tensors of shape (b, t, c, y, x) except `density`.
+    """The background of a batch of windows, tensors of shape (b, t, c, y, x).
 
     Attributes
     ----------
-    mean : the first guess
-    error : one standard deviation of its error
-    density : (b, t, c, s, y, x) log1p of the number of observations around, at each of `SCALES`
+    mean : the first guess, noise of the observations removed
+    error : one standard deviation of its error, as a map was measured there
+    density : log1p of the number of observations around
     trend : what the interpolation adds its departures to
-    spectrum : variances of the departures' cosine modes
-    noise : (b, 1, c, 1, 1) variance of the observations' noise
+    spectrum : variances of the departures' cosine modes, noise and all
+    usual : standard deviation of the error about as the covariance has it
     """
 
     mean: Tensor
@@ -51,7 +58,7 @@ class Guess:
     density: Tensor
     trend: Tensor
     spectrum: Tensor
-    noise: Tensor
+    usual: Tensor
 
 
 def first_guess(
@@ -84,8 +91,10 @@ def first_guess(
             {n: as_observed(values[:, :, i], seen[:, :, i], *results[i][:2]) for n, i in known} if c < targets else {}
         )
         trend, trend_variance = trend_on(y, w, prior, conditions)
-        mean, error, *rest = _interpolate(y, w, trend, prior, step_days, step_km)
-        results[c] = mean, (error**2 + trend_variance).sqrt(), *rest
+        of = interpolate(y, w, trend, prior, step_days, step_km)
+        error = (of.error2(prior) + trend_variance).sqrt()
+        density = torch.log1p(_around(w, NEAR, step_days, step_km))
+        results[c] = trend + of.field - of.noise, error, density, trend, of.spectrum, of.usual.sqrt()
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
 
@@ -147,46 +156,100 @@ def _solve_small(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack(out, dim=1)
 
 
-def _interpolate(
-    y: Tensor, w: Tensor, trend: Tensor, prior: Prior, step_days: float, step_km: Tensor
-) -> tuple[Tensor, ...]:
-    """The parts of a `Guess` of one channel: departures from the trend, their error and what these rest on."""
+class Departures(NamedTuple):
+    """What interpolation makes of the departures of one channel from its trend; (b, t, y, x) where not said otherwise.
+
+    Attributes
+    ----------
+    field : the interpolated departures, as observed where they were
+    noise : what of those is noise, 0 where not seen
+    spectrum : variances of their cosine modes, noise and all
+    variance, nugget : (b, 1, 1, 1), of the departures and of their noise
+    usual : variance of the error at every pixel, about as the covariance has it
+    misfit : how many times more than that the observations around are off
+    """
+
+    field: Tensor
+    noise: Tensor
+    spectrum: Tensor
+    variance: Tensor
+    nugget: Tensor
+    usual: Tensor
+    misfit: Tensor
+
+    def features(self) -> Tensor:
+        """What the logarithm of the error's variance, as a share of the departures', follows: (3, b, t, y, x)."""
+        import torch
+
+        shares = (self.usual / self.variance, self.misfit, self.nugget / self.variance)
+        return torch.stack([share.log().expand_as(self.field) for share in shares])
+
+    def error2(self, prior: Prior) -> Tensor:
+        """Variance of the error."""
+        shares = sum((a * part for a, part in zip(prior.error[1:], self.features(), strict=True)), self.variance * 0)
+        return self.variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
+
+
+def interpolate(y: Tensor, w: Tensor, trend: Tensor, prior: Prior, step_days: float, step_km: Tensor) -> Departures:
+    """Gaussian-Markov interpolation of the departures of (b, t, y, x) values from their trend."""
     import torch
 
-    from xgapfill.methods.spectral import prior_spectrum, solve
+    from xgapfill.methods import variogram
+    from xgapfill.methods.spectral import complete, mode_variances, to_field, to_modes
 
     departure = (y - trend) * w
+    variance = departures_variance(departure, w, prior)
+    fitted = variogram.fit(departure, w, *usual_covariance(prior, variance), step_days, step_km)
+    variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
+    smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
+    spectrum = smooth + nugget
+    field = complete(departure, torch.zeros_like(w), w > 0, spectrum, ITERATIONS)
+    usual = _usual_error(w, smooth, nugget, step_days, step_km)
+    # A seen pixel's weight in the solution: over its variance, what the others do not tell of it.
+    weight = w * to_field(to_modes(field) / spectrum)
+    some = WEAK / nugget
+    found, expected = (_around(part, NEAR, step_days, step_km) + some for part in (weight**2, w / usual))
+    return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected)
+
+
+def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
+    """Variance (b,) of departures, shrunk to the prior's."""
     axes = (1, 2, 3)
-    independent = w.sum(axes, keepdim=True) / DEPENDENT_PIXELS
-    squares = (departure**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
-    variance = (squares + 5.0 * prior.variance) / (independent + 5.0)
-    noise = prior.noise * (_roughness(departure, w, variance) / USUAL_ROUGHNESS) ** prior.roughness
-    spectrum = prior_spectrum((y.shape[1], y.shape[2], y.shape[3]), step_days, step_km, prior.structures) * variance
-    departures = solve(departure, w / (noise * variance), spectrum, ITERATIONS)
-    counts = [_around(w, scale, step_days, step_km) for scale in SCALES]
-    misfit = _around(w * (departure - departures) ** 2, SCALES[-1], step_days, step_km)
-    weak = 50.0
-    local = (misfit + weak * noise * variance) / (counts[-1] + weak) / variance
-    density = torch.stack([torch.log1p(count) for count in counts], dim=2)
-    log_variance = prior.error[0] + prior.error[-1] * local.clamp_min(1e-4).log()
-    for s in range(len(SCALES)):
-        log_variance = log_variance + prior.error[1 + s] * density[:, :, s]
-    error = (variance * log_variance.clamp(-7.0, 2.0).exp()).sqrt()
-    return trend + departures, error, density, trend, spectrum, noise * variance
+    squares, independent = ((part.sum(axes)) / DEPENDENT_PIXELS for part in (departure**2, w))
+    return (squares + FEW * prior.variance) / (independent + FEW)
 
 
-def _roughness(departure: Tensor, w: Tensor, variance: Tensor) -> Tensor:
-    """Half the mean square difference of neighbouring seen pixels as a share of the variance, shrunk to the usual."""
-    few = 200.0
-    squares = few * USUAL_ROUGHNESS * variance
-    pairs = few + 0.0 * variance
-    for axis in (2, 3):
-        n = w.shape[axis] - 1
-        both = w.narrow(axis, 0, n) * w.narrow(axis, 1, n)
-        difference = departure.narrow(axis, 1, n) - departure.narrow(axis, 0, n)
-        squares = squares + 0.5 * (both * difference**2).sum((1, 2, 3), keepdim=True)
-        pairs = pairs + both.sum((1, 2, 3), keepdim=True)
-    return squares / pairs / variance
+def usual_covariance(prior: Prior, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of the usual covariance of departures of (b,) variances, (b, 8), and how far from it windows are."""
+    import torch
+
+    usual = torch.tensor(prior.covariance, dtype=torch.float64, device=variance.device).log().repeat(len(variance), 1)
+    usual[:, :3] += variance.double().log()[:, None]
+    return usual, torch.tensor(prior.belief, dtype=torch.float64, device=variance.device)
+
+
+def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, step_km: Tensor) -> Tensor:
+    """About the variance of the error at every pixel, were the field Gaussian.
+
+    Seen at random at a share f of all pixels, a mode of variance S keeps S / (1 + f S / nugget) of it. Modes are taken
+    together in octaves of their size, and the share f of each octave is that around the pixel at its size.
+    """
+    import torch
+
+    t, y, x = w.shape[1:]
+    slots, rows, cols = (torch.arange(n, dtype=torch.float32, device=w.device) * (math.pi / n) for n in (t, y, x))
+    north, east, time = rows / step_km[:, :1], cols / step_km[:, 1:], slots / step_days / SPEED
+    wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2 + time[:, None, None] ** 2
+    octave = (QUARTER_WAVE / wave2.sqrt().clamp_min(1e-9) / OCTAVES[0]).log2().round().clamp(0, len(OCTAVES) - 1)
+    error = nugget.expand_as(w)
+    for k, size in enumerate(OCTAVES):
+        modes = smooth * (octave == k)
+        total = modes.sum((1, 2, 3), keepdim=True)
+        typical = (modes**2).sum((1, 2, 3), keepdim=True) / total.clamp_min(1e-12)
+        scale = size, size / SPEED
+        share = _around(w, scale, step_days, step_km) / _around(torch.ones_like(w), scale, step_days, step_km)
+        error = error + total / (t * y * x) / (1 + typical * share / nugget)
+    return error
 
 
 def _around(field: Tensor, scale: tuple[float, float], step_days: float, step_km: Tensor) -> Tensor:

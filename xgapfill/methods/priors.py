@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
@@ -18,25 +18,21 @@ class Prior:
     ----------
     mean, variance : float
         Of the channel where nothing is known of the window.
-    structures : tuple of (share, length_km, time_days, power)
-        Covariance of the departures, see `spectral.prior_spectrum`; shares sum to 1.
-    noise : float
-        Variance of an observation's noise as a share of the variance, in a window of usual roughness.
-    roughness : float
-        Power of the window's roughness (half the mean square difference of neighbours, as a share of the variance)
-        that the noise follows.
+    covariance : tuple of float
+        Usual `variogram.PARAMETERS` of departures of variance 1, km and days.
+    belief : tuple of float
+        Standard deviation of the logarithm of each between windows.
     error : tuple of float
-        log of the error's variance relative to the window's: constant, log1p of the density of observations at each
-        of `background.SCALES`, log of the local misfit.
+        log of the error's variance as a share of the departures': constant, and what multiplies the logarithms of its
+        usual share, of the misfit around, and of the nugget's share.
     regression : mapping of condition -> (slope, curvature)
         Prior dependence on each condition, taken about `centres`.
     """
 
     mean: float
     variance: float
-    structures: tuple[tuple[float, float, float, float], ...]
-    noise: float
-    roughness: float
+    covariance: tuple[float, ...]
+    belief: tuple[float, ...]
     error: tuple[float, ...]
     regression: Mapping[str, tuple[float, float]]
 
@@ -50,13 +46,11 @@ def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
     """Inverse of `to_mapping`."""
 
     def prior(entry: Mapping[str, Any]) -> Prior:
-        structures: Sequence[Sequence[float]] = entry["structures"]
         return Prior(
             mean=float(entry["mean"]),
             variance=float(entry["variance"]),
-            structures=tuple((float(s[0]), float(s[1]), float(s[2]), float(s[3])) for s in structures),
-            noise=float(entry["noise"]),
-            roughness=float(entry["roughness"]),
+            covariance=tuple(float(a) for a in entry["covariance"]),
+            belief=tuple(float(a) for a in entry["belief"]),
             error=tuple(float(a) for a in entry["error"]),
             regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
         )

@@ -35,70 +35,65 @@ def to_field(modes: Tensor) -> Tensor:
     return torch.matmul(modes, x)
 
 
-def prior_spectrum(
-    shape: tuple[int, int, int],
-    step_days: float,
-    step_km: Tensor,
-    structures: tuple[tuple[float, float, float, float], ...],
-) -> Tensor:
-    """Variance of every cosine mode under a sum of Matern-like structures.
+@lru_cache(maxsize=32)
+def _lags_to_modes(n: int) -> Tensor:
+    """(n, n) float32: variance of each cosine mode of n places, by lag of a covariance."""
+    basis = cosine_basis(n).double()
+    columns = [(1 if lag == 0 else 2) * (basis[:, : n - lag] * basis[:, lag:]).sum(1) for lag in range(n)]
+    return torch.stack(columns, dim=1).float()
 
-    Parameters
-    ----------
-    shape : (t, y, x)
-    step_days : float
-    step_km : (b, 2) northward and eastward pixel size
-    structures : tuple of (share, length_km, time_days, power)
-        Each contributes `share` of the variance, with spectrum (1 + (length k)^2 + (time w)^2)^-power.
 
-    Returns
-    -------
-    (b, t, y, x) float32, scaled so that the field's mean variance is the sum of the shares.
+def mode_variances(covariance: Tensor) -> Tensor:
+    """Variances of the cosine modes of a stationary field, of its covariance at all lags (..., t, y, x).
+
+    Modes of different wavenumbers are taken as independent, which they are but near the edges of the window.
     """
-    t, y, x = shape
-    omega = torch.arange(t, dtype=torch.float32, device=step_km.device) * (math.pi / (t * step_days))
-    north = torch.arange(y, dtype=torch.float32, device=step_km.device) * (math.pi / y) / step_km[:, :1]
-    east = torch.arange(x, dtype=torch.float32, device=step_km.device) * (math.pi / x) / step_km[:, 1:]
-    wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2
-    total = torch.zeros(1, device=step_km.device)
-    for share, length, time, power in structures:
-        spectrum = (1.0 + length**2 * wave2 + (time * omega[None, :, None, None]) ** 2) ** -power
-        total = total + spectrum * (share * t * y * x / spectrum.sum(dim=(1, 2, 3), keepdim=True))
-    return total
+    t, y, x = (_lags_to_modes(n).to(covariance.device) for n in covariance.shape[-3:])
+    modes = torch.matmul(torch.matmul(y, covariance), x.T)
+    return torch.matmul(t, modes.flatten(-2)).unflatten(-1, covariance.shape[-2:]).clamp_min(0.0)
 
 
-def solve(values: Tensor, weight: Tensor, spectrum: Tensor, iterations: int) -> Tensor:
-    """Conditional mean of a Gaussian field with the given mode variances, seen with noise.
+def complete(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor, iterations: int) -> Tensor:
+    """Conditional mean of a Gaussian field, known exactly at some places and with errors at others.
 
-    Preconditioned conjugate gradients (Hestenes & Stiefel 1952) on
-    (I + S^1/2 B W B' S^1/2) u = S^1/2 B W y, field = B' S^1/2 u.
-    A fixed number of iterations, one step length a field: its bits do not depend on its neighbours in the batch.
+    Preconditioned conjugate gradients (Hestenes & Stiefel 1952) for the places f that are not held,
+    (Q_ff + P) x_f = P y_f - Q_fh y_h, Q being the inverse of the field's covariance: a product with cosine transforms.
+    The inverse without the mask preconditions, so that only the edges of the gaps are left to the iteration. The number
+    of iterations is fixed, and one step length goes to a field: its bits do not depend on its neighbours in the batch.
 
     Parameters
     ----------
     values : (..., t, y, x) float32
-    weight : (..., t, y, x) W, one over the variance of each value's noise, 0 where nothing is seen
-    spectrum : (..., t, y, x) S, variances of the cosine modes B
+    precision : (..., t, y, x) one over the variance of each value's error, 0 where nothing is known
+    held : (..., t, y, x) bool, where the values are the field itself
+    spectrum : (..., t, y, x) variances of the field's cosine modes, nugget and all: positive
 
     Returns
     -------
-    (..., t, y, x) float32
+    (..., t, y, x) float32, `values` where held.
     """
     axes = (-3, -2, -1)
-    root = spectrum.sqrt()
-    scale = 1.0 / (1.0 + spectrum * weight.mean(dim=axes, keepdim=True))
-    u = torch.zeros_like(values)
-    residual = root * to_modes(weight * values)
-    z = scale * residual
+    free = (~held).to(values.dtype)
+    known = torch.where(held, values, 0.0)
+    precision = precision * free
+    share = free.mean(dim=axes, keepdim=True).clamp_min(1e-6)
+    usual = 1.0 / (1.0 / spectrum + precision.mean(dim=axes, keepdim=True) / share)
+
+    def inverse(field: Tensor) -> Tensor:
+        return to_field(to_modes(field) / spectrum)
+
+    x = torch.zeros_like(values)
+    residual = precision * values - free * inverse(known)
+    z = free * to_field(usual * to_modes(residual))
     direction = z
     rho = (residual * z).sum(dim=axes, keepdim=True)
     for _ in range(iterations):
-        image = direction + root * to_modes(weight * to_field(root * direction))
+        image = free * inverse(direction) + precision * direction
         step = rho / (direction * image).sum(dim=axes, keepdim=True).clamp_min(1e-30)
-        u = u + step * direction
+        x = x + step * direction
         residual = residual - step * image
-        z = scale * residual
+        z = free * to_field(usual * to_modes(residual))
         fresh = (residual * z).sum(dim=axes, keepdim=True)
         direction = z + fresh / rho.clamp_min(1e-30) * direction
         rho = fresh
-    return to_field(root * u)
+    return known + x

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train NAME and write NAME.safetensors with its card, or with ``--priors`` fit the background's priors."""
     parser = argparse.ArgumentParser(prog="python -m xgapfill.training", description=main.__doc__)
     parser.add_argument("name", choices=["chl", "psc-chl", "chl-vae", "psc-chl-vae"])
-    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget of this run")
+    parser.add_argument("--minutes", type=float, default=60.0, help="wall-clock budget of this run")
     parser.add_argument("--steps", type=int, help="stop at this step: the same net every time on one machine")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -37,10 +37,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans and checkpoints")
     parser.add_argument("--out", type=Path, default=Path("xgapfill/weights/files"))
     parser.add_argument("--priors", type=Path, help="fit the priors of NAME's targets into this JSON file instead")
+    parser.add_argument("--windows", type=int, default=400, help="training windows that priors are fitted on")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     if given.priors is not None:
-        fit_priors(given.name, given.minutes, given.data, given.cache, given.priors, given.seed)
+        fit_priors(given.name, given.windows, given.data, given.cache, given.priors, given.seed)
         return
     made = mixture(given.name.removesuffix("-vae"), given.data, given.cache)
     channels = made.targets + made.conditions

@@ -1,58 +1,45 @@
-"""Fit the background's priors by gradient descent through its own solver, on hidden pixels of the training windows."""
+"""Fit the background's priors on training windows: regression on the conditions, and how its errors grow."""
 
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.methods.background import SCALES, Guess, first_guess
+from xgapfill.methods.background import (
+    CENTRES,
+    LOG_SHARES,
+    SPAN,
+    Guess,
+    first_guess,
+    interpolate,
+)
 from xgapfill.methods.priors import Prior, from_mapping, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
 
-BATCH = 8
-LEARNING_RATE = 0.04
-HUBER = 1.0  # in standard deviations of the channel
-# Three structures: slow and large, quick, small.
-START = {"l1": 180.0, "t1": 55.0, "p1": 1.6, "l2": 250.0, "t2": 5.0, "p2": 1.3, "l3": 12.0, "t3": 8.0, "p3": 2.0}
-START |= {"noise": 0.06}
-ROUGHNESS = 0.5
-CLIMATE = {"log10_chl": (-0.3, 0.2), "psc_ilr1": (-0.9, 1.2), "psc_ilr2": (0.1, 0.6), "sst": (0.0, 1.0)}
+ERRORS = 400  # hidden pixels a window that tell about errors
 
 
-def fit_priors(name: str, minutes: float, data: Path | None, cache: Path, out: Path, seed: int = 0) -> dict[str, Prior]:
-    """Fit the priors of the targets of a mixture and put them into the JSON file `out`, beside what it holds."""
+def fit_priors(name: str, count: int, data: Path | None, cache: Path, out: Path, seed: int = 0) -> dict[str, Prior]:
+    """Fit the priors of the targets of a mixture on `count` windows and put them into the JSON file `out`."""
     made = mixture(name, data, cache)
-    held: dict[str, Prior] = from_mapping(json.loads(out.read_text())) if out.exists() else {}
-    free = {channel: _start(held.get(channel), made.conditions) for channel in made.targets}
-    optimiser = torch.optim.Adam([p for table in free.values() for p in table.values()], lr=LEARNING_RATE)
     rng = np.random.default_rng([seed, 5])
-    end, step = time.monotonic() + 60 * minutes, 0
-    while time.monotonic() < end:
-        samples = [made.draw(rng) for _ in range(BATCH)]
-        priors = held | {channel: _prior(channel, table) for channel, table in free.items()}
-        loss = torch.stack([_loss(sample, made, priors) for sample in samples]).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for table in free.values() for p in table.values()], 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * max(0.05, min(1.0, 2 * (end - time.monotonic()) / (60 * minutes)))
-        optimiser.step()
-        step += 1
-        if step % 25 == 0:
-            print(
-                step, {c: {k: np.round(v.detach().numpy(), 3).tolist() for k, v in t.items()} for c, t in free.items()}
-            )
-    fitted = held | {channel: _numbers(_prior(channel, table)) for channel, table in free.items()}
-    out.write_text(json.dumps(to_mapping(fitted), indent=1) + "\n")
-    return fitted
+    samples = [made.draw(rng) for _ in range(count)]
+    priors = from_mapping(json.loads(out.read_text()))
+    for c, channel in enumerate(made.targets):
+        if made.conditions:
+            priors[channel] = replace(priors[channel], regression=_regression(c, samples, made))
+    for c, channel in enumerate(made.targets):
+        priors[channel] = replace(priors[channel], error=_error(c, samples, made, priors))
+        print(channel, priors[channel], flush=True)
+    out.write_text(json.dumps(to_mapping(priors), indent=1) + "\n")
+    return priors
 
 
 def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Guess:
@@ -68,68 +55,69 @@ def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Gues
     )
 
 
-def _loss(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Tensor:
-    """Robust error of the mean, and the likelihood of its size with the mean held fixed."""
-    guess = guess_of(sample, made, priors)
-    n = len(made.targets)
-    hidden = torch.from_numpy(sample.known & ~sample.seen)[None, :, :n]
-    if not hidden.any():
-        return torch.zeros((), requires_grad=True)
-    scale = torch.tensor([CLIMATE[c][1] ** 0.5 for c in made.targets]).view(1, 1, -1, 1, 1)
-    error = ((guess.mean[:, :, :n] - torch.from_numpy(sample.values)[None, :, :n]) / scale)[hidden]
-    width = (guess.error[:, :, :n] / scale)[hidden]
-    likelihood = width.log() + 0.5 * (error.detach().clamp(-3, 3) / width) ** 2
-    # Divided by the error's own size: far pixels, whose errors are largest, must not decide alone.
-    robust = torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=HUBER, reduction="none")
-    return (robust / width.detach()).mean() * 8 + likelihood.mean()
+def _plain(values: Tensor) -> tuple[float, ...]:
+    """Plain numbers, rounded to what matters."""
+    return tuple(float(f"{float(value):.4g}") for value in values)
 
 
-def _start(prior: Prior | None, conditions: tuple[str, ...]) -> dict[str, Tensor]:
-    """Free parameters of a channel: logarithms of positive numbers and of shares."""
-    values: dict[str, list[float] | float] = {k: math.log(v) for k, v in START.items()} | {"shares": [1.5, 0.0, -0.5]}
-    values["error"] = [0.0] + [-0.3] * len(SCALES) + [0.3]
-    values["regression"] = [0.0] * (2 * len(conditions))
-    values["roughness"] = ROUGHNESS
-    if prior is not None:
-        for k, (_, length, days, power) in enumerate(prior.structures, 1):
-            values |= {f"l{k}": math.log(length), f"t{k}": math.log(days), f"p{k}": math.log(power)}
-        shares = [math.log(share) for share, _, _, _ in prior.structures]
-        values |= {"shares": shares, "noise": math.log(prior.noise), "error": list(prior.error)}
-        values["roughness"] = prior.roughness
-        values["regression"] = [b for name in conditions for b in prior.regression.get(name, (0.0, 0.0))]
-    names = list(conditions)
-    table = {k: torch.tensor(v, requires_grad=True) for k, v in values.items()}
-    if not names:
-        del table["regression"]
-    return table
+def _regression(c: int, samples: list[Sample], made: Mixture) -> dict[str, tuple[float, float]]:
+    """Slope and curvature of a target by each condition, least squares over all windows, each counting as one."""
+    rows, right = [], []
+    for sample in samples:
+        conditions = range(len(made.targets), sample.values.shape[1])
+        both = sample.known[:, [c, *conditions]].all(axis=1)
+        if not both.any():
+            continue
+        columns = [np.ones(both.sum())]
+        for i, name in zip(conditions, made.conditions, strict=True):
+            departure = np.clip(sample.values[:, i][both] - CENTRES.get(name, 0.0), -SPAN, SPAN)
+            columns += [departure, departure**2]
+        scale = both.sum() ** -0.5
+        rows.append(scale * np.stack(columns, axis=1))
+        right.append(scale * sample.values[:, c][both])
+    beta = np.linalg.lstsq(np.concatenate(rows), np.concatenate(right), rcond=None)[0][1:]
+    pairs = [_plain(pair) for pair in torch.from_numpy(beta).reshape(-1, 2)]
+    return {name: (pair[0], pair[1]) for name, pair in zip(made.conditions, pairs, strict=True)}
 
 
-def _prior(channel: str, table: Mapping[str, Tensor]) -> Prior:
-    """A Prior of tensors, so that gradients pass through the background."""
-    mean, variance = CLIMATE[channel]
-    structures = tuple(
-        (share, table[f"l{k}"].exp(), table[f"t{k}"].exp(), table[f"p{k}"].exp())
-        for k, share in enumerate(torch.softmax(table["shares"], dim=0), 1)
-    )
-    regression = {}
-    if "regression" in table:
-        regression = {"log10_chl": (table["regression"][0], table["regression"][1])}
-    noise = table["noise"].exp()
-    return Prior(mean, variance, structures, noise, table["roughness"], tuple(table["error"]), regression)  # type: ignore[arg-type]
+def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Prior]) -> tuple[float, ...]:
+    """What the error's variance follows: least Gaussian CRPS over hidden pixels, in units of each window's errors."""
+    rng = np.random.default_rng(0)
+    features, errors = [], []
+    for sample in samples:
+        hidden = (sample.known & ~sample.seen)[:, c]
+        hidden[[0, -1]] = False
+        places = np.flatnonzero(hidden)
+        places = torch.from_numpy(rng.choice(places, min(ERRORS, places.size), replace=False))
+        if not len(places):
+            continue
+        with torch.no_grad():
+            guess = guess_of(sample, made, priors)
+            y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.seen[:, c]).float()[None]
+            km = torch.from_numpy(sample.step_km)[None]
+            prior = priors[made.targets[c]]
+            of = interpolate(w * y, w, guess.trend[:, :, c], prior, sample.step_days, km)
+            error = ((y - guess.mean[:, :, c]) / of.variance.sqrt()).flatten()[places]
+            features.append(of.features().flatten(1)[:, places])
+            errors.append(error)
+    feature, error = torch.cat(features, dim=1), torch.cat(errors)
+    scale = (0.5 * feature[0]).exp()
+    a = torch.tensor([0.0, 1.0, 0.0, 0.0], requires_grad=True)
+    optimiser = torch.optim.LBFGS([a], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        width = (0.5 * (a[0] + (a[1:, None] * feature).sum(0)).clamp(*LOG_SHARES)).exp()
+        value = (_crps(error, width) / scale).mean()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return _plain(a.detach())
 
 
-def _numbers(prior: Prior) -> Prior:
-    """The same with plain numbers, rounded to what matters."""
-
-    def plain(value: object) -> float:
-        return float(f"{float(value):.5g}")  # type: ignore[arg-type]
-
-    return Prior(
-        prior.mean,
-        prior.variance,
-        tuple(tuple(plain(v) for v in s) for s in prior.structures),  # type: ignore[misc]
-        plain(prior.noise),
-        plain(prior.roughness),
-        tuple(plain(v) for v in prior.error),
-        {name: (plain(b[0]), plain(b[1])) for name, b in prior.regression.items()},
-    )
+def _crps(error: Tensor, width: Tensor) -> Tensor:
+    """Of a normal distribution of this width; Gneiting & Raftery (2007), doi:10.1198/016214506000001437, eq. 21."""
+    z = error / width
+    density = torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5
+    return width * (z * torch.erf(z / 2**0.5) + 2 * density - torch.pi**-0.5)

@@ -98,7 +98,7 @@ def _item(whole: Scene, k: int) -> Scene:
 
 def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
     """A batch, each window turned over at random: north-south, east-west."""
-    maps = [part.name for part in fields(Scene) if part.name not in ("numbers", "noise", "spectrum")]
+    maps = [part.name for part in fields(Scene) if part.name not in ("numbers", "spectrum")]
     turned: list[dict[str, Tensor]] = []
     for window in windows:
         axes = [axis for axis in (-2, -1) if rng.random() < 0.5]
