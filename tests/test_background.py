@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch")
 
-from xgapfill.methods import BATCH, Background  # noqa: E402
+from xgapfill.methods import BATCH, Background, variogram  # noqa: E402
+from xgapfill.methods.background import _usual_error  # noqa: E402
 from xgapfill.methods.priors import Prior, from_mapping, shipped, to_mapping  # noqa: E402
-from xgapfill.methods.spectral import cosine_basis, prior_spectrum, solve, to_field, to_modes  # noqa: E402
+from xgapfill.methods.spectral import complete, cosine_basis, mode_variances, to_field, to_modes  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
 from xgapfill.patch import Windows  # noqa: E402
 from xgapfill.testing import windows as windows_of  # noqa: E402
 
 NOISE = Noise(0, 8640)
-STRUCTURES = ((0.8, 20.0, 15.0, 2.0), (0.2, 6.0, 5.0, 1.5))
 
 
 def windows(seed: int = 0, channels: tuple[str, ...] = ("log10_chl",), share: float = 0.4) -> Windows:
@@ -34,29 +35,59 @@ def test_cosine_basis_is_orthonormal():
     assert torch.allclose(to_field(to_modes(field)), field, atol=1e-5)
 
 
-def test_spectrum_holds_the_shares():
-    """The mean variance of the field is the sum of the shares, whatever the size of a pixel."""
-    spectrum = prior_spectrum((5, 16, 16), 8.0, torch.tensor([[4.6, 3.1], [11.0, 9.0]]), STRUCTURES)
-    assert np.allclose(spectrum.mean(dim=(1, 2, 3)), 1.0, atol=1e-4)
+def test_spectrum_holds_the_variance():
+    """The mean variance of the field is the covariance at no lag."""
+    covariance = torch.rand(2, 5, 16, 16)
+    assert np.allclose(_raw(covariance).mean(dim=(1, 2, 3)), covariance[:, 0, 0, 0], atol=1e-4)
 
 
-def test_solve_is_kriging():
-    """The interpolation is the dense Gaussian conditional mean under the same covariance."""
+def _raw(covariance):
+    """Mode variances of a covariance that is large enough at no lag for none to be negative."""
+    covariance[:, 0, 0, 0] += 1000.0
+    return mode_variances(covariance)
+
+
+@pytest.mark.parametrize("erroneous", [False, True])
+def test_complete_is_the_conditional_mean(erroneous):
+    """Some values are the field, others have errors, the rest is unknown: the mean is the dense one."""
     shape = (3, 8, 8)
     rng = np.random.default_rng(0)
-    spectrum = prior_spectrum(shape, 8.0, torch.tensor([[4.6, 4.0]]), STRUCTURES)
+    usual = torch.tensor([[0.6, 0.3, 0.0, 40.0, 12.0, 20.0, 8.0, 1.2]]).double().log()
+    spectrum = mode_variances(variogram.covariance(usual, shape, 8.0, torch.tensor([[4.6, 4.0]]))) + 0.02
     t, y, x = (cosine_basis(n).double().numpy() for n in shape)
     basis = np.einsum("at,by,cx->abctyx", t, y, x).reshape(192, 192)
     covariance = basis.T @ (spectrum[0].double().numpy().reshape(-1, 1) * basis)
-    seen = rng.random(192) < 0.3
-    values = np.linalg.cholesky(covariance + 1e-9 * np.eye(192)) @ rng.standard_normal(192)
-    noise = 0.05
-    inner = covariance[np.ix_(seen, seen)] + noise * np.eye(seen.sum())
-    exact = covariance[:, seen] @ np.linalg.solve(inner, values[seen])
-    shown = torch.tensor(np.where(seen, values, 0).reshape(1, *shape), dtype=torch.float32)
-    weight = torch.tensor(seen.reshape(1, *shape), dtype=torch.float32)
-    found = solve(shown, weight / noise, spectrum, iterations=200)
+    held = rng.random(192) < 0.3
+    noisy = (rng.random(192) < 0.3) & ~held if erroneous else np.zeros(192, bool)
+    values = np.linalg.cholesky(covariance) @ rng.standard_normal(192)
+    variance = np.where(noisy, 0.3, 0.0)
+    there = held | noisy
+    inner = covariance[np.ix_(there, there)] + np.diag(variance[there])
+    exact = covariance[:, there] @ np.linalg.solve(inner, values[there])
+    shown, precision = np.where(there, values, 9.0), np.where(noisy, 1 / 0.3, 0.0)
+    parts = (torch.tensor(part.reshape(1, *shape), dtype=torch.float32) for part in (shown, precision))
+    found = complete(*parts, torch.tensor(held.reshape(1, *shape)), spectrum, iterations=60)
     assert np.abs(found.numpy().ravel() - exact).max() < 2e-3
+
+
+def test_usual_error_is_about_that_of_kriging():
+    """The cheap variance of the error is near the exact one of the same covariance, near and far from data."""
+    shape = (3, 16, 16)
+    p = torch.tensor([[0.7, 0.3, 0.01, 60.0, 15.0, 25.0, 8.0, 1.2]]).double().log()
+    step_km = torch.tensor([[4.6, 4.6]])
+    smooth = mode_variances(variogram.covariance(p, shape, 8.0, step_km))
+    nugget = torch.full((1, 1, 1, 1), 0.01)
+    basis = to_field(torch.eye(768).unflatten(-1, shape)).flatten(1).double().numpy()
+    covariance = basis.T @ ((smooth + nugget)[0].double().numpy().reshape(-1, 1) * basis)
+    rough = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(shape), (0, 2, 2))
+    seen = rough > np.quantile(rough, 0.6)
+    w = torch.tensor(seen[None], dtype=torch.float32)
+    known = seen.ravel()
+    gain = np.linalg.solve(covariance[np.ix_(known, known)], covariance[known])
+    exact = (np.diag(covariance) - (covariance[known] * gain).sum(0)).reshape(shape)[~seen]
+    found = _usual_error(w, smooth, nugget, 8.0, step_km)[0].numpy()[~seen]
+    assert np.corrcoef(np.log(found), np.log(exact))[0, 1] > 0.85
+    assert 0.5 < np.exp(np.mean(np.log(found / exact))) < 2.0
 
 
 def test_bits_do_not_depend_on_the_neighbours_in_the_batch():

@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xgapfill.diffusion.denoiser import NUGGET, SIGMA_MAX, WIDER, Denoiser, Scene, gaussian_mean  # noqa: E402
-from xgapfill.methods.spectral import prior_spectrum, to_field  # noqa: E402
+from xgapfill.diffusion.denoiser import SIGMA_MAX, Denoiser, Scene, gaussian_mean  # noqa: E402
+from xgapfill.methods import variogram  # noqa: E402
+from xgapfill.methods.spectral import mode_variances, to_field  # noqa: E402
 
 SHAPE = (2, 6, 5)
 N = int(np.prod(SHAPE))
-NOISE = 0.1
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def scene():
     seen, land = fields() > 0.4, torch.zeros(2, SHAPE[0], 2, *SHAPE[1:], dtype=torch.bool)
     land[..., 0, :2] = True
     seen &= ~land
-    spectrum = prior_spectrum(SHAPE, 8.0, torch.tensor([[4.6, 4.0], [4.6, 3.0]]), ((1.0, 20.0, 10.0, 2.0),))
+    p = torch.tensor([[0.7, 0.3, 0.0, 40.0, 12.0, 20.0, 8.0, 1.2]] * 2).double().log()
+    spectrum = mode_variances(variogram.covariance(p, SHAPE, 8.0, torch.tensor([[4.6, 4.0], [4.6, 3.0]]))) + 0.1
     return Scene(
         residual=torch.where(seen, fields(), 0.0),
         seen=seen,
@@ -34,10 +35,9 @@ def scene():
         maps=torch.zeros(2, SHAPE[0], 2, 3, *SHAPE[1:]),
         sea=torch.ones(2, 1, *SHAPE[1:]),
         numbers=torch.zeros(2, 7),
-        offset=fields(0.3),
-        error=fields(0.05, 0.5),
+        held=fields(0.3),
+        usual=fields(0.05, 0.5),
         spectrum=spectrum[:, :, None].expand(-1, -1, 2, -1, -1),
-        noise=torch.full((2, 1, 2, 1, 1), NOISE),
     )
 
 
@@ -49,20 +49,18 @@ def covariance(spectrum):
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 5.0])
 def test_gaussian_mean_is_the_conditional_mean(scene, sigma):
-    """A field of the given covariance plus a nugget, seen here, known with more noise there."""
-    x = torch.randn(scene.error.shape, generator=torch.Generator().manual_seed(1))
+    """A field of the given covariance, seen here, known with more noise there."""
+    x = torch.randn(scene.usual.shape, generator=torch.Generator().manual_seed(1))
     found = gaussian_mean(x, torch.full((2,), sigma), scene)
     for window, channel in np.ndindex(2, 2):
         pick = lambda part: part[window, :, channel].flatten().double()  # noqa: B023, E731
-        error, offset, seen, active = (pick(p) for p in (scene.error, scene.offset, scene.seen, scene.active))
-        field = WIDER * covariance(scene.spectrum[window, :, channel]).double()
-        known = offset + error * torch.where(seen > 0, pick(scene.residual), pick(x))
+        usual, held, seen, active = (pick(p) for p in (scene.usual, scene.held, scene.seen, scene.active))
+        field = covariance(scene.spectrum[window, :, channel]).double()
+        known = torch.where(seen > 0, held, held + usual * pick(x))
         there = (seen + active) > 0
-        noise = torch.where(seen > 0, WIDER * NOISE, NUGGET * NOISE + (sigma * error) ** 2)
+        noise = torch.where(seen > 0, 0.0, (sigma * usual) ** 2)
         dense = torch.linalg.inv(field[there][:, there] + torch.diag(noise[there]))
-        # what is sought has a nugget of its own
-        sought = field + torch.diag(torch.full((N,), NUGGET * NOISE, dtype=torch.float64))
-        wanted = (sought[:, there] @ dense @ known[there] - offset) / error
+        wanted = (field[:, there] @ dense @ known[there] - held) / usual
         hidden = active > 0
         assert torch.allclose(pick(found)[hidden], wanted[hidden], atol=2e-3)
 
@@ -70,7 +68,7 @@ def test_gaussian_mean_is_the_conditional_mean(scene, sigma):
 def test_a_net_that_has_learned_nothing_gives_the_gaussian_mean(scene):
     """Observed residuals come back, the rest is the Gaussian answer; blind, it is the background itself."""
     net = Denoiser(SHAPE[0], 2, (8,)).eval()
-    x = torch.randn(scene.error.shape, generator=torch.Generator().manual_seed(2))
+    x = torch.randn(scene.usual.shape, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         mean, _ = net(x, torch.tensor([0.7, SIGMA_MAX]), scene)
     wanted = gaussian_mean(x, torch.tensor([0.7, 0.7]), scene)[0]

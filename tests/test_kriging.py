@@ -19,7 +19,6 @@ torch = pytest.importorskip("torch")
 from xgapfill.methods.base import BATCH  # noqa: E402
 from xgapfill.methods.kriging import (  # noqa: E402
     CORE,
-    LAGS,
     MARGIN,
     SIZE,
     USUAL,
@@ -29,7 +28,6 @@ from xgapfill.methods.kriging import (  # noqa: E402
     fit,
     krige,
     unconditional,
-    variogram,
 )
 from xgapfill.methods.priors import shipped  # noqa: E402
 from xgapfill.noise import Noise  # noqa: E402
@@ -222,14 +220,6 @@ def test_conditions_are_regressed_on_first():
 
     alone, given = error(np.array([0]), ("psc_ilr1",)), error(np.array([0, 1]), ("psc_ilr1", "log10_chl"))
     assert given < 0.5 * alone
-
-
-def test_variogram_by_hand():
-    """Half the mean square difference of the pairs that are seen, in both directions of the diagonal."""
-    values = np.array([[[1.0, 3.0], [0.0, 7.0]]], np.float32)
-    seen = np.array([[[True, True], [False, True]]])
-    assert variogram(values, seen).tolist() == [[0, 1, 0, 8, 1], [0, 0, 1, 2, 1], [0, 1, 1, 18, 1]]
-    assert (0, 0, 0) not in LAGS
 
 
 def test_fit_follows_the_window():

@@ -25,6 +25,7 @@ LAYERS = (
         "methods.priors",
         "methods.spectral",
         "methods.background",
+        "methods.variogram",
     ),  # the first guess is an input of the nets
     ("diffusion",),
     ("latent",),
@@ -64,7 +65,7 @@ NUMBERS_ONLY = (
     "families",
     "kernel",
 )
-TORCH_AT_IMPORT = ("nets", "diffusion", "latent", "training", "methods.spectral")
+TORCH_AT_IMPORT = ("nets", "diffusion", "latent", "training", "methods.spectral", "methods.variogram")
 
 
 def _name(file: Path) -> str:

@@ -26,12 +26,14 @@ ITERATIONS = 24
 NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
 WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
 FEW = 5.0  # independent samples' worth of belief in the prior variance
-LOG_SHARES = (-9.0, 3.0)  # of the error in the variance, lowest and highest
+LOG_SHARES = (-9.0, 0.2)  # of the error in the variance, lowest and highest
 LEAST_NOISE = 0.005  # share of the variance that is noise at least
 # Sizes (km) of features, and how fast (km a day) features of a size change: about their own size in its time.
 OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
 SPEED = 6.0
 QUARTER_WAVE = math.pi / 2
+# Modes that are not resolved disturb the others: so many times more than by the nugget alone is left of a little error.
+ALIASED = 4.0
 # Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
 DEPENDENT_PIXELS = 100.0
 # Conditions enter the regression about these values; beyond the span they are clipped before being squared.
@@ -241,7 +243,7 @@ def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, st
     north, east, time = rows / step_km[:, :1], cols / step_km[:, 1:], slots / step_days / SPEED
     wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2 + time[:, None, None] ** 2
     octave = (QUARTER_WAVE / wave2.sqrt().clamp_min(1e-9) / OCTAVES[0]).log2().round().clamp(0, len(OCTAVES) - 1)
-    error = nugget.expand_as(w)
+    error = torch.zeros_like(w)
     for k, size in enumerate(OCTAVES):
         modes = smooth * (octave == k)
         total = modes.sum((1, 2, 3), keepdim=True)
@@ -249,7 +251,8 @@ def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, st
         scale = size, size / SPEED
         share = _around(w, scale, step_days, step_km) / _around(torch.ones_like(w), scale, step_days, step_km)
         error = error + total / (t * y * x) / (1 + typical * share / nugget)
-    return error
+    all_of_it = smooth.mean((1, 2, 3), keepdim=True)
+    return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
 
 
 def _around(field: Tensor, scale: tuple[float, float], step_days: float, step_km: Tensor) -> Tensor:

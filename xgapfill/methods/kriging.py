@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.background import DEPENDENT_PIXELS, conditions_first, trend_on
+from xgapfill.methods.background import conditions_first, trend_on
 from xgapfill.methods.base import one_thread
 from xgapfill.methods.priors import Prior, shipped
 from xgapfill.methods.windowed import no_weights, pooled_variance
@@ -34,11 +34,6 @@ BLOCK = 4
 CELL = 4
 AT_ONCE = 64  # blocks, so that their systems stay in the cache
 LOCAL_BELIEF = 20.0  # pixels' worth of belief that a block varies as much as its window
-# Lags of the variogram, (frames, rows, cols): near ones, which decide the weights of the neighbours.
-PLACES = [(0, 0), *((n, 0) for n in (1, 2, 3, 4, 6, 8, 12)), *((0, n) for n in (1, 2, 3, 4, 6, 8, 12))]
-PLACES += [(n, sign * n) for n in (1, 2, 4, 8) for sign in (1, -1)]
-LAGS = [(frames, *place) for frames in (0, 1, 2) for place in PLACES if (frames, *place) != (0, 0, 0)]
-LAG_ERROR = 0.2  # of a variogram's logarithm, however many pairs there are: no model is quite right
 PERIODS = (3, 2, 2)  # of the box that realisations are drawn on, in windows
 
 
@@ -73,54 +68,24 @@ class Covariance:
 
 
 # What a variance of 1 is made of where a window does not tell, chosen on the choose set; and how far from it a window
-# is believed to be: standard deviation of each logarithm.
+# is believed to be: standard deviation of each logarithm. The background's priors are the same.
 USUAL = Covariance(v1=0.8, v2=0.2, nugget=0.01, l1=300.0, l2=22.0, t1=25.0, t2=7.0, power=1.15)
 BELIEF = Covariance(v1=0.45, v2=0.45, nugget=1.5, l1=0.35, l2=0.35, t1=0.5, t2=0.5, power=0.15)
 
 
-def variogram(values: Single, seen: Flags) -> Double:
-    """Half the mean square difference of pairs of seen pixels of a field (t, y, x).
-
-    Returns (n, 5): frames, rows, cols, half the mean square difference, number of pairs; of the `LAGS` that have any.
-    """
-    there = seen.astype(np.float32)
-    rows = []
-    for lag in LAGS:
-        axes = list(zip(lag, seen.shape, strict=True))
-        if any(abs(step) >= n for step, n in axes):
-            continue
-        a, b = (tuple(slice(max(s * step, 0), n + min(s * step, 0)) for step, n in axes) for s in (-1, 1))
-        both = there[a] * there[b]
-        pairs = both.sum(dtype=np.float64)
-        if pairs > 0:
-            difference = (values[a] - values[b]) * both
-            rows.append((*lag, 0.5 * float(np.sum(difference * difference, dtype=np.float64)) / pairs, pairs))
-    return np.array(rows, np.float64).reshape(-1, 5)
-
-
 def fit(values: Single, seen: Flags, variance: float, step: Step) -> Covariance:
-    """Covariance whose variogram is nearest to that of what was seen, shrunk to `USUAL`.
-
-    Least squares of the logarithm, which is Cressie's (1985, doi:10.1007/BF01032109) weighting by the inverse square
-    of the variogram, with his number of pairs counted in `DEPENDENT_PIXELS` and limited by `LAG_ERROR`. `values`
-    (t, y, x) are departures from the trend, 0 where not seen; `variance` is theirs, as far as it is known.
+    """Covariance fitted to the variogram of departures (t, y, x), 0 where not seen, shrunk to `USUAL`; see
+    `variogram.fit`. `variance` is theirs, as far as it is known.
     """
-    from scipy.optimize import least_squares
+    import torch
 
-    usual, belief = np.log(np.array(astuple(USUAL)) * ([variance] * 3 + [1.0] * 5)), np.array(astuple(BELIEF))
-    *lags, gamma, pairs = variogram(values, seen).T
-    days, north, east = (lag * size for lag, size in zip(lags, step, strict=True))
-    weight = 0.5 / np.sqrt(LAG_ERROR**2 + 2 * DEPENDENT_PIXELS / pairs)  # neighbouring lags tell much the same
-    least = 1e-3 * variance
+    from xgapfill.methods import variogram
 
-    def misfit(logarithms: Double) -> Double:
-        model = Covariance(*np.exp(logarithms))
-        expected = model.nugget + model.v1 + model.v2 - model(north**2 + east**2, days)
-        return np.concatenate([weight * np.log((expected + least) / (gamma + least)), (logarithms - usual) / belief])
-
-    highest = np.append((usual + 4 * belief)[:-1], np.log(1.9))
-    best = least_squares(misfit, usual, bounds=(usual - 4 * belief, highest), max_nfev=20).x
-    return Covariance(*np.exp(best).tolist())
+    usual = torch.tensor([*(variance * np.array(astuple(USUAL)[:3])), *astuple(USUAL)[3:]], dtype=torch.float64).log()
+    fields = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, seen))
+    belief = torch.tensor(astuple(BELIEF), dtype=torch.float64)
+    found = variogram.fit(*fields, usual[None], belief, step[0], torch.tensor([step[1:]], dtype=torch.float32))
+    return Covariance(*found[0].exp().tolist())
 
 
 class Kriged(NamedTuple):
