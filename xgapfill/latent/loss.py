@@ -13,9 +13,9 @@ from xgapfill.latent.texture import gaussian_departure
 DRAWS = 4  # of the bound
 # Neighbouring pixels tell the same: so many count as one in the likelihood (a composite likelihood with its magnitude
 # adjusted, Ribatet, Cooley & Davison 2012, doi:10.5705/ss.2009.248), else the latents would copy what they are shown.
-DEPENDENT_PIXELS = 16.0
+DEPENDENT_PIXELS = 8.0
 ALL_SHOWN = 0.5  # share of the windows whose encoder is shown, and that are scored on, the hidden pixels as well
-TEXTURES = 2  # windows of a batch whose Gaussian draw is learned from
+TEXTURES = 1  # windows of a batch whose Gaussian draw is learned from
 
 
 def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
@@ -43,7 +43,7 @@ def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator:
     count = shown.flatten(1).sum(-1) / DEPENDENT_PIXELS
     few = slice(0, TEXTURES)
     part = scene.of(torch.arange(len(truth), device=truth.device) < TEXTURES)
-    drawn = gaussian_departure(part, normal(part.residual.shape), normal(part.residual.shape))
+    drawn = gaussian_departure(part, normal(part.residual.shape))
     unseen = ~part.seen
     size = torch.where(unseen, -log_normal(drawn, torch.zeros_like(drawn), prior.texture[few]), 0.0)
     return -(bound / count.clamp_min(1.0)).mean() + size.sum() / unseen.sum().clamp_min(1)

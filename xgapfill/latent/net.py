@@ -49,8 +49,8 @@ class Vae(nn.Module):
         super().__init__()
         self.frames, self.channels = frames, channels
         fields, latents, numbers = frames * channels, frames * LATENTS, NUMBERS - 1
-        self.context = UNet(MAPS * fields + 1, 3 * fields, numbers, widths)
-        self.encoder = _Encoder((MAPS + 2) * fields + 1, 2 * latents, numbers, widths)
+        self.context = UNet(MAPS * fields + 1, 3 * fields, numbers, widths, blocks=1)
+        self.encoder = _Encoder((MAPS + 3) * fields + 1, 2 * latents, numbers, widths)
         self.decoder = _Decoder(latents + MAPS * fields + 1, 2 * fields, numbers, widths[-1])
 
     @classmethod
@@ -73,8 +73,9 @@ class Vae(nn.Module):
         residual : (b, t, c, y, x) anything finite where not shown
         shown : (b, t, c, y, x) bool
         """
-        told = torch.stack([torch.where(shown, residual, 0.0), shown.float()], dim=3).flatten(1, 3)
-        maps = torch.cat([told, _maps(scene)], dim=1).contiguous(memory_format=torch.channels_last)
+        told = torch.where(shown, residual, 0.0)
+        told = torch.stack([told, told.abs(), shown.float()], dim=3)
+        maps = torch.cat([told.flatten(1, 3), _maps(scene)], dim=1).contiguous(memory_format=torch.channels_last)
         out = self.encoder(maps, scene.numbers).float().unflatten(1, (self.frames, 2, LATENTS))
         return out[:, :, 0], out[:, :, 1].clamp(*LATENT_LOG_VARIANCES)
 

@@ -5,32 +5,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xgapfill.diffusion.denoiser import ITERATIONS, NUGGET, WIDER, Scene
-from xgapfill.methods.spectral import cosine_basis, solve, to_field, to_modes
+from xgapfill.diffusion.denoiser import ITERATIONS, Scene
+from xgapfill.methods.spectral import complete, cosine_basis, to_field, to_modes
 
 
 @torch.no_grad()
-def gaussian_departure(scene: Scene, field: Tensor, pixels: Tensor) -> Tensor:
-    """A draw of the field minus its conditional mean, observation noise of its own included, in units of `scene.error`.
+def gaussian_departure(scene: Scene, field: Tensor) -> Tensor:
+    """A draw of the field minus its conditional mean, in units of `scene.usual`: 0 where something was seen.
 
-    Perturb and solve: a draw of the unconditioned field is observed with noise as the real one was, and what the solver
-    makes of these observations is taken away. Exact for a Gaussian field (Papandreou & Yuille 2010; in geostatistics
-    conditioning by kriging, Journel & Huijbregts 1978, Mining Geostatistics).
+    A draw of the unconditioned field is completed from its own values where the real one was seen, and what that makes
+    of it is taken away: exact for a Gaussian field (conditioning by kriging, Journel & Huijbregts 1978, Mining
+    Geostatistics).
 
     Parameters
     ----------
-    field, pixels : (b, t, c, y, x) standard normal; the field is the first one coloured in its own place, so that
-        windows with the same numbers where they overlap have nearly the same field there
+    field : (b, t, c, y, x) standard normal; coloured in its own place, so that windows with the same numbers where they
+        overlap have nearly the same field there
     """
     with torch.autocast(field.device.type, enabled=False):
-        spectrum = WIDER * scene.spectrum.transpose(1, 2)
-        noise = WIDER * scene.noise
-        level = _level(spectrum)
+        spectrum, seen = scene.spectrum.transpose(1, 2), scene.seen.transpose(1, 2)
         drawn = to_field(spectrum.sqrt() * to_modes(field.transpose(1, 2)))
-        weight = (scene.seen / noise).transpose(1, 2) * level**2
-        observed = drawn + (noise.sqrt() * pixels).transpose(1, 2) / level
-        departure = level * (drawn - solve(observed, weight, spectrum, ITERATIONS))
-        return (departure.transpose(1, 2) + (NUGGET * scene.noise).sqrt() * pixels) / scene.error
+        departure = drawn - complete(drawn, torch.zeros_like(drawn), seen, spectrum, ITERATIONS)
+        return (_level(spectrum) * departure).transpose(1, 2) / scene.usual
 
 
 def _level(spectrum: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xgapfill.methods.background import Guess
     from xgapfill.weights import Weights
 
-FIELD, PIXELS, PROPOSALS, CHOICE = range(4)  # numbers of the fields of noise of a member
+FIELD, PROPOSALS, CHOICE = range(3)  # numbers of the fields of noise of a member
 MOST = 16  # proposals that one field of noise holds
 
 
@@ -149,7 +149,7 @@ class _Prepared:
         chosen = pick(proposed.log_weights, uniform)[None, :, :, None]
         z = proposed.latents.gather(0, chosen.expand(1, *proposed.latents.shape[1:]))
         mean, log_variance = self.net.decode(z, self.prior, self.scene)
-        texture = gaussian_departure(self.scene, self.fields(member, FIELD), self.fields(member, PIXELS))
+        texture = gaussian_departure(self.scene, self.fields(member, FIELD))
         return mean[0] + (0.5 * (log_variance[0] - self.prior.texture)).exp() * texture
 
     def physical(self, mean: Tensor, departure: Tensor) -> Tensor:
