@@ -127,8 +127,10 @@ def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         values = torch.where(scene.seen, scene.held, scene.held + scene.usual * x)
         precision = scene.active / (sigma.view(-1, 1, 1, 1, 1) * scene.usual) ** 2
-        parts = (part.transpose(1, 2) for part in (values, precision, scene.seen, scene.spectrum))
-        return (complete(*parts, ITERATIONS).transpose(1, 2) - scene.held) / scene.usual
+        known, exactness, seen, spectrum = (
+            part.transpose(1, 2) for part in (values, precision, scene.seen, scene.spectrum)
+        )
+        return (complete(known, exactness, seen, spectrum, ITERATIONS).transpose(1, 2) - scene.held) / scene.usual
 
 
 class Denoiser(nn.Module):

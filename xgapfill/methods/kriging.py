@@ -82,9 +82,9 @@ def fit(values: Single, seen: Flags, variance: float, step: Step) -> Covariance:
     from xgapfill.methods import variogram
 
     usual = torch.tensor([*(variance * np.array(astuple(USUAL)[:3])), *astuple(USUAL)[3:]], dtype=torch.float64).log()
-    fields = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, seen))
+    field, there = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, seen))
     belief = torch.tensor(astuple(BELIEF), dtype=torch.float64)
-    found = variogram.fit(*fields, usual[None], belief, step[0], torch.tensor([step[1:]], dtype=torch.float32))
+    found = variogram.fit(field, there, usual[None], belief, step[0], torch.tensor([step[1:]], dtype=torch.float32))
     return Covariance(*found[0].exp().tolist())
 
 

@@ -108,7 +108,8 @@ def _model(p: Tensor, km2: Tensor, days2: Tensor) -> tuple[Tensor, Tensor]:
     """Variogram (b, n) of parameters (b, 8), and its derivatives (b, n, 8) by their logarithms."""
     v1, v2, nugget, l1, l2, t1, t2, power = p.exp().unsqueeze(-1).unbind(1)
     half = power / 2
-    total, by_power, columns = nugget.expand_as(km2), torch.zeros_like(km2), {}
+    total, by_power = nugget.expand_as(km2), torch.zeros_like(km2)
+    columns: dict[int, Tensor] = {}
     for k, (v, length, time) in enumerate(((v1, l1, t1), (v2, l2, t2))):
         space, days = km2 / length**2, days2 / time**2
         q = space + days

@@ -87,10 +87,10 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
     for sample in samples:
         hidden = (sample.known & ~sample.seen)[:, c]
         hidden[[0, -1]] = False
-        places = np.flatnonzero(hidden)
-        places = torch.from_numpy(rng.choice(places, min(ERRORS, places.size), replace=False))
-        if not len(places):
+        all_places = np.flatnonzero(hidden)
+        if not all_places.size:
             continue
+        places = torch.from_numpy(rng.choice(all_places, min(ERRORS, all_places.size), replace=False))
         with torch.no_grad():
             guess = guess_of(sample, made, priors)
             y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.seen[:, c]).float()[None]
