@@ -43,7 +43,7 @@ LAYERS = (
     ("statistics", "reducing"),
     ("fill", "gaps", "tutorial"),
     ("planning",),
-    ("api", "validation", "writing"),
+    ("api", "validation", "stores", "running", "writing"),
     ("classical", "tuning"),
     ("accessor",),
     ("xgapfill",),

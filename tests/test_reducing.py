@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import functools
 import threading
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import xarray as xr
 from dask.base import tokenize
-from maps import Counting, chl_map, psc_map, raise_if_dask_computes, same
+from maps import Counting, Quick, chl_map, psc_map, raise_if_dask_computes, same
 
 import xgapfill
 from xgapfill import reducing
 from xgapfill.fill import fill
 from xgapfill.methods.kriging import Kriging
-from xgapfill.patch import Filled
 from xgapfill.statistics import Gathered, read
-
-
-@dataclass(frozen=True)
-class White:
-    """Members are white noise around what was seen: quick, and no net."""
-
-    name: ClassVar[str] = "white"
-    draws: ClassVar[bool] = True
-
-    def default_weights(self, channels):
-        """None are needed."""
-        return None
-
-    def fill(self, windows, weights, noise, members):
-        """Noise by address."""
-        _, t, c, y, x = windows.values.shape
-        drawn = [
-            [noise(m, 0, tuple(start), (c, t, y, x)).swapaxes(0, 1) for start in windows.starts] for m in range(members)
-        ]
-        return Filled(0.3 * np.stack(drawn) + windows.values, np.ones_like(windows.values))
 
 
 def trend(member):
@@ -62,9 +39,9 @@ def test_they_are_those_of_xarray_over_realization():
     chl = chl_map((3, 20, 24))
     psc = psc_map(chl)
     options = {"cond": chl, "members": 11, "seed": 3}
-    members = fill(psc, White(), **options).compute()
+    members = fill(psc, Quick(draws=True), **options).compute()
     quantiles = [0.05, 0.5, 1.0]
-    found = fill(psc, White(), **options, reduce=["mean", "std", {"quantile": quantiles}]).compute()
+    found = fill(psc, Quick(draws=True), **options, reduce=["mean", "std", {"quantile": quantiles}]).compute()
     assert list(found) == ["PSC_mean", "PSC_std", "PSC_quantile"]
     xr.testing.assert_allclose(found.PSC_mean, members.mean("realization"), rtol=1e-5)
     assert np.allclose(found.PSC_std, members.std("realization"), rtol=1e-3, atol=1e-6, equal_nan=True)
@@ -72,14 +49,14 @@ def test_they_are_those_of_xarray_over_realization():
     assert found.PSC_quantile.dims == expected.dims
     assert np.allclose(found.PSC_quantile, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
     seen = psc.notnull().values
-    mean = fill(psc, White(), **options, reduce="mean")
+    mean = fill(psc, Quick(draws=True), **options, reduce="mean")
     assert isinstance(mean, xr.DataArray)
     assert (mean.name, mean.dims, mean.dtype) == ("PSC", psc.dims, psc.dtype)
     assert mean.attrs["cell_methods"] == "realization: mean"
     assert same(mean.values[seen], psc.values[seen])
     assert same(mean, found.PSC_mean)
     assert (found.PSC_std.values[seen] == 0).all()
-    median = fill(psc, White(), **options, reduce={"quantile": 0.5})
+    median = fill(psc, Quick(draws=True), **options, reduce={"quantile": 0.5})
     assert median.dims == psc.dims
     assert same(median, found.PSC_quantile.isel(quantile=1))
 
@@ -88,9 +65,9 @@ def test_a_function_sees_whole_series_of_each_member():
     """Its mean and spread are those over members, for results without time, with a new dimension, and with time."""
     chl = chl_map((7, 18, 20)).isel(time=slice(None, None, -1), lat=slice(None, None, -1))
     psc = psc_map(chl).transpose("time", "lat", "size_class", "lon")
-    members = fill(psc, White(), cond=chl, members=5).compute().sortby("time")
+    members = fill(psc, Quick(draws=True), cond=chl, members=5).compute().sortby("time")
     asked = [trend, (peak_by_month, {"quantile": [0.25, 0.75]}), (lambda each: each > 0.3, "mean"), "std"]
-    found = fill(psc, White(), cond=chl, members=5, reduce=asked).compute()
+    found = fill(psc, Quick(draws=True), cond=chl, members=5, reduce=asked).compute()
     assert list(found) == [
         "PSC_trend_mean",
         "PSC_trend_std",
@@ -119,19 +96,19 @@ def test_three_arrays_single_frames_and_frames_of_distant_years():
     chl = chl_map((4, 12, 14))
     psc = psc_map(chl)
     three = [psc.sel(size_class=name, drop=True).rename(name) for name in psc.size_class.values]
-    found = fill(three, White(), cond=chl, members=3, reduce="mean").compute()
+    found = fill(three, Quick(draws=True), cond=chl, members=3, reduce="mean").compute()
     assert list(found) == list(psc.size_class.values)
-    whole = fill(psc, White(), cond=chl, members=3, reduce="mean")
+    whole = fill(psc, Quick(draws=True), cond=chl, members=3, reduce="mean")
     assert same(found["nano"], whole.sel(size_class="nano"))
     frame = chl.isel(time=0, drop=True)
-    single = fill(frame, White(), members=3, reduce=[np.log10, "mean"])
+    single = fill(frame, Quick(draws=True), members=3, reduce=[np.log10, "mean"])
     assert single.CHL_log10_mean.dims == ("lat", "lon")
     assert np.isfinite(single.compute().to_array()).all()
     times = chl.time.values.copy()
     times[2:] += np.timedelta64(8 * 230, "D")
     apart = chl.assign_coords(time=times)
-    members = fill(apart, White(), members=3).compute()
-    got = fill(apart, White(), members=3, reduce=(trend, "mean")).CHL_trend_mean
+    members = fill(apart, Quick(draws=True), members=3).compute()
+    got = fill(apart, Quick(draws=True), members=3, reduce=(trend, "mean")).CHL_trend_mean
     expected = xr.concat([trend(each) for _, each in members.groupby("realization", squeeze=False)], "realization")
     assert np.allclose(got, expected.mean("realization").squeeze(), rtol=1e-4, atol=1e-7)
 
@@ -139,7 +116,7 @@ def test_three_arrays_single_frames_and_frames_of_distant_years():
 def test_nothing_is_computed_and_few_members_are_held(monkeypatch):
     """The call computes nothing; a block draws few members at a time, whose number changes no bit."""
     chl = chl_map((3, 20, 24))
-    method = Counting(White())
+    method = Counting(Quick(draws=True))
     with raise_if_dask_computes():
         lazy = fill(chl.chunk(time=1), method, members=20, reduce="mean")
     drawn = []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,11 +17,11 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from maps import chl_map, psc_map, same
+from maps import Quick, chl_map, psc_map, same
 
 import xgapfill
 from xgapfill import fill as fill_module
-from xgapfill import writing
+from xgapfill import running, stores
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def small_blocks(monkeypatch):
 
 def test_what_is_written_is_what_was_lazy(source, tmp_path):
     """Values, names, coordinates and attributes; zarr v3, one shard a block, no warning; netCDF for a name in .nc."""
-    lazy = source.PSC.gapfill.background(cond=source.CHL, full=True)
+    lazy = source.PSC.gapfill(Quick(), cond=source.CHL, full=True)
     with warnings.catch_warnings(action="error"):
         written = xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
     assert not any(each.variable._in_memory for each in written.data_vars.values())
@@ -52,48 +56,212 @@ def test_what_is_written_is_what_was_lazy(source, tmp_path):
     assert array.metadata.zarr_format == 3
     assert array.shards[-3:] == (3, 20, 30)
     assert array.chunks[-3:] == (1, 20, 30)
-    plain = xgapfill.write(source.CHL.gapfill.background(), tmp_path / "out.nc")
-    assert same(plain.CHL, source.CHL.gapfill.background())
+    plain = xgapfill.write(source.CHL.gapfill(Quick()), tmp_path / "out.nc")
+    assert same(plain.CHL, source.CHL.gapfill(Quick()))
     assert [file.name for file in tmp_path.glob("*.part")] == []
 
 
 def test_a_run_is_resumed_and_others_are_refused(source, tmp_path, monkeypatch):
     """Done blocks are not computed again; another method, weights or input does not mix in."""
     store = tmp_path / "out.zarr"
-    lazy = source.CHL.gapfill.background()
-    calls = []
-    monkeypatch.setattr(writing, "AT_ONCE", 1)  # one after the other
-
-    def die(self, number, values, _write=writing._WriteBlock.__call__):
-        calls.append(number)
-        if len(calls) == 4:
-            raise OSError(28, "No space left on device")
-        return _write(self, number, values)
-
-    monkeypatch.setattr(writing._WriteBlock, "__call__", die)
-    with pytest.raises(OSError, match="No space left"):
+    lazy = source.CHL.gapfill(Quick())
+    monkeypatch.setattr(running, "AT_ONCE", 1)  # one after the other
+    with dying_after(3), pytest.raises(OSError, match=r"No space left.* make room"):
         xgapfill.write(lazy, store, progress=False)
-    done = int(zarr.open_group(store)["xgapfill_run/done"][:].sum())
-    assert done == 3
-    monkeypatch.undo()
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    assert int(zarr.open_group(store)["xgapfill_run/done"][:].sum()) == 3
     with pytest.raises(ValueError, match="another run"):
-        xgapfill.write(source.CHL.gapfill.background(max_gap=30), store)
-    before = len(calls)
-    monkeypatch.setattr(
-        writing._WriteBlock, "__call__", lambda s, n, v, w=writing._WriteBlock.__call__: (calls.append(n), w(s, n, v))
-    )
-    written = xgapfill.write(source.CHL.gapfill.background(), store, progress=False)
-    assert len(calls) - before == 12 - done
-    assert same(written.CHL, lazy)
-    xgapfill.write(lazy, store, progress=False)
-    assert len(calls) - before == 12 - done
+        xgapfill.write(source.CHL.gapfill(Quick(), max_gap=30), store)
+    with counted() as written_blocks:
+        written = xgapfill.write(source.CHL.gapfill(Quick()), store, progress=False)
+        assert len(written_blocks) == 12 - 3
+        assert same(written.CHL, lazy)
+        xgapfill.write(lazy, store, progress=False)
+        assert len(written_blocks) == 12 - 3
+
+
+@contextlib.contextmanager
+def counted():
+    """Numbers of the blocks that are written, and the first frame asked for."""
+    numbers, write = [], running.WriteBlock.__call__
+
+    def call(self, number, first, values):
+        numbers.append((number, first))
+        return write(self, number, first, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running.WriteBlock, "__call__", call)
+        yield numbers
+
+
+@contextlib.contextmanager
+def dying_after(count, how=None):
+    """A store that is full (or anything else that happens) after so many blocks."""
+    with counted() as numbers:
+        write = running.WriteBlock.__call__
+
+        def call(self, number, first, values):
+            if len(numbers) == count:
+                if how is None:
+                    raise self.target.failed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+                how()
+            return write(self, number, first, values)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running.WriteBlock, "__call__", call)
+            yield numbers
+
+
+def test_a_longer_series_goes_on(source, tmp_path):
+    """Old frames out of reach stay as they are, to the bit; new blocks and those in reach are those of a fresh run."""
+    store = tmp_path / "out.zarr"
+    whole = source.CHL.gapfill(Quick(), full=True)
+    xgapfill.write(source.isel(time=slice(7)).CHL.gapfill(Quick(), full=True), store, progress=False, append=True)
+    root = zarr.open_group(store)
+    root["CHL"][:3] = 7.0  # would show if it was computed again: the end reaches back 4 frames, from frame 3 on
+    root["CHL_status"][3:7] = 9
+    with counted() as blocks:
+        written = xgapfill.write(whole, store, progress=False, append=True)
+    assert sorted(blocks) == [(number, 3) for number in range(4, 12)]
+    expected = whole.compute()
+    assert (written.CHL[:3] == 7.0).all()
+    assert all(same(written[name][3:], expected[name][3:]) for name in expected)
+    assert list(written.time.values) == list(source.time.values)
+    fresh = xgapfill.write(whole, tmp_path / "fresh.zarr", progress=False)
+    assert written.attrs == fresh.attrs
+    assert all(str(written[name].attrs) == str(fresh[name].attrs) for name in fresh.variables)
+    with counted() as blocks:
+        xgapfill.write(whole, store, progress=False)
+        xgapfill.write(whole, store, progress=False, append=True)
+    assert blocks == []
+
+
+def test_growing_survives_being_killed(source, tmp_path, monkeypatch):
+    """Cut short at any step, the same call goes on; so does a call with a still longer series."""
+    parts = [source.CHL.isel(time=slice(n)).gapfill(Quick()) for n in (4, 6, 9)]
+    expected = parts[-1].compute()
+    monkeypatch.setattr(running, "AT_ONCE", 1)
+    for step in range(6):
+        store = tmp_path / f"{step}.zarr"
+        xgapfill.write(parts[0], store, progress=False)
+        with pytest.MonkeyPatch.context() as patch:
+            if step == 0:
+                patch.setattr(stores, "_grow", dies)
+            elif step == 1:
+                patch.setattr(stores, "_template", dies)
+            with contextlib.ExitStack() as dying:
+                if step > 1:
+                    dying.enter_context(dying_after(step - 1))
+                with pytest.raises(OSError, match="again to go on"):
+                    xgapfill.write(parts[1], store, progress=False, append=True)
+        if step % 2:
+            xgapfill.write(parts[1], store, progress=False)
+        assert same(xgapfill.write(parts[2], store, progress=False, append=True).CHL, expected)
+
+
+def dies(*arguments):
+    raise OSError(errno.EIO, "gone")
+
+
+def test_what_cannot_go_on(source, tmp_path):
+    """Another method, other places or times, whole-series methods and computed results are refused."""
+    store = tmp_path / "out.zarr"
+    short = source.isel(time=slice(6))
+    xgapfill.write(short.CHL.gapfill(Quick()), store, progress=False)
+    wrong = {
+        "other places, weights, parameters": source.CHL.gapfill(Quick(scale=0.5)),
+        "without computations": source.CHL.gapfill(Quick()) * 2,
+        "variables or version": source.CHL.isel(lat=slice(30)).gapfill(Quick()),
+        "of the first 6 frames": source.CHL.isel(time=slice(1, None)).gapfill(Quick()),
+        "more than the 3": source.CHL.isel(time=slice(3)).gapfill(Quick()),
+        "change all others": source.CHL.gapfill.climatology(),
+    }
+    for words, lazy in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            xgapfill.write(lazy, store, progress=False, append=True)
+    with pytest.raises(ValueError, match="give one of them"):
+        xgapfill.write(source.CHL.gapfill(Quick()), store, progress=False, append=True, resume=False)
+    with pytest.raises(ValueError, match="one go"):
+        xgapfill.write(source.CHL.gapfill(Quick()), tmp_path / "out.nc", append=True)
+    assert same(xgapfill.write(short.CHL.gapfill(Quick()), store, progress=False).CHL, short.CHL.gapfill(Quick()))
+
+
+def test_a_run_that_was_killed_at_its_very_beginning(source, tmp_path):
+    """A folder with a half-written file or an empty group counts as nothing; anything else is not touched."""
+    lazy = source.CHL.gapfill(Quick())
+    zarr.create_group(tmp_path / "a.zarr", zarr_format=3)
+    (tmp_path / "b.zarr").mkdir()
+    (tmp_path / "b.zarr" / "zarr.0.partial").touch()
+    for name in ("a.zarr", "b.zarr"):
+        xgapfill.write(lazy.isel(time=slice(3)), tmp_path / name, progress=False)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "final.tex").touch()
+    with pytest.raises(ValueError, match="not written by xgapfill"):
+        xgapfill.write(lazy, tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "final.tex").exists()
+
+
+def test_a_disk_that_is_full_and_a_store_that_cannot_be_written(source, tmp_path):
+    """A clear error, nothing half-written, and the same call goes on."""
+    lazy = source.CHL.gapfill(Quick())
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="cannot be written"):
+        xgapfill.write(lazy, tmp_path / "file" / "out.zarr", progress=False)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # metadata fit, blocks do not
+    try:
+        with pytest.raises(OSError, match="make room"):
+            xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same(xgapfill.write(lazy, tmp_path / "out.zarr", progress=False).CHL, lazy)
+    assert list((tmp_path / "out.zarr").rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize("kind", ["zarr", "nc"])
+def test_an_input_that_changes_is_noticed(source, tmp_path, monkeypatch, kind):
+    """What was written since it was last looked at is done again, once the input is as it was."""
+    file = tmp_path / "in.zarr"
+    if kind == "nc":
+        file = tmp_path / "in.nc"
+        source.drop_vars("size_class").to_netcdf(file)
+        source = xr.open_dataset(file)
+    one = file if kind == "nc" else next(each for each in file.glob("CHL/c/**/*") if each.is_file())
+    stat = one.stat()
+    lazy = source.CHL.gapfill(Quick())
+    monkeypatch.setattr(running, "AT_ONCE", 1)
+    with dying_after(2, lambda: os.utime(one, ns=(0, 10**18))), pytest.raises(OSError, match="has changed"):
+        xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
+    os.utime(one, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with counted() as blocks:
+        assert same(xgapfill.write(lazy, tmp_path / "out.zarr", progress=False).CHL, lazy)
+    assert len(blocks) == 12 - 2
+
+
+def test_an_interrupt_loses_nothing(source, tmp_path):
+    """Ctrl-C stops the run; what is written stays."""
+    lazy = source.CHL.gapfill(Quick())
+    with dying_after(3, _thread.interrupt_main), pytest.raises(KeyboardInterrupt):
+        xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
+    with counted() as blocks:
+        assert same(xgapfill.write(lazy, tmp_path / "out.zarr", progress=False).CHL, lazy)
+    assert len(blocks) <= 12 - 2
+
+
+def test_progress_says_how_fast_and_how_much_is_empty(source, tmp_path, capsys):
+    """Blocks, rate, time left and the share of blocks without anything."""
+    seen = source.CHL.where(source.lon > -38.75)
+    inland = seen.assign_coords(lat=source.lat + 5.0, lon=source.lon + 100.0)
+    xgapfill.write(inland.gapfill(Quick()), tmp_path / "out.zarr")
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "12/12" in last
+    assert "block/s" in last
+    assert "50% empty" in last
 
 
 def test_what_cannot_be_written(source, tmp_path):
     """Foreign stores, computed results and other objects are refused with a reason."""
     source.to_zarr(tmp_path / "foreign.zarr", consolidated=False)
-    lazy = source.CHL.gapfill.background()
+    lazy = source.CHL.gapfill(Quick())
     with pytest.raises(ValueError, match="not written by xgapfill"):
         xgapfill.write(lazy, tmp_path / "foreign.zarr")
     with pytest.raises(TypeError, match="computed already"):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import dask
 import dask.array as dsa
 import numpy as np
 import xarray as xr
@@ -33,7 +34,7 @@ from xgapfill.methods.base import Method, SeriesMethod, takes_weights, tiling_of
 from xgapfill.noise import Noise
 from xgapfill.observations import Samples
 from xgapfill.seamask import SeaFlag
-from xgapfill.sources import Source
+from xgapfill.sources import Source, file_of
 from xgapfill.statistics import Statistic
 from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
@@ -108,18 +109,34 @@ def fill(
     )
     dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
     made = _provenance(method, case, int(members), seed, statistics)
-    if statistics is None:
-        stack = lay(kernel, layers=None if alike(quantity, kernel) else kernel.layers, dtype=dtype)
-        variables = label(stack, quantity, kernel, made)
-    else:
-        op = reducing.reduced(kernel, quantity, statistics, len(case.sources), BLOCK)
-        stack = lay(op, layers=op.layers, dtype=np.float64 if op.series else dtype, block=op.block)
-        variables = reducing.label(stack, quantity, op, made)
+    op: Any = kernel if statistics is None else reducing.reduced(kernel, quantity, statistics, len(case.sources), BLOCK)
+    with dask.annotate(xgapfill=_said(case, op)):
+        if statistics is None:
+            stack = lay(kernel, layers=None if alike(quantity, kernel) else kernel.layers, dtype=dtype)
+            variables = label(stack, quantity, kernel, made)
+        else:
+            stack = lay(op, layers=op.layers, dtype=np.float64 if op.series else dtype, block=op.block)
+            variables = reducing.label(stack, quantity, op, made)
     if full or not isinstance(target, xr.DataArray) or list(variables) != [name_of_array(target, quantity)]:
         attrs: dict[Hashable, Any] = {"Conventions": "CF-1.11"}
         return xr.Dataset(variables, attrs=made.added_to(attrs))
     (result,) = variables.values()
     return result
+
+
+def _said(case: Case, op: Any) -> dict[str, Any]:
+    """What a layer of the graph says of itself, for those who write it: all that it rests on but times and values, how
+    many frames back a new frame reaches, frames in a block, and files it reads.
+    """
+    kernel: FillKernel = getattr(op, "kernel", op)
+    timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="")
+    reach = op.reach[0]
+    return {
+        "identity": tokenize(timeless, kernel.samples is None, getattr(op, "fields", None)),
+        "reach": reach,
+        "frames": None if reach is None else BLOCK[0],
+        "files": tuple(file for source in case.sources if (file := file_of(source)) is not None),
+    }
 
 
 def fit(

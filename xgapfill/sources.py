@@ -266,6 +266,18 @@ def _file_token(variable: xr.Variable) -> str:
     return hashlib.blake2b(repr([*parts, *place]).encode(), digest_size=16).hexdigest()
 
 
+def file_of(source: Source) -> str | None:
+    """Return the path on this machine of the file or folder that a source reads, None where there is none."""
+    if not isinstance(source, OnFile):
+        return None
+    data = source.variable._data
+    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
+        data = data.array
+    place = _place_on_disk(data, source.variable.encoding.get("source"))
+    local = "" if place is None else str(place[0]).removeprefix("file://")
+    return local if os.path.exists(local) else None
+
+
 def _plain_key(part: object) -> object:
     if isinstance(part, np.ndarray):
         return part.shape, hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=16).hexdigest()
