@@ -46,6 +46,7 @@ def repaint(
     seed: int = 0,
     schedule: Schedule = "fast",
     weights: Any = None,
+    device: str | None = None,
     insitu: Any = None,
     error: Any = None,
     sea: Any = None,
@@ -80,6 +81,9 @@ def repaint(
     weights : str, path or Weights, optional
         Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
         shipped weights for the variable.
+    device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
+        Where the network computes; by default what the environment variable XGAPFILL_DEVICE says, else CUDA where it is
+        present. Values differ by rounding between devices, not by the noise.
     insitu : DataFrame or Dataset, optional
         Samples taken in the water, one a row: time, lat, lon, and values under the name of what is filled or ``value``,
         under ``micro``, ``nano`` and ``pico``, or, for a condition, under its name, in the units of the maps.
@@ -150,7 +154,8 @@ def repaint(
         max_distance=max_distance,
         full=full,
     )
-    return fill(da, Repaint(chosen), cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
+    method = Repaint(chosen, device)
+    return fill(da, method, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
 
 
 def posterior_mean(
@@ -158,6 +163,7 @@ def posterior_mean(
     cond: Conditions = None,
     *,
     weights: Any = None,
+    device: str | None = None,
     **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the mean of all fields that fit: one network pass, the cheapest and closest estimate.
@@ -167,7 +173,7 @@ def posterior_mean(
 
     Parameters
     ----------
-    da, cond, weights
+    da, cond, weights, device
         As in `repaint`.
     **options
         ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
@@ -192,7 +198,7 @@ def posterior_mean(
     >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
     True
     """
-    return filled(da, PosteriorMean(), options, cond=cond, weights=weights)
+    return filled(da, PosteriorMean(device), options, cond=cond, weights=weights)
 
 
 def background(

@@ -20,7 +20,8 @@ from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
 from xgapfill.methods import Repaint, find
-from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, device_of, passes
+from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, passes
+from xgapfill.methods.devices import device_of
 
 SAMPLE = 32
 LOOK = 4  # every so many pixels are looked at to see where the sea is

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -102,33 +101,6 @@ def passes(method: Method, members: int) -> int:
     """Passes of a network over a batch of windows, as the method says; 0 for one that says nothing."""
     own = getattr(method, "passes", None)
     return 0 if own is None else int(own(members))
-
-
-def device_of(method: Method) -> str:
-    """Device of torch that a method computes on; ``cpu`` for methods that know no other.
-
-    What its ``device`` says; else the environment variable XGAPFILL_DEVICE; else CUDA where it is present.
-
-    Raises
-    ------
-    ValueError
-        CUDA is asked for and not present.
-    """
-    if not hasattr(method, "device"):
-        return "cpu"
-    wanted = method.device or os.environ.get("XGAPFILL_DEVICE") or "auto"
-    if wanted == "cpu":
-        return wanted
-    import torch
-
-    present = torch.cuda.is_available()
-    if wanted == "auto":
-        return "cuda" if present else "cpu"
-    if not wanted.startswith("cuda"):
-        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<number>', found {wanted!r}")
-    if not present:
-        raise ValueError(f"device={wanted!r}, but torch finds no CUDA device; use device='cpu' or leave it out")
-    return wanted
 
 
 _thread = threading.local()

@@ -8,8 +8,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xgapfill.methods import priors as prior_file
+from xgapfill.methods.devices import computing
 from xgapfill.patch import Filled, Noise, Windows
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from xgapfill.diffusion.samplers import Denoise
     from xgapfill.methods.background import Guess
     from xgapfill.weights import Weights
+
+Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
 
 # Target channels to the weights that ship for them.
 SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
@@ -47,11 +51,24 @@ class PosteriorMean:
     """One pass of the net at the largest noise level: the mean of all fields that fit what was seen, and its error.
 
     Source: denoiser as posterior mean, Karras et al. (2022), arXiv:2206.00364.
+
+    Parameters
+    ----------
+    device : "auto", "cpu", "cuda" or "cuda:<number>"
+        None: what XGAPFILL_DEVICE says, else as "auto".
+    precision : "float32" or "bfloat16"
+        Of the network's convolutions; bfloat16 is faster on processors that have it.
     """
+
+    device: str | None = None
+    precision: str = "float32"
 
     name: ClassVar[str] = "posterior_mean"
     draws: ClassVar[bool] = False
     model: ClassVar[str] = "diffusion"
+
+    def __post_init__(self) -> None:
+        _check_precision(self.precision)
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""
@@ -63,13 +80,11 @@ class PosteriorMean:
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel."""
-        import torch
-
-        prepared = _prepare(windows, weights)
-        with torch.no_grad():
+        with computing(self) as bring:
+            prepared = _prepare(windows, weights, bring, self.precision)
             mean, spread = prepared.once()
             best = prepared.physical(prepared.mean_factor * mean)
-            return Filled(best[None].numpy(), (spread * prepared.guess.error).numpy())
+            return Filled(best[None].cpu().numpy(), (spread * prepared.guess.error).cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,8 @@ class Repaint:
     Parameters
     ----------
     schedule : "fast", "paper" or a sequence of moves (from sigma, to sigma) that ends at 0
+    device, precision
+        As of `PosteriorMean`.
 
     References
     ----------
@@ -86,12 +103,15 @@ class Repaint:
     """
 
     schedule: str | Sequence[tuple[float, float]] = "fast"
+    device: str | None = None
+    precision: str = "float32"
 
     name: ClassVar[str] = "repaint"
     draws: ClassVar[bool] = True
     model: ClassVar[str] = "diffusion"
 
     def __post_init__(self) -> None:
+        _check_precision(self.precision)
         if not isinstance(self.schedule, str):
             from xgapfill.diffusion.schedule import check_walk
 
@@ -124,24 +144,30 @@ class Repaint:
 
         from xgapfill.diffusion.samplers import repaint
 
-        prepared = _prepare(windows, weights)
         walk = self.walk()
-        with torch.no_grad():
+        with computing(self) as bring:
+            prepared = _prepare(windows, weights, bring, self.precision)
             mean, spread = prepared.once()
             drawn = []
             for member in range(members):
+                draw = partial(address_noise, noise, windows, member, bring=bring)
                 field = repaint(
                     prepared.denoise(mean),
                     prepared.scene.residual,
                     prepared.scene.seen,
                     walk,
-                    partial(address_noise, noise, windows, member),
+                    draw,
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_seen=False,
                 )
                 departure = prepared.inflation * (field - mean)
-                drawn.append(prepared.physical(prepared.mean_factor * mean + departure))
-            return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).numpy())
+                drawn.append(prepared.physical(prepared.mean_factor * mean + departure).cpu())
+            return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).cpu().numpy())
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision must be 'float32' or 'bfloat16', found {precision!r}.")
 
 
 @dataclass(frozen=True)
@@ -156,6 +182,7 @@ class _Prepared:
     mean_factor: Tensor
     spread_factor: float
     inflation: float
+    precision: str
 
     def once(self) -> tuple[Tensor, Tensor]:
         """One pass that is shown no field: standardised mean and its error."""
@@ -164,7 +191,7 @@ class _Prepared:
         from xgapfill.diffusion.denoiser import SIGMA_MAX
 
         size = self.scene.residual.shape[0]
-        mean, log_variance = self.net(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX), self.scene)
+        mean, log_variance = self._pass(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX))
         return mean, (0.5 * log_variance).exp() * self.spread_factor
 
     def denoise(self, first: Tensor) -> Denoise:
@@ -174,36 +201,50 @@ class _Prepared:
         from xgapfill.diffusion.denoiser import SIGMA_MAX
 
         def call(x: Tensor, sigma: float) -> Tensor:
-            return first if sigma >= SIGMA_MAX else self.net(x, torch.full((x.shape[0],), sigma), self.scene)[0]
+            return first if sigma >= SIGMA_MAX else self._pass(x, torch.full((x.shape[0],), sigma))[0]
 
         return call
+
+    def _pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        import torch
+
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            mean, log_variance = self.net(x, sigma, self.scene)
+        return mean, log_variance
 
     def physical(self, residual: Tensor) -> Tensor:
         """Residuals back to transformed units."""
         return self.guess.mean + self.guess.error * residual
 
 
-def address_noise(noise: Noise, windows: Windows, member: int, draw: int, channels: int | None = None) -> Tensor:
+def address_noise(
+    noise: Noise, windows: Windows, member: int, draw: int, channels: int | None = None, bring: Bring | None = None
+) -> Tensor:
     """One standard normal field for every window, by address; of as many channels as the windows have, or fewer."""
-    import torch
-
     b, t, c, y, x = windows.values.shape
     c = channels or c
     fields = np.empty((b, t, c, y, x), np.float32)
     for k in range(b):
         slot, row, col = (int(s) for s in windows.starts[k])
         fields[k] = noise(member, draw, (slot, row, col), (c, t, y, x)).swapaxes(0, 1)
-    return torch.from_numpy(fields)
+    return (bring or _from_numpy)(fields)
 
 
-def _prepare(windows: Windows, weights: Weights | None) -> _Prepared:
+def _from_numpy(array: NDArray[Any]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(array)
+
+
+def _prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: str) -> _Prepared:
     """Background, scene and net of a batch of windows."""
     from xgapfill.diffusion.denoiser import Denoiser
 
     given = of_kind(weights, "diffusion")
-    guess, made = look(windows, given)
+    guess, made = look(windows, given, bring)
     spread_factor = float(given.card.network.get("spread_factor", 1.0))
-    return _Prepared(net_of(given, Denoiser.of), guess, made, mean_factor(given), spread_factor, given.card.inflation)
+    net = net_of(given, Denoiser.of, str(made.residual.device))
+    return _Prepared(net, guess, made, mean_factor(given), spread_factor, given.card.inflation, precision)
 
 
 def mean_factor(weights: Weights) -> Tensor:
@@ -215,8 +256,8 @@ def mean_factor(weights: Weights) -> Tensor:
     )
 
 
-def look(windows: Windows, weights: Weights) -> tuple[Guess, Scene]:
-    """Background of a batch of windows and what a net is shown of them."""
+def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tuple[Guess, Scene]:
+    """Background of a batch of windows and what a net is shown of them; `bring` brings arrays to where it computes."""
     import torch
 
     from xgapfill.diffusion.denoiser import scene
@@ -224,29 +265,21 @@ def look(windows: Windows, weights: Weights) -> tuple[Guess, Scene]:
     from xgapfill.methods.base import one_thread
 
     one_thread()
+    bring = bring or _from_numpy
     priors = prior_file.from_mapping(weights.card.background)
-    values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen)
-    sea = torch.from_numpy(windows.sea)
+    values, seen, sea, step_km = (bring(a) for a in (windows.values, windows.seen, windows.sea, windows.step_km))
     with torch.no_grad():
-        guess = first_guess(
-            values,
-            seen.float(),
-            windows.step_days,
-            torch.from_numpy(windows.step_km),
-            windows.channels,
-            windows.targets,
-            priors,
-        )
+        guess = first_guess(values, seen.float(), windows.step_days, step_km, windows.channels, windows.targets, priors)
         made = scene(
             values,
             seen,
             sea[:, None, None] & ~seen,
             sea,
             guess,
-            torch.from_numpy(windows.lat),
-            torch.from_numpy(windows.season),
+            bring(windows.lat),
+            bring(windows.season),
             torch.full((values.shape[0],), windows.step_days),
-            torch.from_numpy(windows.step_km),
+            step_km,
             *usual(windows.channels, priors),
         )
     return guess, made
@@ -275,7 +308,7 @@ def of_kind(weights: Weights | None, kind: str) -> Weights:
 
 
 @lru_cache(maxsize=4)
-def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> Any:
+def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any], device: str = "cpu") -> Any:
     """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
     import torch
 
@@ -287,4 +320,4 @@ def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> Any:
         raise ValueError(
             f"weights {weights.card.name!r} do not fit the network their card describes: {error}"
         ) from error
-    return net.to(memory_format=torch.channels_last).eval()
+    return net.to(device=device, memory_format=torch.channels_last).eval()
