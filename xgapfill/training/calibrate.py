@@ -6,7 +6,7 @@ The choose set is the NE Pacific from 9 June 2020 on and simulated boxes that no
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,19 +16,17 @@ from numpy.typing import NDArray
 
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method
-from xgapfill.methods.denoising import PosteriorMean, Repaint
 from xgapfill.methods.priors import from_mapping
-from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.patch import Noise, Windows
 from xgapfill.training.mixtures import Mixture, mixture
+from xgapfill.training.models import MODELS, Estimate
 from xgapfill.training.samples import Sample
 from xgapfill.validation.distance import distance_class, distance_to_seen
-from xgapfill.validation.scores import crps_ensemble, crps_gaussian
+from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.5, 0.5, 21))
 CRPS_TOLERANCE = 0.005
-# estimate(windows, weights, noise) -> Filled of one member
-Estimate = Callable[[Windows, Weights, Noise], Filled]
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -135,11 +133,6 @@ def collect(
     return Hidden(*(np.concatenate(part, axis=-1) for part in zip(*rows, strict=True)))
 
 
-def posterior_mean(windows: Windows, weights: Weights, noise: Noise) -> Filled:
-    """What the members of a diffusion net are drawn about: its one pass."""
-    return PosteriorMean().fill(windows, weights, noise, 1)
-
-
 @dataclass(frozen=True)
 class Factors:
     """What calibration finds.
@@ -209,7 +202,7 @@ def best_inflation(hidden: Hidden) -> float:
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
-    """RMSE and CRPS by channel and distance class, where there are at least so many pixels."""
+    """RMSE, CRPS and coverage (90 %) by channel and distance class, where there are at least so many pixels."""
     table: dict[str, dict[str, float]] = {}
     for c, name in enumerate(channels):
         for k, label in enumerate((*CLASSES, "all")):
@@ -230,13 +223,14 @@ def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[s
                 row["crps_members"] = float(np.mean(crps_ensemble(members, truth)))
                 spread = np.sqrt(members.var(axis=0, ddof=1).mean() * (1 + 1 / len(members)))
                 row["spread_over_rmse"] = float(spread / np.sqrt(np.mean((members.mean(axis=0) - truth) ** 2)))
+                row["coverage"] = coverage_t(members, truth)
             table[f"{name} {label}"] = {"pixels": int(at.sum()), **{key: round(v, 4) for key, v in row.items()}}
     return table
 
 
 def text(table: dict[str, dict[str, float]]) -> str:
     """Scores as a table."""
-    heads = ("pixels", "rmse bg", "mean", "crps bg", "mean", "members", "spread/rmse")
+    heads = ("pixels", "rmse bg", "mean", "crps bg", "mean", "members", "sd/rmse", "coverage")
     lines = [" " * 24 + "".join(f" {head:>8s}" for head in heads)]
     lines += [f"{name:24s}" + "".join(f" {v:8.6g}" for v in row.values()) for name, row in table.items()]
     return "\n".join(lines)
@@ -254,9 +248,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     weights = without_factors(load(given.weights))
-    made = mixture(weights.card.name, given.data, given.cache, part="choose")
-    drawing = Repaint() if given.members > 1 else None
-    hidden = collect(drawn(made, given.batches, 0), weights, posterior_mean, drawing, given.members, seed=0)
+    made = mixture(weights.card.name.removesuffix("-vae"), given.data, given.cache, part="choose")
+    model = MODELS[weights.card.method]
+    drawing = model.members if given.members > 1 else None
+    hidden = collect(drawn(made, given.batches, 0), weights, model.estimate, drawing, given.members, seed=0)
     found = Factors.best(hidden)
     print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
     scores = score(found.on(hidden), made.targets)

@@ -17,24 +17,20 @@ from tqdm.auto import tqdm
 
 from xgapfill.diffusion.denoiser import SIGMA_MAX
 from xgapfill.methods import priors as prior_file
-from xgapfill.methods.base import BATCH, Method
-from xgapfill.methods.denoising import Repaint
+from xgapfill.methods.base import BATCH
 from xgapfill.methods.priors import Prior
-from xgapfill.methods.vae import Vae
 from xgapfill.training.calibrate import (
-    Estimate,
     Factors,
     Hidden,
     best_inflation,
     best_spread,
     collect,
-    posterior_mean,
     score,
 )
 from xgapfill.training.gappy import Gappy
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import Mixture
-from xgapfill.training.objectives import DENOISING, VARIATIONAL, Objective
+from xgapfill.training.models import MODELS, Model
 from xgapfill.validation.scores import crps_gaussian
 from xgapfill.weights import Card, Weights
 
@@ -45,21 +41,6 @@ MEMBERS, MEMBER_BATCHES = 4, 4  # to find the members' inflation
 RATE = 3e-4  # of a net that has learned; one that has not learns at the rate of `Settings`
 POOL = 192
 SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A kind of net: what it learns, what gives its mean, and the method that draws members about it."""
-
-    objective: Objective
-    estimate: Estimate
-    members: Method
-
-
-MODELS: Mapping[str, Model] = {
-    "diffusion": Model(DENOISING, posterior_mean, Repaint()),
-    "vae": Model(VARIATIONAL, Vae().estimate, Vae()),
-}
 
 
 @dataclass(frozen=True)

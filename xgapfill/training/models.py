@@ -1,0 +1,37 @@
+"""Kinds of nets: what each learns, and the methods that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from xgapfill.methods.base import Method
+from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.vae import Vae
+from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.training.objectives import DENOISING, VARIATIONAL, Objective
+from xgapfill.weights import Weights
+
+# estimate(windows, weights, noise) -> Filled of one member
+Estimate = Callable[[Windows, Weights, Noise], Filled]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of net: what it learns, what gives its mean, and the method that draws members about it."""
+
+    objective: Objective
+    estimate: Estimate
+    members: Method
+
+
+def _posterior_mean(windows: Windows, weights: Weights, noise: Noise) -> Filled:
+    """What the members of a diffusion net are drawn about: its one pass."""
+    return PosteriorMean().fill(windows, weights, noise, 1)
+
+
+# By the method on the card of weights.
+MODELS: Mapping[str, Model] = {
+    "diffusion": Model(DENOISING, _posterior_mean, Repaint()),
+    "vae": Model(VARIATIONAL, Vae().estimate, Vae()),
+}
