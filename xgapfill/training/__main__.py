@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=Settings.batch, help="windows a step, a quarter of them fresh")
     parser.add_argument("--rate", type=float, default=Settings.rate, help="learning rate; lower it for a last run")
     parser.add_argument("--data", type=Path, help="folder of the real series; without it only simulated oceans")
     parser.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans and checkpoints")
@@ -47,7 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
     channels = made.targets + made.conditions
     priors = {channel: prior_file.shipped()[channel] for channel in channels}
     objective = VARIATIONAL if given.name.endswith("-vae") else DENOISING
-    trainer = Trainer(made, priors, Settings(seed=given.seed, rate=given.rate), given.device, objective)
+    sizes = {"batch": given.batch, "fresh": max(1, given.batch // 4), "pool": 96 * given.batch}
+    settings = Settings(seed=given.seed, rate=given.rate, **sizes)
+    trainer = Trainer(made, priors, settings, given.device, objective)
     checkpoint = given.cache / f"{given.name}-{given.seed}.pt"
     if trainer.resume(checkpoint):
         print(f"resuming {checkpoint} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
