@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from xgapfill.methods import dineof as module
-from xgapfill.methods.dineof import Dineof, clouds, dineof, time_filter
+from xgapfill.methods import eofs
+from xgapfill.methods.dineof import Dineof
+from xgapfill.methods.eofs import clouds, dineof, time_filter
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
 from xgapfill.testing import windows as windows_of
@@ -100,7 +102,7 @@ def test_finds_the_rank_and_the_field():
     found = dineof(x, seen)
     modes = found.temporal.shape[1]
     assert modes in (3, 4)  # the mean that was taken off may be one more
-    assert modes + module.RISES <= len(found.errors) < 29
+    assert modes + eofs.RISES <= len(found.errors) < 29
     assert np.allclose(found.temporal.T @ found.temporal, np.eye(modes), atol=1e-8)
     assert np.sqrt(np.mean((found.mean + found.spatial @ found.temporal.T - truth)[~seen] ** 2)) < 0.02
 
@@ -145,14 +147,14 @@ def test_time_filter_diffuses():
 def test_interrupting_keeps_the_best_so_far(monkeypatch):
     """Ctrl-C during the search goes on with the best number of modes up to then; before the first it stops."""
     x, seen = low_rank(rank=5)
-    settle, last = module._settle, 2
+    settle, last = eofs._settle, 2
 
     def interrupted(filled, shown, k, *limits):
         if k > last:
             raise KeyboardInterrupt
         return settle(filled, shown, k, *limits)
 
-    monkeypatch.setattr(module, "_settle", interrupted)
+    monkeypatch.setattr(eofs, "_settle", interrupted)
     assert dineof(x, seen).temporal.shape[1] == 2
     last = 0
     with pytest.raises(KeyboardInterrupt):

@@ -1,194 +1,28 @@
-"""EOFs of incomplete data (DINEOF), fitted on a sample of pixels, then asked pixel by pixel with a field of error.
+"""DINEOF as a method: fitted on a sample of pixels, then asked pixel by pixel with a field of error.
 
-`dineof` is the method of the papers on a matrix. `Dineof` fills any pixel: it keeps the temporal EOFs and how their
-amplitudes vary from pixel to pixel, and interpolates optimally with the covariance that follows: many observations of a
-pixel give least squares on the EOFs, few stay near the mean of all pixels.
+`eofs.dineof` is the method of the papers on a matrix. `Dineof` fills any pixel: it keeps the temporal EOFs and how
+their amplitudes vary from pixel to pixel, and interpolates optimally with the covariance that follows: many
+observations of a pixel give least squares on the EOFs, few stay near the mean of all pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from xgapfill.methods.eofs import clouds, dineof, standard, time_filter
 from xgapfill.patch import Filled, Noise, Series, Windows
 from xgapfill.tiles import Tiling
 from xgapfill.weights import Card, Weights
 
-MATRIX, CELLS = 1 << 25, 1 << 20  # elements of the matrix whose EOFs are sought, at most, and handled at once
+MATRIX = 1 << 25  # elements of the matrix whose EOFs are sought, at most
 PIXELS = 256  # pixels solved at once
 SAMPLE, TRIAL = 4096, 1024  # pixels that tell how amplitudes vary, and those that judge a number of modes, at most
-ROUNDS, RISES = 10, 3  # of expectation-maximisation; of the cross-validation error in succession, to end the search
-RADII = (2.0, 10.0)  # of artificial clouds, pixels
-
-
-class Expansion(NamedTuple):
-    """Truncated EOF expansion of an incomplete matrix: mean + spatial @ temporal.T."""
-
-    mean: float
-    spatial: NDArray  # (m, k) times the singular values
-    temporal: NDArray  # (n, k) orthonormal
-    errors: tuple[float, ...]  # of 1, 2, ... modes in cross-validation; none where their number was given
-
-
-def dineof(
-    matrix: NDArray,
-    seen: NDArray[np.bool_],
-    modes: int | None = None,
-    *,
-    hidden: NDArray[np.bool_] | None = None,
-    judge: Callable[[NDArray], float] | None = None,
-    max_modes: int = 50,
-    tolerance: float = 1e-3,
-    iterations: int = 300,
-    smoother: NDArray | None = None,
-    seed: int = 0,
-    progress: bool = False,
-) -> Expansion:
-    """Expand an incomplete matrix in EOFs, their number by cross-validation.
-
-    Source: Beckers & Rixen (2003), doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2.
-    Missing anomalies start as 0 and are replaced by the leading EOFs until they settle, with one mode more each time.
-    The number of modes that best predicts the values kept out is then iterated with these values back in. EOFs come
-    from the n x n temporal covariance: one pass over the matrix an iteration.
-
-    Parameters
-    ----------
-    matrix, seen : (m, n) float32 or float64, (m, n) bool
-        Pixels by frames and where something was observed; any finite numbers elsewhere.
-    modes : int, optional
-        Number of modes; by default it is searched for, up to `max_modes` or three successive rises of the error.
-    hidden : (m, n) bool, optional
-        Values kept out of the search; by default random ones (`seed`), ``floor(min(0.01 m n + 40, 0.03 m n))``.
-    judge : callable, optional
-        Gives the error of temporal EOFs (n, k), in place of the root mean square error at the hidden values.
-    tolerance, iterations : float, int
-        Missing values have settled when they change by less, root mean square, in standard deviations of the seen;
-        or after so many iterations.
-    smoother : (n, n) ndarray, optional
-        Filter of the temporal covariance, `time_filter`.
-    progress : bool
-        Show a progress bar. Interrupting the search (Ctrl-C) goes on with the best number of modes so far.
-
-    Raises
-    ------
-    ValueError
-        When nothing or only a constant was seen, or when the matrix is too small for the modes.
-
-    Examples
-    --------
-    >>> truth = np.outer(np.sin(np.arange(40)), np.cos(np.arange(20)))
-    >>> seen = np.random.default_rng(0).random(truth.shape) < 0.6
-    >>> found = dineof(np.where(seen, truth, 0), seen, modes=2, tolerance=1e-6)
-    >>> bool(np.abs(found.mean + found.spatial @ found.temporal.T - truth).max() < 0.01)
-    True
-    """
-    if (most := min(matrix.shape) - 1) < 2:
-        raise ValueError(f"EOFs need 3 well seen pixels and frames or more, found {matrix.shape}: give more data.")
-    if modes is not None and not 1 <= modes <= most:
-        raise ValueError(f"{matrix.shape[0]} pixels, {matrix.shape[1]} frames: {modes} modes; take from 1 to {most}.")
-    mean, sd = _standard(matrix[seen], "the matrix")
-    apart = np.zeros_like(seen)
-    if modes is None and hidden is None:
-        rng = np.random.default_rng(seed)
-        apart.flat[rng.choice(np.flatnonzero(seen), _kept_out(seen), replace=False)] = True
-    elif modes is None and hidden is not None:
-        apart = seen & hidden
-    anomalies = np.where(seen, matrix - mean, 0).astype(np.result_type(matrix, np.float32))
-    filled, shown = np.where(apart, 0, anomalies), seen & ~apart
-    if modes is None and not (apart.any() and shown.any()):
-        raise ValueError("hidden must keep some of the seen values out, and leave some.")
-    limits = smoother, tolerance * sd, iterations
-    errors: list[float] = []
-    best: list[tuple[NDArray, NDArray]] = []
-    try:
-        for k in tqdm(range(1, (modes or min(max_modes, most)) + 1), desc="EOF modes", disable=not progress):
-            found = _settle(filled, shown, k, *limits)
-            if modes is None:
-                misfit = float(np.mean((filled[apart] - anomalies[apart]) ** 2)) ** 0.5
-                errors.append(judge(found[1]) if judge else misfit)
-            if modes is not None or errors[-1] == min(errors):
-                best = [found]
-            if len(errors) > RISES and (np.diff(errors[-RISES - 1 :]) > 0).all():
-                break
-    except KeyboardInterrupt:
-        if not best:
-            raise
-    spatial, temporal = best[0]
-    if modes is None:
-        filled = np.where(seen, anomalies, spatial @ temporal.T)
-        spatial, temporal = _settle(filled, seen, temporal.shape[1], *limits)
-    return Expansion(mean, spatial, temporal, tuple(errors))
-
-
-def _standard(values: NDArray, name: str) -> tuple[float, float]:
-    """Return mean and standard deviation; ValueError where there are no EOFs of such values."""
-    if not values.size:
-        raise ValueError(f"EOFs need data, but nothing of {name} is seen: leave it out or check its times and mask.")
-    mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-    if not sd > 1e-6 * abs(mean):
-        raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out.")
-    return mean, sd
-
-
-def _settle(
-    filled: NDArray, shown: NDArray[np.bool_], k: int, smoother: NDArray | None, tolerance: float, iterations: int
-) -> tuple[NDArray, NDArray]:
-    """Replace what is not shown by the first k modes until it settles, in place; return these, (m, k) and (n, k)."""
-    from scipy.linalg import eigh
-
-    (m, n), gaps = filled.shape, ~shown
-    blocks = [slice(first, first + 1 + CELLS // n) for first in range(0, m, 1 + CELLS // n)]  # always in this order
-    spatial = np.empty((m, k), filled.dtype)
-    covariance = sum((filled[rows].T @ filled[rows] for rows in blocks), np.zeros((n, n)))
-    for _ in range(iterations):
-        smooth = covariance if smoother is None else smoother @ covariance @ smoother.T
-        temporal = eigh(smooth, subset_by_index=(n - k, n - 1))[1][:, ::-1].astype(filled.dtype)
-        squares, covariance = 0.0, np.zeros((n, n))
-        for rows in blocks:
-            block = filled[rows]
-            spatial[rows] = block @ temporal
-            change = spatial[rows] @ temporal.T - block
-            change *= gaps[rows]
-            block += change
-            squares += float(np.vdot(change, change))
-            covariance += block.T @ block
-        if squares < tolerance**2 * max(1, int(np.count_nonzero(gaps))):
-            break
-    return spatial, temporal
-
-
-def _kept_out(seen: NDArray[np.bool_]) -> int:
-    """Return how many values are kept out: as in the original, but never more than a fifth of what was seen."""
-    return max(1, min(int(min(0.01 * seen.size + 40, 0.03 * seen.size)), int(seen.sum()) // 5))
-
-
-def clouds(seen: NDArray[np.bool_], rows: NDArray, cols: NDArray, seed: int = 0) -> NDArray[np.bool_]:
-    """Return what is seen (t, n) under random clouds over pixels at `rows`, `cols`; as much as `dineof` keeps out."""
-    rng = np.random.default_rng(seed)
-    hidden = np.zeros(seen.shape, bool)
-    left, frames = _kept_out(seen), np.flatnonzero(seen.any(axis=1))
-    while left > 0:
-        frame = rng.choice(frames)
-        centre = rng.choice(np.flatnonzero(seen[frame]))
-        distance = np.hypot(rows - rows[centre], cols - cols[centre])
-        under = np.flatnonzero(seen[frame] & ~hidden[frame] & (distance <= rng.uniform(*RADII)))
-        under = under[np.argsort(distance[under], kind="stable")][:left]
-        hidden[frame, under] = True
-        left -= len(under)
-    return hidden
-
-
-def time_filter(slots: NDArray, alpha: float = 0.01, numit: int = 3) -> NDArray[np.float64]:
-    """Return the matrix that diffuses a series `numit` times; it smooths over 2 pi sqrt(alpha numit) slots."""
-    step = np.diff(slots).astype(np.float64)
-    width = np.concatenate([step[:1], (step[1:] + step[:-1]) / 2, step[-1:]])
-    flux = np.pad(np.diff(np.eye(len(slots)), axis=0) / step[:, None], ((1, 1), (0, 0)))
-    return np.linalg.matrix_power(np.eye(len(slots)) + alpha * np.diff(flux, axis=0) / width[:, None], numit)
+ROUNDS = 10  # of expectation-maximisation
 
 
 @dataclass(frozen=True)
@@ -242,8 +76,8 @@ class Dineof:
     def fit(self, series: Series) -> Weights:
         """Return the temporal EOFs and how their amplitudes vary; ValueError when a channel or the sample has none."""
         names, targets, slots, seen = series.channels, series.targets, series.slots, series.seen
-        standard = [_standard(v[s], name) for v, s, name in zip(series.values, seen, names, strict=True)]
-        centre, scale = np.array(standard, np.float32).T
+        levels = [standard(v[s], name) for v, s, name in zip(series.values, seen, names, strict=True)]
+        centre, scale = np.array(levels, np.float32).T
         values = np.where(seen, (series.values - centre[:, None, None]) / scale[:, None, None], np.float32(0))
         hidden = np.zeros_like(seen)
         hidden[:targets] = seen[:targets] & clouds(np.any(seen[:targets], axis=0), series.rows, series.cols, self.seed)
