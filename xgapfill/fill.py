@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +20,10 @@ import dask.array as dsa
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
-from dask.delayed import Delayed
 
 from xgapfill import cf, inputs, reducing
 from xgapfill.families import SizeClasses
-from xgapfill.fitting import fit_lazily
+from xgapfill.fitting import fit_lazily, fit_now
 from xgapfill.grid import Grid
 from xgapfill.insitu import read_samples
 from xgapfill.kernel import CHL, FillKernel
@@ -40,7 +40,8 @@ from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
 
 BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
-SERIES_BLOCK = (1, 64, 64)  # all times of it
+SERIES_BLOCK = (1, 192, 192)  # all times of it, fewer rows and columns where these are so many
+SERIES_CELLS = 1 << 23
 
 
 def fill(
@@ -105,7 +106,11 @@ def fill(
         lay_out,
         case,
         mask=mask,
-        fitted=_fitted(case, method) if isinstance(method, SeriesMethod) and fitted is None else None,
+        fitted=(
+            fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
+            if isinstance(method, SeriesMethod) and fitted is None
+            else None
+        ),
     )
     dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
     made = _provenance(method, case, int(members), seed, statistics)
@@ -148,6 +153,9 @@ def fit(
 ) -> Weights:
     """Fit a method of whole series now, on a sample of at most 512 MB of the target and its conditions.
 
+    Interrupting it (Ctrl-C) leaves what has been found so far, where a method can do that: DINEOF with the best number
+    of modes up to then, the self-organising map as it is.
+
     Parameters
     ----------
     target, method, cond, size_class
@@ -166,12 +174,7 @@ def fit(
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{getattr(method, 'name', method)!r} has no fit(): it needs none, or comes with weights")
     case = read_case(target, method, cond, None, size_class)
-    fitted: Weights = _fitted(case, method).compute()
-    return fitted
-
-
-def _fitted(case: Case, method: SeriesMethod) -> Delayed:
-    return fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
+    return fit_now(method, kernel_of(case, method), case.sources, case.grids)
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def lay_out(
 ) -> dsa.Array:
     """Apply a kernel to what is filled and its conditions, and to a sea mask if there is one; one task a block."""
     if block is None:
-        block = BLOCK if kernel.reach[0] is not None else SERIES_BLOCK
+        block = BLOCK if kernel.reach[0] is not None else _series_block(len(case.quantity.grid.slots))
     return map_lattice(
         kernel,
         [*case.sources, *([] if mask is None else [mask[1]])],
@@ -223,6 +226,13 @@ def lay_out(
         dtype=dtype,
         fitted=fitted,
     )
+
+
+def _series_block(frames: int) -> tuple[int, int, int]:
+    """Block of a method that sees whole series, so small that a task holds it and what lies around it."""
+    side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
+    slots, rows, cols = SERIES_BLOCK
+    return slots, min(rows, side), min(cols, side)
 
 
 def read_case(target: Any, method: Method, cond: Any, weights: Any, size_class: str | None) -> Case:

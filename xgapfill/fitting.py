@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
+import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
@@ -28,7 +29,15 @@ BLOCK = 64  # rows and columns of the sample encoded by one task
 def fit_lazily(
     method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
 ) -> Delayed:
-    """Return the fitted weights of `method` as a Delayed.
+    """Return the fitted weights of `method` as a Delayed, one task; arguments as of `fit_now`."""
+    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    return dask.delayed(fit, pure=True)(encoded)
+
+
+def fit_now(
+    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
+) -> Weights:
+    """Return the fitted weights of `method`, fitted in this thread: where Ctrl-C arrives.
 
     The sample is all times of some bands of rows crossed with some bands of columns, chosen by their address: it does
     not depend on chunks, on the order of dimensions or on their direction.
@@ -43,6 +52,14 @@ def fit_lazily(
     sample_bytes : int
         Size of the sample; everything is taken where it fits.
     """
+    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    return fit(encoded.compute())
+
+
+def _sample(
+    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int
+) -> tuple[da.Array, _Fit]:
+    """Channels of the sample (c, t, y, x), lazily, and what fits the method to them."""
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, sample_bytes // (5 * len(kernel.channels) * frames))
@@ -63,8 +80,7 @@ def fit_lazily(
         block=(1, BLOCK, BLOCK),
         dtype=np.float32,
     )
-    fit = dask.delayed(_Fit(method, kernel.channels, kernel.targets, places[0]), pure=True)
-    return fit(encoded)
+    return encoded, _Fit(method, kernel.channels, kernel.targets, places[0])
 
 
 def sample_places(grid: Grid, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

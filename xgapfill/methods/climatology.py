@@ -120,27 +120,29 @@ def climatology(values: Field, seen: Bools, year: Year, prior: float) -> tuple[F
     """
     from scipy.ndimage import distance_transform_edt
 
-    total, weight = np.zeros((2, year.length, *seen.shape[1:]))
+    total, squares, weight = sums = np.zeros((3, year.length, *seen.shape[1:]))
     for slot, value, there in zip(year.slots, values, seen, strict=True):
-        total[slot] += np.where(there, value, 0)
+        shown = np.where(there, value, 0)
+        total[slot] += shown
+        squares[slot] += shown * shown.astype(np.float64)
         weight[slot] += there
     count = weight.sum(axis=0)
     overall = total.sum(axis=0) / np.maximum(count, 1)
     total, near = _with_neighbours(total), _with_neighbours(weight)
     departure = (total - near * overall).sum(axis=(1, 2)) / np.maximum(near.sum(axis=(1, 2)), 1)
     coarse = overall + departure[:, None, None]
-    coarse_error = _left_out(values, seen, year.slots, coarse, np.broadcast_to(1 / np.maximum(count, 1), coarse.shape))
+    coarse_error = _left_out(sums, coarse, np.broadcast_to(1 / np.maximum(count, 1), coarse.shape))
     fine = np.where(near > 0, total / np.maximum(near, 1), coarse)
     own = _with_neighbours(np.eye(year.length, 1))[0, 0]  # weight of an observation in its own mean
-    fine_error = _left_out(values, seen, year.slots, fine, own / np.maximum(near, 1))
+    fine_error = _left_out(sums, fine, own / np.maximum(near, 1))
     usual, usual_coarse = (pooled_variance(sum_.sum(), n.sum(), prior) for sum_, n in (fine_error, coarse_error))
     variance = (fine_error[0] + FEW * usual) / (fine_error[1] + FEW)
     variance = np.where(near > 0, variance, np.maximum(variance, usual_coarse))
     ever = count > 0
     rows, cols = distance_transform_edt(~ever, return_distances=False, return_indices=True)
     # a pixel never seen may differ from its neighbour as much as any two of the window
-    shown = values[seen].astype(np.float64)
-    anywhere = pooled_variance(np.square(shown - shown.mean()).sum(), shown.size, prior)
+    number, middle = count.sum(), sums[0].sum() / count.sum()
+    anywhere = pooled_variance(max(sums[1].sum() - number * middle**2, 0), number, prior)
     variance = np.where(ever, variance, np.maximum(variance[:, rows, cols], anywhere))
     mean, spread = fine[:, rows, cols].astype(np.float32), np.sqrt(variance).astype(np.float32)
     return mean[year.slots], spread[year.slots]
@@ -154,15 +156,14 @@ def _with_neighbours(field: Floats) -> Floats:
     )
 
 
-def _left_out(values: Field, seen: Bools, slots: Ints, mean: Floats, share: Floats) -> tuple[Floats, Floats]:
+def _left_out(sums: Floats, mean: Floats, share: Floats) -> tuple[Floats, Floats]:
     """Sum of squared errors, and their number, of means (s, y, x) from which the observation itself is left out.
 
-    With the share h of it in the mean, its residual is 1 / (1 - h) times as large then (Allen 1974).
+    With the share h of it in the mean, its residual is 1 / (1 - h) times as large then (Allen 1974). `sums`: of the
+    observations of each slot and pixel, of their squares, and how many there are, (3, s, y, x).
     """
-    squares, number = np.zeros((2, *seen.shape[1:]))
-    for slot, value, there in zip(slots, values, seen, strict=True):
-        usable = there & (share[slot] < 1)
-        error = (value - mean[slot]) / np.where(usable, 1 - share[slot], 1)
-        squares += np.where(usable, error**2, 0)
-        number += usable
-    return squares, number
+    total, squares, number = sums
+    usable = (number > 0) & (share < 1)
+    residual = np.maximum(squares - 2 * mean * total + number * mean**2, 0)
+    found = np.where(usable, residual, 0) / np.where(usable, 1 - share, 1) ** 2
+    return found.sum(axis=0), np.where(usable, number, 0).sum(axis=0)

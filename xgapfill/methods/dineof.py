@@ -70,8 +70,8 @@ class Dineof:
         return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows of 64 x 64 pixels and all times that do not overlap: pixels do not know each other."""
-        return Tiling(ncols, size=(1, 64, 64), stride=(1, 64, 64), series=slots)
+        """Windows of 32 x 32 pixels and all times that do not overlap: pixels do not know each other."""
+        return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series: Series) -> Weights:
         """Return the temporal EOFs and how their amplitudes vary; ValueError when a channel or the sample has none."""

@@ -6,13 +6,14 @@ The units are then places on the surface along which the vectors lie, each with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from xgapfill.patch import Filled, Noise, Series, Windows
 from xgapfill.tiles import Tiling
@@ -59,6 +60,8 @@ class Som:
         If False they are independent of each other there, as in the papers.
     vectors : int
         At most so many vectors are used, every k-th.
+    progress : bool
+        Show a progress bar while it is fitted. Interrupting the fit (Ctrl-C) leaves the map as it is then.
 
     References
     ----------
@@ -81,6 +84,7 @@ class Som:
     context: bool = True
     linear: bool = True
     vectors: int = 200_000
+    progress: bool = False
 
     name: ClassVar[str] = "som"
     draws: ClassVar[bool] = False
@@ -90,7 +94,7 @@ class Som:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
-        for name in ("context", "linear"):
+        for name in ("context", "linear", "progress"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
 
@@ -120,7 +124,7 @@ class Som:
         sd = np.sqrt((np.where(known, x - mean, 0) ** 2).sum(axis=0) / known.sum(axis=0))
         x = np.where(known, (x - mean) / sd, 0)
         shape = _shape(self.rows, self.cols, int(complete.sum()))
-        prototypes = _train(x, known, shape, self.epochs)
+        prototypes = _train(x, known, shape, self.epochs, self.progress)
         count, centre, covariance = _spread(x[complete], prototypes, _neighbours(shape, SPREAD_RADIUS))
         if not self.linear:
             covariance = covariance * np.eye(len(components))
@@ -235,13 +239,30 @@ def _neighbours(shape: tuple[int, int], radius: float) -> Vectors:
     return np.exp(-0.5 * ((places[:, None] - places) ** 2).sum(axis=-1) / radius**2)
 
 
-def _train(x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs: int) -> Vectors:
+def _train(
+    x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs: int, progress: bool = False
+) -> Vectors:
     """Prototypes (u, d): a map of the complete vectors, in which then those with more and more gaps take part."""
+    steps = _steps(x, known, shape, epochs)
+    total = epochs + TURN_EPOCHS * len(np.unique((~known).sum(axis=1)[~known.all(axis=1)]))
+    found = []
+    try:
+        for prototypes in tqdm(steps, desc="epochs of the map", total=total, disable=not progress):
+            found = [prototypes]
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return found[0]
+
+
+def _steps(x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs: int) -> Iterator[Vectors]:
+    """Prototypes after each epoch."""
     complete = x[known.all(axis=1)]
     covariance = np.cov(complete.T)
     prototypes = complete.mean(axis=0) + _plane(covariance, shape)
     for radius in np.geomspace(max(LAST_RADIUS, max(shape) / 2), LAST_RADIUS, epochs):
         prototypes = batch_update(complete, best_units(complete, prototypes), prototypes, _neighbours(shape, radius))
+        yield prototypes
     neighbours = _neighbours(shape, LAST_RADIUS)
     sd = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     likeness = (covariance / sd[:, None] / sd) ** 2
@@ -253,7 +274,7 @@ def _train(x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs:
         filled = np.where(known[part], x[part], prototypes[best_units(x[part], prototypes, weight)])
         for _ in range(TURN_EPOCHS):
             prototypes = batch_update(filled, best_units(filled, prototypes), prototypes, neighbours)
-    return prototypes
+            yield prototypes
 
 
 def _plane(covariance: Vectors, shape: tuple[int, int]) -> Vectors:

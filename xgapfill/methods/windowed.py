@@ -47,7 +47,7 @@ def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]
     values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
     for c in conditions_first(windows.targets, len(windows.channels)):
         trend = None
-        for b in range(len(values)):
+        for b in np.flatnonzero(windows.seen.any(axis=(1, 2, 3, 4))).tolist():  # the others only fill the batch up
             if windows.seen[b, :, c].any():
                 values[b, :, c], spread[b, :, c] = fill(b, c)
                 continue
