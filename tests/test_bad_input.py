@@ -60,6 +60,7 @@ def test_undecoded_time():
         (CHL.assign_coords(lon=CHL.lon + 0.02), "different grids"),
         (CHL.isel(lat=slice(1, None)), "different latitudes"),
         (CHL.assign_coords(time=CHL.time + np.timedelta64(8, "D")), "different times"),
+        (CHL.isel(time=slice(0, 2)), "different times; bring them together first, with .*reindex"),
         (CHL.coarsen(lat=2, lon=2).mean(), "different grids"),
     ],
 )
@@ -131,6 +132,34 @@ def test_one_answer_has_no_members():
     """A method that does not draw is not asked for several members."""
     with pytest.raises(ValueError, match="gives one answer"):
         xgapfill.fill.fill(CHL, PosteriorMean(), members=2, weights=tiny_weights("chl"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "cond", "options", "message"),
+    [
+        ("dineof", CHL, None, {"modes": 3}, "3 modes; take from 1 to 2"),
+        ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "3 well seen pixels and frames or more.*give more data"),
+        ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "has no EOFs.*standard deviation 0"),
+        ("som", PSC.isel(lat=slice(0, 3)), CHL.isel(lat=slice(0, 3)), {}, "at least 100 pixels.*give more data"),
+        ("som", PSC, CHL.where(CHL.isnull(), 0.5), {}, "log10_chl is -0.30103 everywhere; leave it out"),
+    ],
+)
+def test_series_that_nothing_can_be_learned_from(verb, target, cond, options, message):
+    """Too few frames or pixels, constants and more modes than frames: said when the fit is computed, or at once."""
+    with pytest.raises(ValueError, match=message):
+        getattr(target.gapfill, verb)(cond, **options).compute()
+    with pytest.raises(ValueError, match=message):
+        target.gapfill.fit(verb, cond=cond, **options)
+
+
+@pytest.mark.parametrize("verb", ["climatology", "interpolate", "dctpls", "kriging", "background"])
+def test_a_constant_field_stays_constant(verb):
+    """What is the same wherever it was seen is filled with about that, and the error is finite and positive."""
+    level = xr.full_like(CHL, 0.3).where(CHL.notnull())
+    result = getattr(level.gapfill, verb)(full=True).compute()
+    np.testing.assert_allclose(result.CHL, 0.3, rtol=0.25)
+    assert (result.CHL_spread.values[level.isnull().values] > 0).all()
+    assert np.isfinite(result.CHL_spread).all()
 
 
 def test_seeds_and_schedules():

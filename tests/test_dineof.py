@@ -323,6 +323,17 @@ def test_bad_series():
         Dineof().fill(replace(windows, channels=names[::-1]), weights, NOISE, 1)
 
 
+@pytest.mark.parametrize(
+    ("channels", "frames", "modes", "says"),
+    [(1, 20_000, 20, "20000 frames would take 10 GB; fill a part of the times"), (4, 1000, 400, "at most 200")],
+)
+def test_a_fit_that_would_not_fit_in_memory(channels, frames, modes, says):
+    """Too many frames, and too many modes of many channels, are refused before anything is computed."""
+    module._check_memory(3, 1068, 50)
+    with pytest.raises(ValueError, match=says):
+        module._check_memory(channels, frames, modes)
+
+
 @pytest.mark.slow
 def test_is_the_public_program():
     """`pydineof` on the same data: the same number of modes, the same values, in a third of the time at most."""

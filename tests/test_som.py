@@ -227,6 +227,8 @@ def test_wrong_use_is_refused():
     values, seen = curve()
     with pytest.raises(ValueError, match="rows must be a whole number"):
         Som(rows=0)
+    with pytest.raises(ValueError, match="would not fit in memory; take at most 4096"):
+        Som(rows=100, cols=100)
     with pytest.raises(ValueError, match="linear must be True or False"):
         Som(linear="no")
     with pytest.raises(ValueError, match="several components"):

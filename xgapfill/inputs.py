@@ -221,7 +221,7 @@ def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> Non
             what = "latitudes or longitudes"
         raise ValueError(
             f"{arrays[0].name!r} {_extent(first)} and {array.name!r} {_extent(grid)} have different {what}; bring them "
-            "together first, with xr.align, .sel or .interp"
+            "together first, with xr.align, .reindex, .sel or .interp"
         )
 
 

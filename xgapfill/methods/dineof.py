@@ -23,6 +23,7 @@ MATRIX = 1 << 25  # elements of the matrix whose EOFs are sought, at most
 PIXELS = 256  # pixels solved at once
 SAMPLE, TRIAL = 4096, 1024  # pixels that tell how amplitudes vary, and those that judge a number of modes, at most
 ROUNDS = 10  # of expectation-maximisation
+MEMORY = 4e9  # bytes that a fit may take beside its sample
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Dineof:
     def fit(self, series: Series) -> Weights:
         """Return the temporal EOFs and how their amplitudes vary; ValueError when a channel or the sample has none."""
         names, targets, slots, seen = series.channels, series.targets, series.slots, series.seen
+        _check_memory(len(names), len(slots), self.modes or min(self.max_modes, len(slots) - 1))
         levels = [standard(v[s], name) for v, s, name in zip(series.values, seen, names, strict=True)]
         centre, scale = np.array(levels, np.float32).T
         values = np.where(seen, (series.values - centre[:, None, None]) / scale[:, None, None], np.float32(0))
@@ -138,6 +140,21 @@ class Dineof:
                 every = result[np.where(known, np.cumsum(known) - 1, -1)]
                 part[i] = every.transpose(1, 2, 0).reshape(t, c, height, width)
         return Filled(out[:1], out[1])
+
+
+def _check_memory(channels: int, frames: int, modes: int) -> None:
+    """Refuse a fit whose covariances, of times and of the amplitudes of some pixels, would not fit in memory."""
+    times, amplitudes = 3 * 8 * frames**2, 3 * 8 * PIXELS * channels**2 * (1 + modes) ** 2
+    if times > MEMORY:
+        raise ValueError(
+            f"EOFs of {frames} frames would take {times / 1e9:.0f} GB; fill a part of the times, or means of several"
+        )
+    if amplitudes > MEMORY:
+        most = int((MEMORY / (3 * 8 * PIXELS)) ** 0.5 / channels) - 1
+        raise ValueError(
+            f"{modes} modes of {channels} channels would take {amplitudes / 1e9:.0f} GB; take modes= or max_modes= of "
+            f"at most {most}, or fewer conditions"
+        )
 
 
 class _Prior(NamedTuple):

@@ -31,6 +31,7 @@ CONTEXT = ("season_cos", "season_sin", "latitude")
 LAST_RADIUS = 0.3  # of the neighbourhood at the end of the training
 SPREAD_RADIUS = 0.4  # of that in which a unit's mean and covariance are taken
 TURN_EPOCHS = 3  # each time that vectors with one more gap join
+MOST_UNITS = 4096  # distances of all pairs of them, and of vectors to them, are held in memory
 FEWEST = 100  # complete vectors, without which there is no map
 VECTORS_PER_UNIT = 20
 # Mean and covariance of a unit are shrunk as if so many vectors lay around its prototype, as spread as in any unit.
@@ -94,6 +95,10 @@ class Som:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
+        if self.rows * self.cols > MOST_UNITS:
+            raise ValueError(
+                f"a map of {self.rows} x {self.cols} units would not fit in memory; take at most {MOST_UNITS} units"
+            )
         for name in ("context", "linear", "progress"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
