@@ -102,16 +102,8 @@ def fill(
         sea=None if mask is None else mask[0],
         limits=Limits.of(max_gap, max_distance, quantity.grid),
     )
-    lay = partial(
-        lay_out,
-        case,
-        mask=mask,
-        fitted=(
-            fit_lazily(method, kernel_of(case, method), case.sources, case.grids)
-            if isinstance(method, SeriesMethod) and fitted is None
-            else None
-        ),
-    )
+    fitting = isinstance(method, SeriesMethod) and fitted is None
+    lay = partial(lay_out, case, mask=mask, fitted=_fit_with(fit_lazily, case, method) if fitting else None)
     dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
     made = _provenance(method, case, int(members), seed, statistics)
     op: Any = kernel if statistics is None else reducing.reduced(kernel, quantity, statistics, len(case.sources), BLOCK)
@@ -174,7 +166,12 @@ def fit(
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{getattr(method, 'name', method)!r} has no fit(): it needs none, or comes with weights")
     case = read_case(target, method, cond, None, size_class)
-    return fit_now(method, kernel_of(case, method), case.sources, case.grids)
+    fitted: Weights = _fit_with(fit_now, case, method)
+    return fitted
+
+
+def _fit_with(fitter: Any, case: Case, method: Method) -> Any:
+    return fitter(method, kernel_of(case, method), case.sources, case.grids)
 
 
 @dataclass(frozen=True)
