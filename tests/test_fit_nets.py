@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
@@ -116,6 +118,23 @@ def test_the_sample_is_bounded():
     assert tuple(axis.size for axis in whole) == (7, 264, 364)
 
 
+def test_only_the_sample_is_read(monkeypatch):
+    """Of a lazy array only the chunks that the sample touches are computed, once each."""
+    monkeypatch.setattr(extract_module, "CELL", (8, 64, 64))
+    whole = chl_map((16, 256, 256), lat=40.0)
+    read = []
+
+    def block(values, block_info=None):
+        read.append(tuple(block_info[0]["chunk-location"]))
+        return values
+
+    chl = whole.chunk(time=4, lat=64, lon=64)
+    chl = chl.copy(data=chl.data.map_blocks(block, dtype=chl.dtype, meta=np.empty((0, 0, 0), chl.dtype)))
+    patches = sample(chl, sample_bytes=2 * 4 * 8 * 64 * 64 * 4)
+    assert sum(patch.values[0].size for patch in patches) <= 8 * 64 * 64 * 4
+    assert len(read) == len(set(read)) < 4 * 4 * 4
+
+
 def test_held_out_pixels_are_never_trained_on(chl):
     """No training window knows a pixel of a held-out block; what is judged lies in those blocks and is hidden."""
     patch = sample(chl)[0]
@@ -198,6 +217,39 @@ def test_from_nothing_given_a_condition(monkeypatch):
     assert (weights.card.targets, weights.card.conditions) == (("psc_ilr1", "psc_ilr2"), ("log10_chl",))
     filled = psc.isel(time=slice(0, 2)).gapfill.posterior_mean(cond=chl.isel(time=slice(0, 2)), weights=weights)
     assert float(abs(filled.sum("size_class") - 1).max()) < 1e-5
+
+
+STREAM = """
+import resource
+import dask.array as da, numpy as np, xarray as xr, xgapfill
+from xgapfill.testing import tiny_weights
+
+def block(block_info=None):
+    place = block_info[None]["array-location"]
+    t, y, x = np.ogrid[tuple(slice(*p) for p in place)]
+    rng = np.random.default_rng([p[0] for p in place])
+    shape = tuple(b - a for a, b in place)
+    field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + np.zeros(shape))
+    return np.where(rng.random(shape) < 0.5, np.nan, field).astype("f4")
+
+shape = (250, 4320, 4680)
+data = da.map_blocks(block, chunks=tuple((c,) * (n // c) for n, c in zip(shape, (1, 540, 585))), dtype="f4")
+time = np.concatenate([y + 8 * np.arange(46) for y in np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")])
+coords = {"time": time[:250].astype("M8[ns]"), "lat": 89.979 - np.arange(4320) / 24}
+coords["lon"] = -179.979 + np.arange(4680) / 24
+chl = xr.DataArray(data, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"})
+assert chl.nbytes > 20e9
+xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fit_streams():
+    """A fit on a virtual array of 20 GB in many small chunks takes less than 4 GB."""
+    done = subprocess.run([sys.executable, "-c", STREAM], capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-1]) < 4
 
 
 @pytest.mark.parametrize(

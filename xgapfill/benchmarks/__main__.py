@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, problems, scores, speed
+from . import archive, background, fit, problems, scores, speed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
     sheet.add_argument("--data", type=Path, help="folder of the real data; without it the simulated ocean alone")
     sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
     sheet.add_argument("--rows", nargs="+", help="some methods")
+    tuned = names.add_parser("fit", parents=[data], help="what training on the series itself gains")
+    tuned.add_argument("--set", choices=[name for name in scores.SETS if not name.startswith("ocean")], required=True)
+    tuned.add_argument("--minutes", type=float, help="of training (10)")
+    tuned.add_argument("--steps", type=int, help="of training, instead")
+    tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
+    tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
+    tuned.add_argument("--out", type=Path, help="keep the fitted weights there")
     names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
     names.add_parser("speed", help="core-seconds a window of each method")
     names.add_parser("archive", help="a window of 1068 x 4320 x 8640 pixels: graph, tasks, reads, time, memory")
@@ -35,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
             background.run_size_classes(given.data)
         elif given.name == "scores":
             scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
+        elif given.name == "fit":
+            options = {"method": given.method, "members": given.members, "out": given.out}
+            fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
         elif given.name == "masks":
             keep_masks(given.data)
         elif given.name == "archive":
