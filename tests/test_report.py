@@ -76,6 +76,14 @@ def test_the_table_has_every_row_and_no_size_class_left():
     assert text.startswith("title\n")
 
 
+def test_columns_that_only_some_tables_have():
+    """Memory and the degree of smoothing are shown where they were looked at, a dash where a row has none."""
+    more = sheet().assign(memory=("filled_by", [1.0, 2.0, 3.0]), smoothing=("filled_by", [0.0123, np.nan, 0.5]))
+    lines = table_text(more, "title").splitlines()
+    assert lines[1].split()[-2:] == ["GB", "smooth"]
+    assert [line.split()[-2:] for line in lines[3:6]] == [["1.00", "0.0123"], ["2.00", "-"], ["3.00", "0.5000"]]
+
+
 @pytest.mark.parametrize("name", ["real_chl.py", "global_frame.py"])
 def test_examples_say_which_data_they_want(name, tmp_path, monkeypatch, capsys):
     """Without the data an example must name the missing file and the option, and fail."""

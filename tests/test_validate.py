@@ -106,6 +106,28 @@ def test_a_right_level_is_scored_as_right(chl):
     assert_allclose(table.crps, 0.5 / np.sqrt(np.pi), rtol=0.06)
 
 
+@pytest.mark.parametrize("method", [Level(0.2), Dice(0.2, 0.0), "climatology"])
+def test_degree_of_smoothing_is_that_before_pasting(chl, method):
+    """It is what the method makes of seen pixels, though the result has them as they were."""
+    table = validate(chl, {"it": method}, smoothing=True, members=1)
+    hidden = transplanted(chl.notnull().values, seed=0)
+    shown = np.where(hidden, np.nan, np.log10(chl.values))
+    mean = np.nansum(shown, axis=0) / np.maximum(np.isfinite(shown).sum(axis=0), 1)
+    level = mean if method == "climatology" else 0.2
+    assert_allclose(table.smoothing, np.sqrt(np.nanmean((level - shown) ** 2)), rtol=1e-4)
+    assert np.isnan(validate(chl, [Level()]).smoothing)
+
+
+def test_degree_of_smoothing_of_fractions_and_opponents(chl, psc):
+    """Fractions are compared as fractions; whole-field fillers that paste have none, those that smooth have some."""
+    thirds = validate(psc, [Level()], smoothing=True).smoothing
+    seen = psc.values[:, ~transplanted(psc.notnull().all("psc").values, seed=0) & psc.notnull().all("psc").values]
+    assert_allclose(thirds, np.sqrt(np.mean((seen - 1 / 3) ** 2)), rtol=0.01)
+    table = validate(chl, ["pixel_mean", "global_dct_pls"])
+    assert table.smoothing[0] < 1e-6
+    assert table.smoothing[1] > 0.01
+
+
 def test_members_are_scored_as_members(chl):
     """Draws of the right distribution must be calibrated, and give the texture of the observed."""
     table = validate(chl, [Dice(0.0, 0.5)], members=8)

@@ -19,6 +19,7 @@ LABELS = {
     "interpolate": "interpolation, then nearest",
     "dctpls": "DCT-PLS in windows",
     "kriging": "kriging in windows",
+    "kriging_realisations": "kriging realisations",
     "dineof": "DINEOF",
     "som": "self-organising map",
     "regression": "regression",
@@ -27,6 +28,8 @@ LABELS = {
     "repaint": "ensemble",
 }
 LAGS = (1, 2, 4, 8)
+# Columns that only some tables have: the peak of the process, the degree of smoothing.
+MORE = (("memory", "GB", "{:.2f}"), ("smoothing", "smooth", "{:.4f}"))
 
 
 class Target(NamedTuple):
@@ -49,8 +52,7 @@ def table_text(scores: xr.Dataset, title: str) -> str:
     """
     pooled = _pooled(scores)
     heads = [*(f"{name} px" for name in NAMES), "MAE", "bias", "CRPS", "sd/RMSE", "cover", "range", "seconds"]
-    memory = "memory" in pooled
-    heads += ["GB"] * memory
+    heads += [head for name, head, _ in MORE if name in pooled]
     lines = [title, f"{'':24}{'RMSE':>8}" + "".join(f"{head:>8}" for head in heads)]
     lines.append(f"{'pixels scored':24}" + "".join(f"{int(count):8d}" for count in scores.pixels))
     for name in pooled.filled_by.values:
@@ -61,7 +63,8 @@ def table_text(scores: xr.Dataset, title: str) -> str:
             float(overall[key]) for key in ("mae", "bias", "crps", "spread_over_rmse", "coverage", "coverage_range")
         ]
         cells = "".join(f"{number:8.4f}" if np.isfinite(number) else f"{'-':>8}" for number in numbers)
-        last = f"{float(overall.memory):8.2f}" if memory else ""
+        more = [form.format(float(overall[name])) for name, _, form in MORE if name in pooled]
+        last = "".join(f"{cell.replace('nan', '-'):>8}" for cell in more)
         lines.append(f"{LABELS.get(str(name), str(name)):24}{cells}{float(overall.seconds):8.0f}{last}")
     lines += [
         "",

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 import xgapfill
+from xgapfill.methods.kriging import Kriging
 from xgapfill.validation.scores import SpreadScale
 from xgapfill.validation.validate import fit_scales, validate
 
@@ -25,14 +26,17 @@ from .report import table_text
 
 SIMPLE = ("pixel_mean", "time_interpolation")
 WHOLE = ("global_dct_pls", "global_kriging")
-CLASSICAL = ("climatology", "interpolate", "dctpls", "kriging", "dineof", "som")
+CLASSICAL = ("climatology", "interpolate", "dctpls", "kriging", "kriging_realisations", "dineof", "som")
 OURS = ("background", "posterior_mean", "repaint")
-SETS = ("choose-chl", "report-chl", "choose-psc", "report-psc", "ocean-psc")
+OBJECTS = {"kriging_realisations": Kriging(realisations=True)}
+DRAWN = ("repaint", "kriging_realisations")  # spread comes from members, there is nothing to rescale
+SETS = ("choose-chl", "report-chl", "choose-psc", "report-psc", "ocean-chl", "ocean-psc")
 TITLES = {
     "choose-chl": "choose set: log10 CHL, NE Pacific from 2020-06-09, 8-day MODIS, gaps of other dates",
     "report-chl": "report set: log10 CHL, Newfoundland 2015, 8-day MODIS, gaps of other dates",
     "choose-psc": "choose set: fractions given CHL, NE Pacific from 2020-06-09, semi-synthetic classes",
     "report-psc": "report set: fractions given CHL, Newfoundland 2015, semi-synthetic classes",
+    "ocean-chl": "simulated ocean: log10 CHL under clouds that hide a tenth",
     "ocean-psc": "simulated ocean: fractions given CHL and SST where a method takes it",
 }
 MEMBERS = 8
@@ -41,10 +45,10 @@ MEMBERS = 8
 def run(folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...] | None = None) -> None:
     """Print a table a set. Error estimates are rescaled by distance on the choose set of the same variable."""
     print(f"xgapfill {version('xgapfill')}, torch {version('torch')}, {platform.machine()}, one core a row, {today()}")
-    print(f"{MEMBERS} members; seconds are wall time of filling, memory is the peak of the process\n")
+    print(f"{MEMBERS} members; seconds: wall time of filling; GB: peak of the process; smooth: degree of smoothing\n")
     scales: dict[str, dict[str, SpreadScale]] = {"chl": {}, "psc": {}}
     for name in sets:
-        if folder is None and name != "ocean-psc":
+        if folder is None and not name.startswith("ocean"):
             continue
         wanted = rows_of(name) if rows is None else rows
         tables = []
@@ -89,19 +93,21 @@ def score(
     """Scores of one method on one set; on a choose set, also the factors its spread needs."""
     warnings.simplefilter("ignore")
     given = problem(name, folder, row)
-    methods: Any = {row: peers.installed().get(row, row)}
-    table = validate(given["target"], methods, members=MEMBERS, scales=scales, **given["options"])
+    methods: Any = {row: peers.installed().get(row) or OBJECTS.get(row, row)}
+    table = validate(given["target"], methods, members=MEMBERS, scales=scales, smoothing=True, **given["options"])
     table["memory"] = ("filled_by", [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2])
     fitted = {}
-    if name.startswith("choose") and row not in ("repaint", *peers.installed()):
+    if name.startswith("choose") and row not in (*DRAWN, *peers.installed()):
         fitted = fit_scales(given["target"], methods, **given["options"])
     return table, fitted
 
 
 def problem(name: str, folder: Path | None, row: str) -> dict[str, Any]:
     """Target and options of `validate` for a set."""
-    if name == "ocean-psc":
+    if name.startswith("ocean"):
         ocean = xgapfill.tutorial.open_dataset("ocean").load()
+        if name == "ocean-chl":
+            return {"target": ocean.CHL, "options": {"truth": ocean.CHL_truth.where(ocean.CHL.isnull())}}
         conditions = [ocean.CHL, ocean.SST] if row in ("som", "regression", "background") else [ocean.CHL]
         truth = ocean.PSC_truth.where(ocean.PSC.isnull())
         return {"target": ocean.PSC, "options": {"cond": conditions, "truth": truth}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -29,6 +29,7 @@ _LONG_NAMES = {
     "structure_function_observed": "mean squared difference of the same pixels as they were observed",
     "closure": "largest departure from 1 of the sum of the fractions at filled pixels",
     "seconds": "wall time of filling all frames",
+    "smoothing": "root mean square of what a fill changes at seen pixels before the observations are put back",
 }
 
 
@@ -46,12 +47,15 @@ class Reconstruction:
         Realisations; their mean is `mean`.
     seconds : float
         Wall time.
+    smoothing : float
+        Degree of smoothing, NaN where it was not looked at.
     """
 
     mean: NDArray
     spread: NDArray | None = None
     members: NDArray | None = None
     seconds: float = float("nan")
+    smoothing: float = float("nan")
 
     @property
     def drawn(self) -> NDArray:
@@ -118,6 +122,7 @@ def score_table(
         np.stack([_texture(truth[part], seen, hidden, known[part]) for part in range(len(truth))]),
     )
     result["seconds"] = ("filled_by", [each.seconds for each in found.values()], {"units": "s"})
+    result["smoothing"] = ("filled_by", [each.smoothing for each in found.values()])
     for key in result.data_vars:
         result[key].attrs["long_name"] = _LONG_NAMES[str(key)]
     return result if labels else result.squeeze("variable", drop=True)
@@ -126,7 +131,7 @@ def score_table(
 def _scaled(found: Reconstruction, scale: SpreadScale | None, classes: NDArray) -> Reconstruction:
     if scale is None or found.spread is None:
         return found
-    return Reconstruction(found.mean, scale.apply(found.spread, classes), found.members, found.seconds)
+    return replace(found, spread=scale.apply(found.spread, classes))
 
 
 def _scores_of(found: Reconstruction, part: int, truth: NDArray) -> dict[str, Callable[[NDArray[np.bool_]], float]]:

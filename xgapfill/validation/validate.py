@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from xgapfill import inputs
 from xgapfill.families import CLASSES, Family, Given
-from xgapfill.fill import fill
+from xgapfill.fill import fill, fit
 from xgapfill.methods import Method, find
 from xgapfill.methods.base import SeriesMethod, takes_weights
 
 from .distance import NAMES, distance_class, distance_to_seen
 from .masks import load, transplanted
 from .opponents import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
-from .scores import SpreadScale
+from .scores import SpreadScale, degree_of_smoothing
+from .smoothing import unpasted
 from .table import Reconstruction, score_table
 
 Methods = Sequence[str | Method] | Mapping[str, str | Method | Opponent]
@@ -42,6 +43,7 @@ def validate(
     sea: Any = None,
     size_class: str | None = None,
     scales: Mapping[str, SpreadScale] | None = None,
+    smoothing: bool = False,
 ) -> xr.Dataset:
     """Score methods on pixels that were seen and are hidden from them. Computes, and wants the field in memory.
 
@@ -71,6 +73,9 @@ def validate(
         As in `xgapfill.repaint`.
     scales : mapping, optional
         Label -> factors of `fit_scales` for the spread of a method that does not draw, fitted on other data.
+    smoothing : bool
+        Score the degree of smoothing as well: how much a fill differs from the observations at seen pixels before
+        these are put back. Methods of the package fill once more for it, with one member.
 
     Returns
     -------
@@ -104,7 +109,7 @@ def validate(
     """
     case = _Case.of(target, truth, masks, seed, size_class)
     settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
-    found = _reconstruct(case, methods, cond, members, settings)
+    found = _reconstruct(case, methods, cond, members, settings, smoothing)
     table = score_table(case.truth, case.seen, case.hidden, found, scales=scales, labels=case.labels)
     if case.labels:
         table = table.rename(variable="size_class")
@@ -144,7 +149,7 @@ def fit_scales(
     """
     case = _Case.of(target, truth, masks, seed, size_class)
     settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
-    found = _reconstruct(case, methods, cond, 2, settings)
+    found = _reconstruct(case, methods, cond, 2, settings, False)
     classes = distance_class(distance_to_seen(case.seen))[case.hidden]
     answer = case.truth[:, case.hidden]
     return {
@@ -196,7 +201,7 @@ class _Case:
 
 
 def _reconstruct(
-    case: _Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any]
+    case: _Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
@@ -206,27 +211,42 @@ def _reconstruct(
         start = time.perf_counter()
         whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
         if whole is None:
-            one = _fill(case, _method(cast(Method, each)), cond, members, settings)
+            method = _method(cast(Method, each))
+            own = _own_settings(case, method, cond, settings)
+            one = replace(_fill(case, method, cond, members, own), seconds=time.perf_counter() - start)
+            if smoothing:
+                plain = unpasted(_named(case.shown), method, cond, own)[:, case.seen]
+                one = replace(one, smoothing=_smoothing(case, _score_units(plain, case.quantity.family)))
         else:
             one = _oppose(case, whole, None if each in WITHOUT_CONDITIONS else cond)
-        found[label] = Reconstruction(one.mean, one.spread, one.members, time.perf_counter() - start)
+            one = replace(one, seconds=time.perf_counter() - start)
+        found[label] = one
     return found
+
+
+def _own_settings(case: _Case, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings with the weights that a method takes: those given are for networks, methods of series are fitted."""
+    if isinstance(method, SeriesMethod):
+        return {**settings, "weights": fit(_named(case.shown), method, cond=cond, size_class=settings["size_class"])}
+    return settings if takes_weights(method, case.quantity.family.channels) else {**settings, "weights": None}
+
+
+def _smoothing(case: _Case, plain: NDArray) -> float:
+    """Degree of smoothing, given (p, n) estimates of the seen pixels."""
+    return degree_of_smoothing(plain, case.truth[:, case.seen])
 
 
 def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
-    family, name = case.quantity.family, _name(case.shown)
-    target = case.shown.rename(name)
-    if isinstance(method, SeriesMethod) or not takes_weights(method, family.channels):  # given ones are not for it
-        settings = {**settings, "weights": None}
+    family, target = case.quantity.family, _named(case.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
         filled = np.stack([_score_units(_cube(one, case.quantity), family)[:, case.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
-    result = result[[name, f"{name}_spread_log10" if case.logarithmic else f"{name}_spread"]].load()
-    mean, spread = (_cube(each, case.quantity)[:, case.hidden] for each in result.data_vars.values())
+    result = result[[target.name, f"{target.name}_spread_log10" if case.logarithmic else f"{target.name}_spread"]]
+    mean, spread = (_cube(each, case.quantity)[:, case.hidden] for each in result.load().data_vars.values())
     return Reconstruction(_score_units(mean, family), spread)
 
 
@@ -243,12 +263,16 @@ def _oppose(case: _Case, opponent: Opponent, cond: Any) -> Reconstruction:
         opponent(np.where(seen, values, np.float32(np.nan)), case.hidden, blocks)
         for values, seen in zip(encoded.values, encoded.seen, strict=True)
     ]
-    mean = np.stack([each.values[case.hidden] for each in filled])
-    spread = np.stack([each.spread[case.hidden] for each in filled])
-    if case.logarithmic:
-        return Reconstruction(mean, spread)
-    unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
-    return Reconstruction(*family.decode_mean(mean, spread, Given(unknown)))
+
+    def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
+        mean = np.stack([each.values[places] for each in filled])
+        spread = np.stack([each.spread[places] for each in filled])
+        if case.logarithmic:
+            return mean, spread
+        unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
+        return family.decode_mean(mean, spread, Given(unknown))
+
+    return Reconstruction(*decoded(case.hidden), smoothing=_smoothing(case, decoded(case.seen)[0]))
 
 
 def _conditions(case: _Case, cond: Any) -> list[NDArray[np.float32]]:
@@ -277,8 +301,8 @@ def _label(given: str | Method) -> str:
     return given if isinstance(given, str) else given.name
 
 
-def _name(target: xr.DataArray) -> str:
-    return "target" if target.name is None else str(target.name)
+def _named(target: xr.DataArray) -> xr.DataArray:
+    return target.rename("target" if target.name is None else str(target.name))
 
 
 def _cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:

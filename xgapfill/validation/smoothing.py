@@ -1,0 +1,68 @@
+"""What a method makes of pixels that were seen, before the observations are put back over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill import inputs
+from xgapfill.fill import kernel_of, lay_out, read_case
+from xgapfill.grid import Box
+from xgapfill.kernel import FillKernel
+from xgapfill.methods import Method
+from xgapfill.weights import Weights
+
+
+@dataclass(frozen=True)
+class _Unpasted:
+    """A kernel that puts nothing back."""
+
+    kernel: FillKernel
+
+    @property
+    def reach(self) -> tuple[int | None, int, int]:
+        """As of the kernel."""
+        return self.kernel.reach
+
+    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """As of the kernel."""
+        return self.kernel.around(axis, places)
+
+    def given(self, fitted: Weights) -> _Unpasted:
+        """With weights that were fitted on the series that is filled."""
+        return _Unpasted(self.kernel.given(fitted))
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
+        known = self.kernel.encode(arrays, box)
+        blend = self.kernel.blend(known, box, core)
+        inside = known.within(core.within(box))
+        nothing = replace(inside.target, observed=np.zeros_like(inside.target.observed))
+        return self.kernel.decode(inside._replace(target=nothing), blend)
+
+
+def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[str, Any]) -> NDArray:
+    """Fill without putting back what was observed: one member of methods that draw. Computes.
+
+    Parameters
+    ----------
+    target, method, cond
+        As of `xgapfill.fill.fill`.
+    settings : mapping
+        Its ``weights``, ``sea``, ``size_class`` and ``seed``; a method of series needs its weights.
+
+    Returns
+    -------
+    (p, t, y, x) float
+        Physical values, NaN where no window was filled: those without any gap are left alone. Parts in the order of
+        the family, the other axes in that of the target.
+    """
+    case = read_case(target, method, cond, settings["weights"], settings["size_class"])
+    mask = inputs.read_sea(settings["sea"], case.quantity)
+    kernel = kernel_of(case, method, seed=settings["seed"], sea=None if mask is None else mask[0])
+    stack = lay_out(case, _Unpasted(kernel), layers=kernel.layers, dtype=np.float32, mask=mask)
+    return np.asarray(stack.compute())
