@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.denoising import address_noise, look, mean_factor, net_of, of_kind, shipped_weights
+from xgapfill.methods.denoising import Bring, address_noise, look, mean_factor, net_of, of_kind, shipped_weights
+from xgapfill.methods.devices import computing
 from xgapfill.patch import Filled, Noise, Windows
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Vae:
     ----------
     proposals : draws of the latents of which each cell takes one, with its self-normalised importance weight as
         probability; 1 takes the encoder at its word
+    device : as of `PosteriorMean`
 
     References
     ----------
@@ -41,6 +43,7 @@ class Vae:
     """
 
     proposals: int = MOST
+    device: str | None = None
 
     name: ClassVar[str] = "vae"
     draws: ClassVar[bool] = True
@@ -54,33 +57,36 @@ class Vae:
         """Shipped weights for these channels."""
         return shipped_weights(channels, "-vae")
 
+    def passes(self, members: int) -> int:
+        """Passes of the network over a batch of windows: encoder and prior, and the decoder of every member."""
+        return 1 + members
+
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """`members` realisations of every channel, and the error of their mean."""
         import torch
 
-        case = _prepare(windows, weights, noise)
-        with torch.no_grad():
-            first = case.proposed(0, self.proposals)
-            mean, spread = first.expected()
+        with computing(self) as bring:
+            case = _prepare(windows, weights, noise, bring)
+            mean, spread = case.expected()
             drawn = []
             for member in range(members):
-                proposed = case.proposed(member, self.proposals) if member else first
-                departure = case.realised(proposed, member) - mean
-                drawn.append(case.physical(mean, departure))
-            return Filled(torch.stack(drawn).numpy(), case.error_of_mean(spread))
+                proposed = case.proposed(case.normal(member, self.proposals))
+                drawn.append(case.physical(mean, case.realised(proposed, member) - mean))
+            return Filled(torch.stack(drawn).cpu().numpy(), case.error_of_mean(spread))
 
     def estimate(self, windows: Windows, weights: Weights | None, noise: Noise) -> Filled:
-        """What members are drawn about: the weighted mean of the first one's proposals, with the spread of `fill`."""
+        """What members are drawn about, with the spread of `fill`; neither depends on the noise."""
         import torch
 
-        case = _prepare(windows, weights, noise)
-        with torch.no_grad():
-            mean, spread = case.proposed(0, self.proposals).expected()
-            return Filled(case.physical(mean, torch.zeros_like(mean))[None].numpy(), case.error_of_mean(spread))
+        with computing(self) as bring:
+            case = _prepare(windows, weights, noise, bring)
+            mean, spread = case.expected()
+            best = case.physical(mean, torch.zeros_like(mean))
+            return Filled(best[None].cpu().numpy(), case.error_of_mean(spread))
 
 
 class _Proposed(NamedTuple):
-    """K draws of a member's latents (k, b, t, latents, cells, cells), decoded: mean and log variance of the residuals
+    """K draws of the latents (k, b, t, latents, cells, cells), decoded: mean and log variance of the residuals
     (k, b, t, c, y, x), and the logarithm of the importance weight of each cell (k, b, t, cells, cells).
     """
 
@@ -117,7 +123,22 @@ class _Prepared:
     spread_factor: float
     inflation: float
 
-    def proposed(self, member: int, count: int) -> _Proposed:
+    def expected(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the residuals, by numbers that are the same for every window and seed."""
+        import torch
+
+        generator = torch.Generator("cpu").manual_seed(0)
+        half = torch.randn((MOST // 2, 1, *self.encoded[0].shape[1:]), generator=generator, device="cpu")
+        half = half.to(self.encoded[0].device)
+        return self.proposed(torch.cat([half, -half])).expected()
+
+    def normal(self, member: int, count: int) -> Tensor:
+        """Standard normal numbers for so many draws of the latents of a member."""
+        from xgapfill.latent.net import LATENTS
+
+        return self.cells(member, PROPOSALS)[:, :, : count * LATENTS].unflatten(2, (count, LATENTS)).movedim(2, 0)
+
+    def proposed(self, normal: Tensor) -> _Proposed:
         """Draws of the latents from the encoder, weighted by the likelihood of what was seen in their cell.
 
         By cells, because weights of whole windows, of thousands of pixels, single out one proposal.
@@ -126,10 +147,9 @@ class _Prepared:
 
         from xgapfill.latent.bound import log_ratio, masked_log_likelihood
         from xgapfill.latent.loss import DEPENDENT_PIXELS
-        from xgapfill.latent.net import CELL, LATENTS
+        from xgapfill.latent.net import CELL
 
         centre, log_variance = self.encoded
-        normal = self.cells(member, PROPOSALS)[:, :, : count * LATENTS].unflatten(2, (count, LATENTS)).movedim(2, 0)
         z = centre + (0.5 * log_variance).exp() * normal
         mean, pixels = self.net.decode(z, self.prior, self.scene)
         likelihood = masked_log_likelihood(self.scene.residual, self.scene.seen, mean, pixels).sum(dim=3)
@@ -159,38 +179,34 @@ class _Prepared:
 
     def error_of_mean(self, spread: Tensor) -> NDArray[np.float32]:
         """Standard deviation of the error in transformed units, as calibrated."""
-        return (self.spread_factor * spread * self.guess.error).numpy()
+        return (self.spread_factor * spread * self.guess.error).cpu().numpy()
 
 
-def _prepare(windows: Windows, weights: Weights | None, noise: Noise) -> _Prepared:
+def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bring) -> _Prepared:
     """Background, scene, and one pass of prior and encoder."""
-    import torch
-
     from xgapfill.latent.net import Vae as Net
 
     given = of_kind(weights, "vae")
-    net: Net = net_of(given, Net.of)
-    guess, made = look(windows, given)
-    with torch.no_grad():
-        prior, encoded = net.prior(made), net.encode(made.residual, made.seen, made)
+    guess, made = look(windows, given, bring)
+    net: Net = net_of(given, Net.of, str(made.residual.device))
     return _Prepared(
         net,
         guess,
         made,
-        prior,
-        encoded,
-        partial(address_noise, noise, windows),
-        partial(_cells, noise, windows),
+        net.prior(made),
+        net.encode(made.residual, made.seen, made),
+        partial(address_noise, noise, windows, bring=bring),
+        partial(_cells, noise, windows, bring=bring),
         mean_factor(given),
         float(given.card.network.get("spread_factor", 1.0)),
         given.card.inflation,
     )
 
 
-def _cells(noise: Noise, windows: Windows, member: int, draw: int) -> Tensor:
+def _cells(noise: Noise, windows: Windows, member: int, draw: int, bring: Bring | None = None) -> Tensor:
     """Standard normal numbers of the cells, (b, t, CELL^2, cells, cells): those of the pixels of each cell."""
     from xgapfill.latent.net import CELL
 
-    field = address_noise(noise, windows, member, draw, channels=1)[:, :, 0]
+    field = address_noise(noise, windows, member, draw, channels=1, bring=bring)[:, :, 0]
     cells = field.unflatten(-2, (-1, CELL)).unflatten(-1, (-1, CELL))
     return cells.permute(0, 1, 3, 5, 2, 4).flatten(2, 3)
