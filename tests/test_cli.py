@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from maps import chl_map, psc_map, same
@@ -46,6 +47,22 @@ def test_fill_writes_what_the_verb_gives(store, tmp_path, capsys):
         assert same(found.CHL, wanted.gapfill.background())
         assert {"CHL_spread", "CHL_status"} <= set(found)
     capsys.readouterr()
+
+
+def test_fill_with_samples_and_errors(store, tmp_path, capsys):
+    """A CSV table of samples and a variable of errors enter as they do in the verb."""
+    ds = xr.open_zarr(store, chunks=None, consolidated=False).load()
+    error = (0.3 * ds.CHL).where(ds.lon > ds.lon[20], 5 * ds.CHL)
+    ds.assign(E=error).to_zarr(tmp_path / "e.zarr", consolidated=False)
+    lat, lon = float(ds.lat[3]), float(ds.lon[4])
+    (tmp_path / "t.csv").write_text(f"time,lat,lon,CHL\n2015-03-15,{lat},{lon},0.3\n")
+    command = ["fill", str(tmp_path / "e.zarr"), "--var", "CHL", "--method", "background", "--error", "E"]
+    command += ["--insitu", str(tmp_path / "t.csv"), "--out", str(tmp_path / "o.zarr")]
+    assert main(command) == 0
+    capsys.readouterr()
+    table = pd.DataFrame({"time": ["2015-03-15"], "lat": lat, "lon": lon, "CHL": 0.3})
+    expected = ds.CHL.gapfill.background(insitu=table, error=error.rename("E").assign_attrs(ds.CHL.attrs))
+    assert same(xr.open_zarr(tmp_path / "o.zarr", chunks=None, consolidated=False).CHL, expected)
 
 
 def test_validate_prints_a_table(store, capsys):

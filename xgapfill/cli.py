@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dask
+import pandas as pd
 import xarray as xr
 
 EPILOG = """\
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
     fill.add_argument("--max-gap", type=float, help="days")
     fill.add_argument("--max-distance", type=float, help="km")
+    fill.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
+    fill.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
     fill.add_argument("--restart", action="store_true", help="start again where an interrupted run could be resumed")
     fill.set_defaults(run=_fill)
@@ -85,6 +88,10 @@ def _fill(given: argparse.Namespace) -> int:
     ds = _opened(given)
     limits = {"max_gap": given.max_gap, "max_distance": given.max_distance}
     options: dict[str, Any] = {"members": given.members, "seed": given.seed, "weights": given.weights}
+    if given.error:
+        options["error"] = given.error[0] if len(given.error) == 1 else given.error
+    if given.insitu:
+        options["insitu"] = pd.read_csv(given.insitu)
     filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, full=given.full, **options, **limits)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, fit, problems, scores, speed
+from . import archive, background, fit, problems, scores, speed, stations
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
     names.add_parser("speed", help="core-seconds a window of each method")
     names.add_parser("archive", help="a window of 1068 x 4320 x 8640 pixels: graph, tasks, reads, time, memory")
+    names.add_parser("stations", help="what samples taken in the water add, on the simulated ocean")
     given = parser.parse_args(arguments)
     try:
         if given.name == "background":
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             keep_masks(given.data)
         elif given.name == "archive":
             archive.run()
+        elif given.name == "stations":
+            stations.run()
         else:
             speed.run()
     except FileNotFoundError as problem:

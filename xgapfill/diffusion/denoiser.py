@@ -55,7 +55,21 @@ class Scene:
 
     def of(self, chosen: Tensor) -> Scene:
         """Some of the windows."""
-        return Scene(**{part.name: getattr(self, part.name)[chosen] for part in fields(self)})
+        return type(self)(**{part.name: getattr(self, part.name)[chosen] for part in fields(self)})
+
+
+@dataclass(frozen=True)
+class UnsureScene(Scene):
+    """A scene with observations that are not among the seen, for they err more.
+
+    Attributes
+    ----------
+    precision : (b, t, c, y, x) one over the variance of their errors, 0 where there are none
+    told : (b, t, c, y, x) their departures from the trend
+    """
+
+    precision: Tensor
+    told: Tensor
 
 
 def scene(
@@ -70,6 +84,7 @@ def scene(
     step_km: Tensor,
     centre: Tensor,
     scale: Tensor,
+    precision: Tensor | None = None,
 ) -> Scene:
     """Standardise a window for the net.
 
@@ -80,6 +95,7 @@ def scene(
     guess : the background
     lat : (b, y); season : (b, t, 2); step_days : (b,); step_km : (b, 2)
     centre, scale : (c,) usual mean and standard deviation of each channel
+    precision : (b, t, c, y, x) of values that are not among the seen, see `background.weighed`
     """
     residual = torch.where(seen, (values - guess.mean) / guess.error, 0.0).clamp(-CLIP, CLIP)
     shape = (1, 1, -1, 1, 1)
@@ -102,7 +118,7 @@ def scene(
         ],
         dim=1,
     )
-    return Scene(
+    parts = (
         residual,
         seen,
         active,
@@ -113,6 +129,7 @@ def scene(
         guess.usual,
         guess.spectrum,
     )
+    return Scene(*parts) if precision is None else UnsureScene(*parts, precision, values - guess.trend)
 
 
 @torch.no_grad()
@@ -127,6 +144,9 @@ def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         values = torch.where(scene.seen, scene.held, scene.held + scene.usual * x)
         precision = scene.active / (sigma.view(-1, 1, 1, 1, 1) * scene.usual) ** 2
+        if isinstance(scene, UnsureScene):
+            precision = precision + scene.precision
+            values = values + scene.precision / precision.clamp_min(1e-12) * (scene.told - values)
         known, exactness, seen, spectrum = (
             part.transpose(1, 2) for part in (values, precision, scene.seen, scene.spectrum)
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xgapfill.diffusion.denoiser import ITERATIONS, Scene
+from xgapfill.diffusion.denoiser import ITERATIONS, Scene, UnsureScene
 from xgapfill.methods.spectral import complete, cosine_basis, to_field, to_modes
 
 
 @torch.no_grad()
-def gaussian_departure(scene: Scene, field: Tensor) -> Tensor:
+def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None) -> Tensor:
     """A draw of the field minus its conditional mean, in units of `scene.usual`: 0 where something was seen.
 
     A draw of the unconditioned field is completed from its own values where the real one was seen, and what that makes
@@ -21,11 +21,17 @@ def gaussian_departure(scene: Scene, field: Tensor) -> Tensor:
     ----------
     field : (b, t, c, y, x) standard normal; coloured in its own place, so that windows with the same numbers where they
         overlap have nearly the same field there
+    errors : (b, t, c, y, x) standard normal, of what was observed with errors; needed where the scene has such
     """
     with torch.autocast(field.device.type, enabled=False):
         spectrum, seen = scene.spectrum.transpose(1, 2), scene.seen.transpose(1, 2)
         drawn = to_field(spectrum.sqrt() * to_modes(field.transpose(1, 2)))
-        departure = drawn - complete(drawn, torch.zeros_like(drawn), seen, spectrum, ITERATIONS)
+        told, precision = drawn, torch.zeros_like(drawn)
+        if isinstance(scene, UnsureScene) and errors is not None:
+            precision = scene.precision.transpose(1, 2)
+            told = drawn + torch.where(precision > 0, errors.transpose(1, 2) / precision.sqrt(), 0.0)
+            told = torch.where(seen, drawn, told)
+        departure = drawn - complete(told, precision, seen, spectrum, ITERATIONS)
         return (_level(spectrum) * departure).transpose(1, 2) / scene.usual
 
 

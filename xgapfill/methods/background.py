@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xgapfill.methods import priors as prior_file
 from xgapfill.methods.priors import Prior
@@ -71,6 +72,7 @@ def first_guess(
     channels: tuple[str, ...],
     targets: int,
     priors: Mapping[str, Any],
+    precision: Tensor | None = None,
 ) -> Guess:
     """Background of every channel: conditions from themselves, targets from the conditions and themselves.
 
@@ -81,6 +83,7 @@ def first_guess(
     step_km : (b, 2) northward and eastward pixel size
     channels, targets : as in `Windows`
     priors : channel -> Prior
+    precision : (b, t, c, y, x) of observations that are not sure, see `weighed`; they are not among the seen
     """
     import torch
 
@@ -93,12 +96,27 @@ def first_guess(
             {n: as_observed(values[:, :, i], seen[:, :, i], *results[i][:2]) for n, i in known} if c < targets else {}
         )
         trend, trend_variance = trend_on(y, w, prior, conditions)
-        of = interpolate(y, w, trend, prior, step_days, step_km)
+        of = interpolate(y, w, trend, prior, step_days, step_km, None if precision is None else precision[:, :, c])
         error = (of.error2(prior) + trend_variance).sqrt()
-        density = torch.log1p(_around(w, NEAR, step_days, step_km))
+        density = torch.log1p(_around(of.counted, NEAR, step_days, step_km))
         results[c] = trend + of.field - of.noise, error, density, trend, of.spectrum, of.usual.sqrt()
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
+
+
+def weighed(windows: Windows, priors: Mapping[str, Prior]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+    """What was seen as surely as any pixel, and one over the error variance of what was not, (b, t, c, y, x) each.
+
+    An error below the usual noise of pixels is none.
+    """
+    seen, variance = windows.seen, windows.variance
+    if variance is None:
+        return seen, None
+    noise = np.array([priors[c].variance * priors[c].covariance[2] for c in windows.channels], np.float32)
+    sure = seen & (variance <= noise[:, None, None])
+    precision = np.zeros_like(variance)
+    np.divide(1, variance, out=precision, where=seen & ~sure)
+    return sure, precision
 
 
 def conditions_first(targets: int, channels: int) -> list[int]:
@@ -169,6 +187,7 @@ class Departures(NamedTuple):
     variance, nugget : (b, 1, 1, 1), of the departures and of their noise
     usual : variance of the error at every pixel, about as the covariance has it
     misfit : how many times more than that the observations around are off
+    counted : 1 where seen, less where seen with errors: by how much the nugget is all that an observation errs by
     """
 
     field: Tensor
@@ -178,6 +197,7 @@ class Departures(NamedTuple):
     nugget: Tensor
     usual: Tensor
     misfit: Tensor
+    counted: Tensor
 
     def features(self) -> Tensor:
         """What the logarithm of the error's variance, as a share of the departures', follows: (3, b, t, y, x)."""
@@ -192,7 +212,15 @@ class Departures(NamedTuple):
         return self.variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
 
 
-def interpolate(y: Tensor, w: Tensor, trend: Tensor, prior: Prior, step_days: float, step_km: Tensor) -> Departures:
+def interpolate(
+    y: Tensor,
+    w: Tensor,
+    trend: Tensor,
+    prior: Prior,
+    step_days: float,
+    step_km: Tensor,
+    precision: Tensor | None = None,
+) -> Departures:
     """Gaussian-Markov interpolation of the departures of (b, t, y, x) values from their trend."""
     import torch
 
@@ -205,13 +233,15 @@ def interpolate(y: Tensor, w: Tensor, trend: Tensor, prior: Prior, step_days: fl
     variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
     smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
     spectrum = smooth + nugget
-    field = complete(departure, torch.zeros_like(w), w > 0, spectrum, ITERATIONS)
-    usual = _usual_error(w, smooth, nugget, step_days, step_km)
+    precision = torch.zeros_like(w) if precision is None else precision
+    counted = w + nugget * precision / (1.0 + nugget * precision)
+    field = complete(y - trend, precision, w > 0, spectrum, ITERATIONS)
+    usual = _usual_error(counted, smooth, nugget, step_days, step_km)
     # A seen pixel's weight in the solution: over its variance, what the others do not tell of it.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget
     found, expected = (_around(part, NEAR, step_days, step_km) + some for part in (weight**2, w / usual))
-    return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected)
+    return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected, counted)
 
 
 def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
@@ -286,6 +316,7 @@ class Background:
 
     name: ClassVar[str] = "background"
     draws: ClassVar[bool] = False
+    takes_errors: ClassVar[bool] = True
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when it has no priors for a channel."""
@@ -302,13 +333,15 @@ class Background:
 
         one_thread()
         with torch.no_grad():
+            sure, precision = weighed(windows, self.priors)
             guess = first_guess(
                 torch.from_numpy(windows.values),
-                torch.from_numpy(windows.seen.astype(np.float32)),
+                torch.from_numpy(sure.astype(np.float32)),
                 windows.step_days,
                 torch.from_numpy(windows.step_km),
                 windows.channels,
                 windows.targets,
                 self.priors,
+                None if precision is None else torch.from_numpy(precision),
             )
         return Filled(guess.mean[None].numpy(), guess.error.numpy())

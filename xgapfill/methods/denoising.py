@@ -66,6 +66,7 @@ class PosteriorMean:
     name: ClassVar[str] = "posterior_mean"
     draws: ClassVar[bool] = False
     model: ClassVar[str] = "diffusion"
+    takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_precision(self.precision)
@@ -109,6 +110,7 @@ class Repaint:
     name: ClassVar[str] = "repaint"
     draws: ClassVar[bool] = True
     model: ClassVar[str] = "diffusion"
+    takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_precision(self.precision)
@@ -261,15 +263,18 @@ def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tupl
     import torch
 
     from xgapfill.diffusion.denoiser import scene
-    from xgapfill.methods.background import first_guess
+    from xgapfill.methods.background import first_guess, weighed
     from xgapfill.methods.base import one_thread
 
     one_thread()
     bring = bring or _from_numpy
     priors = prior_file.from_mapping(weights.card.background)
-    values, seen, sea, step_km = (bring(a) for a in (windows.values, windows.seen, windows.sea, windows.step_km))
+    sure, precise = weighed(windows, priors)
+    values, seen, sea, step_km = (bring(a) for a in (windows.values, sure, windows.sea, windows.step_km))
+    precision = None if precise is None else bring(precise)
     with torch.no_grad():
-        guess = first_guess(values, seen.float(), windows.step_days, step_km, windows.channels, windows.targets, priors)
+        known = (values, seen.float(), windows.step_days, step_km, windows.channels, windows.targets)
+        guess = first_guess(*known, priors, precision)
         made = scene(
             values,
             seen,
@@ -281,6 +286,7 @@ def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tupl
             torch.full((values.shape[0],), windows.step_days),
             step_km,
             *usual(windows.channels, priors),
+            precision,
         )
     return guess, made
 

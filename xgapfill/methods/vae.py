@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xgapfill.methods.background import Guess
     from xgapfill.weights import Weights
 
-FIELD, PROPOSALS, CHOICE = range(3)  # numbers of the fields of noise of a member
+FIELD, PROPOSALS, CHOICE, ERRORS = range(4)  # numbers of the fields of noise of a member
 MOST = 16  # proposals that one field of noise holds
 
 
@@ -48,6 +48,7 @@ class Vae:
     name: ClassVar[str] = "vae"
     draws: ClassVar[bool] = True
     model: ClassVar[str] = "vae"
+    takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if isinstance(self.proposals, bool) or self.proposals not in range(1, MOST + 1):
@@ -169,7 +170,7 @@ class _Prepared:
         chosen = pick(proposed.log_weights, uniform)[None, :, :, None]
         z = proposed.latents.gather(0, chosen.expand(1, *proposed.latents.shape[1:]))
         mean, log_variance = self.net.decode(z, self.prior, self.scene)
-        texture = gaussian_departure(self.scene, self.fields(member, FIELD))
+        texture = gaussian_departure(self.scene, self.fields(member, FIELD), self.fields(member, ERRORS))
         return mean[0] + (0.5 * (log_variance[0] - self.prior.texture)).exp() * texture
 
     def physical(self, mean: Tensor, departure: Tensor) -> Tensor:
