@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xgapfill.diffusion.samplers import repaint  # noqa: E402
+from xgapfill.diffusion.samplers import dpm_solver, heun, repaint  # noqa: E402
 from xgapfill.diffusion.schedule import (  # noqa: E402
     check_walk,
     karras_walk,
@@ -105,6 +105,30 @@ def test_sampler_reproduces_kriging(eta):
     sd = np.sqrt(np.diag(covariance)[hidden])
     assert np.abs((sample.mean(0)[hidden] - mean[hidden]) / sd).max() < 0.07
     assert np.abs(sample.std(0)[hidden] / sd - 1).max() < 0.07
+
+
+@pytest.mark.parametrize("sampler", [heun, dpm_solver])
+def test_second_order_samplers_follow_the_flow(sampler):
+    """For white data of unit variance the end of the flow is known; twice the levels, a quarter of the error."""
+    start = torch.linspace(-1.0, 1.0, 5).double()
+    exact = start * 20.0 / (1 + 20.0**2) ** 0.5
+
+    def error(calls):
+        sigmas = [a for a, _ in karras_walk(calls, 20.0, 0.002, rho=7.0)]
+        found = sampler(lambda x, s: x / (1 + s**2), start, torch.zeros(5, dtype=torch.bool), sigmas, lambda k: start)
+        return float((found - exact).abs().max())
+
+    assert error(64) < 2e-3
+    assert error(64) < 0.35 * error(32)
+
+
+@pytest.mark.parametrize("sampler", [heun, dpm_solver])
+def test_second_order_samplers_keep_what_was_seen(sampler):
+    """Seen values come back as they are."""
+    known, seen = torch.arange(4.0), torch.tensor([True, False, True, False])
+    sigmas = [a for a, _ in karras_walk(4, 20.0, 0.1)]
+    found = sampler(lambda x, s: x / (1 + s**2), known, seen, sigmas, lambda k: torch.ones(4))
+    assert torch.equal(found[seen], known[seen])
 
 
 def test_jumps_bring_an_unconditional_denoiser_towards_kriging():

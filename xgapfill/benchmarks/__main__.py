@@ -4,60 +4,90 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, fit, problems, scores, speed, stations
+from . import archive, background, calls, fit, problems, realism, scores, speed, stations, variants
+
+Run = Callable[[argparse.Namespace], Any]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one benchmark and print its table."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except FileNotFoundError as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Every benchmark is a command that sets `run`."""
     parser = argparse.ArgumentParser(prog="python -m xgapfill.benchmarks", description=__doc__)
-    data = argparse.ArgumentParser(add_help=False)
-    data.add_argument("--data", type=Path, required=True, help="folder of the real data")
     names = parser.add_subparsers(dest="name", required=True)
-    one = names.add_parser("background", parents=[data], help="the background against DCT-PLS and kriging, both tuned")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], Any], text: str, data: bool = True
+    ) -> argparse.ArgumentParser:
+        one = names.add_parser(name, help=text)
+        one.set_defaults(run=run)
+        if data:
+            one.add_argument("--data", type=Path, required=True, help="folder of the real data")
+        return one
+
+    one = add(
+        "background", lambda g: background.run(g.data, g.gaps), "the background against tuned DCT-PLS and kriging"
+    )
     one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="what is hidden")
-    names.add_parser("size-classes", parents=[data], help="the same for semi-synthetic size classes given chlorophyll")
-    sheet = names.add_parser("scores", help="the score sheet: all methods, all sets")
+    add("size-classes", lambda g: background.run_size_classes(g.data), "the same for size classes given chlorophyll")
+    sheet = add("scores", _scores, "the score sheet: all methods, all sets", data=False)
     sheet.add_argument("--data", type=Path, help="folder of the real data; without it the simulated ocean alone")
     sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
     sheet.add_argument("--rows", nargs="+", help="some methods")
-    tuned = names.add_parser("fit", parents=[data], help="what training on the series itself gains")
+    tuned = add("fit", _fit, "what training on the series itself gains")
     tuned.add_argument("--set", choices=[name for name in scores.SETS if not name.startswith("ocean")], required=True)
     tuned.add_argument("--minutes", type=float, help="of training (10)")
     tuned.add_argument("--steps", type=int, help="of training, instead")
     tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
     tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
     tuned.add_argument("--out", type=Path, help="keep the fitted weights there")
-    names.add_parser("masks", parents=[data], help="draw the masks kept with the package again, from their seeds")
-    names.add_parser("speed", help="core-seconds a window of each method")
-    names.add_parser("archive", help="a window of 1068 x 4320 x 8640 pixels: graph, tasks, reads, time, memory")
-    names.add_parser("stations", help="what samples taken in the water add, on the simulated ocean")
-    given = parser.parse_args(arguments)
-    try:
-        if given.name == "background":
-            background.run(given.data, given.gaps)
-        elif given.name == "size-classes":
-            background.run_size_classes(given.data)
-        elif given.name == "scores":
-            scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
-        elif given.name == "fit":
-            options = {"method": given.method, "members": given.members, "out": given.out}
-            fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
-        elif given.name == "masks":
-            keep_masks(given.data)
-        elif given.name == "archive":
-            archive.run()
-        elif given.name == "stations":
-            stations.run()
-        else:
-            speed.run()
-    except FileNotFoundError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    return 0
+    add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
+    add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
+    add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
+    some = add("calls", _calls, "CRPS of ways to draw members against calls of the network")
+    some.add_argument("--weights", default="chl", help="shipped name or path")
+    some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
+    some.add_argument("--batches", type=int, default=6)
+    some.add_argument("--members", type=int, default=8)
+    some.add_argument("--figure", type=Path, help="draw the figure there")
+    some.add_argument("--paper", action="store_true", help="RePaint's own schedules as well: hours")
+    add("speed", lambda g: speed.run(), "core-seconds a window of each method", data=False)
+    add(
+        "archive",
+        lambda g: archive.run(),
+        "a window of 1068 x 4320 x 8640 pixels: tasks, reads, time, memory",
+        data=False,
+    )
+    add("stations", lambda g: stations.run(), "what samples taken in the water add, on the simulated ocean", data=False)
+    return parser
+
+
+def _scores(given: argparse.Namespace) -> None:
+    scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
+
+
+def _fit(given: argparse.Namespace) -> None:
+    options = {"method": given.method, "members": given.members, "out": given.out}
+    fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
+
+
+def _calls(given: argparse.Namespace) -> None:
+    calls.run(given.data, given.cache, given.weights, given.batches, given.members, given.figure, given.paper)
 
 
 def keep_masks(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -63,3 +65,48 @@ def repaint(
             x = x + random * draw(count + 1)
         count += 2
     return torch.where(seen, known, x)
+
+
+def heun(denoise: Denoise, known: Tensor, seen: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
+    """Sample by Heun's second order method: two calls a level, one for the last.
+
+    Parameters
+    ----------
+    denoise, known, seen, draw : as in `repaint`
+    sigmas : noise levels, falling, without the 0 at the end
+
+    References
+    ----------
+    Karras et al. (2022), arXiv:2206.00364, algorithm 1.
+    """
+    x = torch.where(seen, known, sigmas[0] * draw(0))
+    for sigma, to in pairwise(sigmas):
+        slope = (x - denoise(x, sigma)) / sigma
+        guess = x + (to - sigma) * slope
+        x = x + (to - sigma) * 0.5 * (slope + (guess - denoise(guess, to)) / to)
+        x = torch.where(seen, known, x)
+    return torch.where(seen, known, denoise(x, sigmas[-1]))
+
+
+def dpm_solver(denoise: Denoise, known: Tensor, seen: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
+    """Sample by DPM-Solver++(2M): second order from the answers of two calls, one call a level.
+
+    Parameters
+    ----------
+    denoise, known, seen, sigmas, draw : as in `heun`
+
+    References
+    ----------
+    Lu et al. (2022), arXiv:2211.01095, algorithm 2, with alpha = 1: lambda = -log sigma.
+    """
+    x = torch.where(seen, known, sigmas[0] * draw(0))
+    before, last_step = None, 0.0
+    for sigma, to in pairwise(sigmas):
+        answer, step = denoise(x, sigma), math.log(sigma / to)
+        direction = answer
+        if before is not None:
+            half_ratio = 0.5 * step / last_step
+            direction = (1 + half_ratio) * answer - half_ratio * before
+        x = torch.where(seen, known, to / sigma * x - math.expm1(-step) * direction)
+        before, last_step = answer, step
+    return torch.where(seen, known, denoise(x, sigmas[-1]))

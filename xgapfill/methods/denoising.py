@@ -82,7 +82,7 @@ class PosteriorMean:
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel."""
         with computing(self) as bring:
-            prepared = _prepare(windows, weights, bring, self.precision)
+            prepared = prepare(windows, weights, bring, self.precision)
             mean, spread = prepared.once()
             best = prepared.physical(prepared.mean_factor * mean)
             return Filled(best[None].cpu().numpy(), (spread * prepared.guess.error).cpu().numpy())
@@ -148,7 +148,7 @@ class Repaint:
 
         walk = self.walk()
         with computing(self) as bring:
-            prepared = _prepare(windows, weights, bring, self.precision)
+            prepared = prepare(windows, weights, bring, self.precision)
             mean, spread = prepared.once()
             drawn = []
             for member in range(members):
@@ -173,7 +173,7 @@ def _check_precision(precision: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """A batch of windows made ready for the net, and what calibration found on data kept out of the training:
     factors on the net's mean by channel, on its error, and on the members' departures from the mean.
     """
@@ -238,7 +238,7 @@ def _from_numpy(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array)
 
 
-def _prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: str) -> _Prepared:
+def prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: str) -> Prepared:
     """Background, scene and net of a batch of windows."""
     from xgapfill.diffusion.denoiser import Denoiser
 
@@ -246,7 +246,7 @@ def _prepare(windows: Windows, weights: Weights | None, bring: Bring, precision:
     guess, made = look(windows, given, bring)
     spread_factor = float(given.card.network.get("spread_factor", 1.0))
     net = net_of(given, Denoiser.of, str(made.residual.device))
-    return _Prepared(net, guess, made, mean_factor(given), spread_factor, given.card.inflation, precision)
+    return Prepared(net, guess, made, mean_factor(given), spread_factor, given.card.inflation, precision)
 
 
 def mean_factor(weights: Weights) -> Tensor:
