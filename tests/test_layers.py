@@ -65,7 +65,16 @@ NUMBERS_ONLY = (
     "families",
     "kernel",
 )
-TORCH_AT_IMPORT = ("nets", "diffusion", "latent", "training", "methods.spectral", "methods.variogram")
+TORCH_AT_IMPORT = (
+    "nets",
+    "diffusion",
+    "latent",
+    "training",
+    "methods.spectral",
+    "methods.variogram",
+    "benchmarks.calls",
+    "benchmarks.realism",
+)
 
 
 def _name(file: Path) -> str:
