@@ -16,7 +16,7 @@ from dask.base import tokenize
 from zarr.storage import LocalStore
 
 from xgapfill.grid import Box, Grid
-from xgapfill.lazy import map_lattice
+from xgapfill.lazy import compute_block, map_lattice
 from xgapfill.sources import source_of
 
 DIMS = ("time", "lat", "lon")
@@ -329,7 +329,7 @@ def test_reads_of_a_block_are_less_than_three_times_the_block():
     source = dataclasses.replace(source, array=np.broadcast_to(np.float32(0), shape))
     result = map_lattice(kernel, [source], [grid], layers=1, around=tiling.around, dtype="f4")
     for place in [(0, 40, 5, 5), (0, 41, 9, 35), (0, 42, 17, 0), (0, 43, 8, 20)]:
-        result.blocks[place].compute(scheduler="sync")
+        compute_block(result, place)
     assert read[0] < 3 * made[0]
 
 
@@ -401,6 +401,13 @@ def test_a_cut_computes_only_the_chunks_it_needs():
     computed.clear()
     found[0, 5, 15, 71].compute(scheduler="sync")
     assert sorted(computed) == sorted(product((1, 2, 3, 4), (1, 2, 3, 4), (0, 5, 6, 7, 8)))
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 3, "lat": 10, "lon": 25}])
+def test_a_block_is_computed_alone(data, chunks):
+    """By its place, as one among all."""
+    found = stencil(data if chunks is None else data.chunk(chunks), (4, 12, 14))
+    np.testing.assert_array_equal(compute_block(found, (0, 1, 2, np.int64(3))), found.blocks[0, 1, 2, 3])
 
 
 @pytest.mark.parametrize("fitted", [False, True])

@@ -7,7 +7,7 @@ from scipy import fft
 
 from xgapfill.benchmarks import problems
 from xgapfill.benchmarks.__main__ import main
-from xgapfill.benchmarks.speed import seconds_a_window
+from xgapfill.benchmarks.windows import seconds_a_window
 from xgapfill.methods import Background
 from xgapfill.validation.dct import Dct, dct_pls
 from xgapfill.validation.distance import distance_class, distance_to_seen

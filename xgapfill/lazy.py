@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from dask.delayed import Delayed
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .blocks import Around, BlockOp, Kernel, Reach, Triple
 from .chunked import Chunked
@@ -80,6 +82,13 @@ def map_lattice(
     name = f"gapfill-{tokenize(op, fitted)}"
     more = {} if fitted is None else {"fitted": fitted}
     return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=name, **more)
+
+
+def compute_block(array: da.Array, place: Sequence[int]) -> NDArray[Any]:
+    """Compute a block in this thread, by its numbers along the axes; `array.blocks` looks at all others, too."""
+    key = (array.name, *map(int, place))
+    block: NDArray[Any] = dask.get(dict(array.dask.cull({key})), key)
+    return block
 
 
 def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:

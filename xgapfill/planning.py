@@ -19,6 +19,7 @@ from xgapfill.fill import Case, kernel_of, lay_out, read_case
 from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
+from xgapfill.lazy import compute_block
 from xgapfill.methods import Repaint, find
 from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, passes
 from xgapfill.methods.devices import device_of
@@ -231,10 +232,9 @@ def _layers(values: Sequence[float], core: Box) -> NDArray[np.float64]:
 
 def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
     """Sums of a block, and the core-seconds it took."""
-    place = tuple(int(n) for n in np.unravel_index(number, lazy.numblocks))
     start = time.process_time()
-    sums = np.asarray(lazy.blocks[place].compute(scheduler="synchronous").sum(axis=(1, 2, 3)))
-    return sums, time.process_time() - start
+    block = compute_block(lazy, [int(n) for n in np.unravel_index(number, lazy.numblocks)])
+    return block.sum(axis=(1, 2, 3)), time.process_time() - start
 
 
 def _sample(counted: Any, case: Case, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:

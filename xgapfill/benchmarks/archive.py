@@ -20,8 +20,8 @@ from xgapfill.simulate import clouds, simulate
 from xgapfill.tiles import Tiling
 
 from .machine import describe, peak_memory
+from .virtual import SHAPE, coordinates
 
-SHAPE = (1068, 4320, 8640)
 CHUNKS = (1, 270, 270)  # as in the files of OC-CCI
 BOX = 256
 # Simulated values lie around the window, wider than any block that touches it can read; the rest has no chunks.
@@ -116,14 +116,7 @@ def reads(filled: xr.DataArray) -> dict[str, float]:
 
 def make_archive(store: Path) -> None:
     """Make a zarr store of the shape of the archive with simulated PSC and CHL around the window."""
-    years = np.arange("1998", "2022", dtype="M8[Y]").astype("M8[D]")
-    dates = np.concatenate([year + 8 * np.arange(46) for year in years]).astype("M8[ns]")[: SHAPE[0]]
-    coords = {
-        "time": dates,
-        "size_class": ["micro", "nano", "pico"],
-        "lat": 90 - (np.arange(SHAPE[1]) + 0.5) / 24,
-        "lon": -180 + (np.arange(SHAPE[2]) + 0.5) / 24,
-    }
+    coords = {"size_class": ["micro", "nano", "pico"], **coordinates(SHAPE)}
     xr.Dataset(coords=coords).to_zarr(store, consolidated=False)
     frames = AROUND[0].stop - AROUND[0].start
     ocean = simulate(1, frames=frames, shape=(BOX, BOX), latitude=27.0)

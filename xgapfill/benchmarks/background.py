@@ -23,7 +23,7 @@ from xgapfill.validation.validate import validate
 
 from .problems import Problem, as_chl, choose_problem, choose_size_classes
 from .report import table_text
-from .speed import seconds_a_window
+from .windows import seconds_a_window
 
 TARGET = 1.05
 SECONDS = 0.02

@@ -27,8 +27,18 @@ def describe() -> str:
 
 def peak_memory() -> float:
     """Most memory that the process has held, MB."""
+    # getrusage also counts what the process that started this one held
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory() -> float:
+    """Memory that the process holds, MB; elsewhere than on Linux the most it has held."""
+    return _status("VmRSS") or peak_memory()
+
+
+def _status(name: str) -> float | None:
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts what the process that started this one held
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if not status.exists():
+        return None
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024

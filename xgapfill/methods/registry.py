@@ -30,7 +30,7 @@ class Entry:
     gives : str
         Members, an error estimate.
     costs : str
-        Core-seconds a window of 5 x 64 x 64 of chlorophyll, by ``python -m xgapfill.benchmarks speed`` on one core.
+        Core-seconds a window of 5 x 64 x 64 of chlorophyll, by ``python -m xgapfill.benchmarks windows`` on one core.
     """
 
     name: str
