@@ -34,7 +34,9 @@ def run() -> None:
             share = operations / seconds / product
             said = "" if method.precision == "bfloat16" else f" [{PASS:.0%}]"
             print(f"  {name}, posterior_mean, {method.precision}: {seconds / BATCH:.4f} s a window, {share:.0%}{said}")
-        print(f"  {name}, its convolutions: {_convolved(batch, weights) / product:.0%} [{CONVOLUTIONS:.0%}]", flush=True)
+        print(
+            f"  {name}, its convolutions: {_convolved(batch, weights) / product:.0%} [{CONVOLUTIONS:.0%}]", flush=True
+        )
 
 
 def _passed(method: PosteriorMean, batch: Any, weights: Any) -> tuple[float, float]:
