@@ -13,7 +13,7 @@ import xgapfill
 
 FRAMES, GAP = slice(6, 14), slice(32, 96)  # the gap: this range of rows and of columns, in all frames
 COUNT, SEED = 160, 5
-METHODS = ("background", "posterior_mean", "repaint")
+METHODS = ("background", "kriging", "posterior_mean", "repaint")
 ERRORS = (0.2, 0.1, 0.05)
 """Standard deviations of the samples' errors, log10 of chlorophyll; that of fractions is half of it."""
 MEMBERS = 4

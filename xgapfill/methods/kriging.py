@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.background import conditions_first, trend_on
+from xgapfill.methods.background import conditions_first, trend_on, weighed
 from xgapfill.methods.base import one_thread
 from xgapfill.methods.priors import Prior, shipped
 from xgapfill.methods.windowed import no_weights, pooled_variance
@@ -33,6 +33,7 @@ BLOCK = 4
 # ones. So few pixels see as far as four times as many of the nearest, which crowd at the edge of the gap.
 CELL = 4
 AT_ONCE = 64  # blocks, so that their systems stay in the cache
+USELESS = 10.0  # what errs with so many times the variance of the field would take the place of a better neighbour
 LOCAL_BELIEF = 20.0  # pixels' worth of belief that a block varies as much as its window
 PERIODS = (3, 2, 2)  # of the box that realisations are drawn on, in windows
 
@@ -97,7 +98,13 @@ class Kriged(NamedTuple):
 
 
 def krige(
-    values: NDArray, seen: Flags, wanted: Flags, covariance: Covariance, step: Step, neighbours: int = 64
+    values: NDArray,
+    seen: Flags,
+    wanted: Flags,
+    covariance: Covariance,
+    step: Step,
+    neighbours: int = 64,
+    errors: Single | None = None,
 ) -> Kriged:
     """Simple kriging of departures from a known trend, from the neighbours of each block of pixels.
 
@@ -112,6 +119,7 @@ def krige(
     covariance : what all fields vary like
     step : days, km northward and km eastward of a pixel
     neighbours : seen pixels that a block is estimated from
+    errors : (t, y, x), variance by which values err beside the nugget
 
     Examples
     --------
@@ -136,12 +144,15 @@ def krige(
     span = np.array([table.shape[1] * table.shape[2], table.shape[2], 1])  # differences of places @ span find lags
     known, asked, table = places @ span, targets @ span, table.ravel()
     observed = values[:, seen].T.astype(np.float64)
+    doubt = np.zeros(len(places)) if errors is None else errors[seen].astype(np.float64)
     diagonal = np.arange(near.shape[1])
     for start in range(0, len(groups), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         at, group, keep = known[near[part]], groups[part], use[part]
         matrix = table[at[:, :, None] - at[:, None, :] + middle]
-        matrix[:, diagonal, diagonal] = np.where(keep, sill, 1e9 * sill)  # what is not used is all noise
+        matrix[:, diagonal, diagonal] = np.where(
+            keep, sill + doubt[near[part]], 1e9 * sill
+        )  # what is not used is all noise
         toward = table[at[:, :, None] - asked[group][:, None, :] + middle]
         right = np.concatenate([toward, observed[near[part]]], axis=-1) * keep[..., None]
         lower = torch.linalg.cholesky(torch.from_numpy(matrix))
@@ -252,6 +263,7 @@ class Kriging:
     neighbours: int = 64
 
     name: ClassVar[str] = "kriging"
+    takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.realisations, bool):
@@ -280,44 +292,57 @@ class Kriging:
         one_thread()
         with torch.no_grad():
             count = members if self.realisations else 0
-            batch = [self._window(windows, k, noise, count) for k in range(len(windows.values))]
+            sure, _ = weighed(windows, shipped())
+            batch = [self._window(windows, k, sure[k].swapaxes(0, 1), noise, count) for k in range(len(sure))]
         values = [[c.members if self.realisations else c.mean[None] for c in window] for window in batch]
         spread = [[c.spread for c in window] for window in batch]
         return Filled(np.stack([np.stack(v, axis=2) for v in values], axis=1), np.stack(spread).swapaxes(1, 2))
 
-    def _window(self, windows: Windows, k: int, noise: Noise, members: int) -> list[_Channel]:
-        """All channels of one window: conditions first, then the targets on them."""
-        seen, targets = windows.seen[k].swapaxes(0, 1), windows.targets
+    def _window(self, windows: Windows, k: int, seen: Flags, noise: Noise, members: int) -> list[_Channel]:
+        """All channels of one window, of which `seen` (c, t, y, x) is sure: conditions first, the targets on them."""
+        targets = windows.targets
         core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
         here = windows.sea[k] & (core if core.shape == seen[0].shape else np.ones_like(seen[0]))
         done: dict[int, _Channel] = {}
         for c in conditions_first(targets, len(seen)):
             given = {windows.channels[i]: done[i] for i in range(targets, len(seen)) if c < targets}
             # the regression looks at conditions wherever a target was seen
-            wanted = (here | seen[:targets].any(axis=0) if c >= targets else here) & ~seen[c]
-            done[c] = self._channel(windows, k, c, wanted, given, noise, members)
+            asked = here | windows.seen[k, :, :targets].any(axis=1) if c >= targets else here
+            done[c] = self._channel(windows, k, c, seen[c], asked & ~seen[c], given, noise, members)
         return [done[c] for c in range(len(seen))]
 
     def _channel(
-        self, windows: Windows, k: int, c: int, wanted: Flags, given: Mapping[str, _Channel], noise: Noise, members: int
+        self,
+        windows: Windows,
+        k: int,
+        c: int,
+        seen: Flags,
+        wanted: Flags,
+        given: Mapping[str, _Channel],
+        noise: Noise,
+        members: int,
     ) -> _Channel:
         """One channel of one window, given the conditions."""
-        y, seen, prior = windows.values[k, :, c], windows.seen[k, :, c], shipped()[windows.channels[c]]
+        y, known, prior = windows.values[k, :, c], windows.seen[k, :, c], shipped()[windows.channels[c]]
+        errors = np.zeros_like(y) if windows.variance is None else windows.variance[k, :, c] * ~seen
         north, east = windows.step_km[k].tolist()
         step = windows.step_days, north, east
         trend, trend_variance = _regress(y, seen, prior, {name: (on.mean, on.spread) for name, on in given.items()})
-        departure = (y - trend) * seen
-        squares = float(np.sum(departure**2, dtype=np.float64))
-        covariance = fit(departure, seen, pooled_variance(squares, float(seen.sum()), prior.variance), step)
+        departure = (y - trend) * known
+        squares = float(np.sum((departure * seen) ** 2, dtype=np.float64))
+        covariance = fit(departure * seen, seen, pooled_variance(squares, float(seen.sum()), prior.variance), step)
+        sill = covariance.v1 + covariance.v2 + covariance.nugget
+        known = known & (errors <= USELESS * sill)
         drawn = [sure := np.zeros_like(y)] * members
         if members and wanted.any():
             drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
         # a member stands on the regression on the conditions of the same member
         of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
         trends = [_regress(y, seen, prior, conditions)[0] if given else trend for conditions in of_members]
-        fields = np.stack([departure, *drawn, *((y - each) * seen for each in trends)])
-        kriged = krige(fields, seen, wanted, covariance, step, self.neighbours)
-        mean, spread = trend.copy(), trend_variance + (covariance.v1 + covariance.v2 + covariance.nugget)
+        erring = [simulated + _errors(errors, windows, k, c, noise, m) for m, simulated in enumerate(drawn)]
+        fields = np.stack([departure, *erring, *((y - each) * known for each in trends)])
+        kriged = krige(fields, known, wanted, covariance, step, self.neighbours, errors)
+        mean, spread = trend.copy(), trend_variance + sill
         mean[wanted] += kriged.estimate[0]
         spread[wanted] = trend_variance[wanted] + kriged.variance * kriged.misfit
         mean[seen], spread[seen] = y[seen], 0
@@ -342,6 +367,14 @@ def _regress(
     given = {name: (batch(mean), batch(error)) for name, (mean, error) in conditions.items()}
     trend, variance = trend_on(batch(y), batch(seen), prior, given)
     return trend[0].numpy(), variance[0].numpy()
+
+
+def _errors(variance: Single, windows: Windows, k: int, c: int, noise: Noise, member: int) -> Single:
+    """Errors of channel c of a window drawn for a member, (t, y, x)."""
+    if not variance.any():
+        return np.zeros_like(variance)
+    slot, row, col = windows.starts[k].tolist()
+    return np.sqrt(variance) * noise(member, len(windows.channels) + c, (slot, row, col), (1, *variance.shape))[0]
 
 
 def _draw(
