@@ -90,3 +90,11 @@ def test_classes_and_datasets():
     np.testing.assert_allclose(found.missing_share, missing.mean(("lat", "lon")), rtol=1e-6)
     ds["mask"] = (("lat", "lon"), np.zeros((6, 8), bool))
     np.testing.assert_allclose(ds.gapfill.gaps("PSC").missing_share, 0)
+
+
+def test_shares_are_found_by_blocks():
+    """Distances look at whole frames; the share that is missing comes from the blocks of a fill."""
+    found = chl_map((3, 20, 24)).gapfill.gaps()
+    names = {key[0] for key in found.missing_share.data.__dask_graph__() if isinstance(key, tuple)}
+    assert found.distance.data.name not in names
+    assert len(found.missing_share.data.__dask_graph__()) < 6

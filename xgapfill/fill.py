@@ -28,7 +28,7 @@ from xgapfill.grid import Grid
 from xgapfill.insitu import read_samples
 from xgapfill.kernel import CHL, FillKernel
 from xgapfill.labels import alike, label, name_of_array
-from xgapfill.lazy import map_lattice
+from xgapfill.lazy import BLOCK, map_lattice
 from xgapfill.limits import Limits
 from xgapfill.methods.base import Method, SeriesMethod, takes_weights, tiling_of
 from xgapfill.noise import Noise
@@ -39,7 +39,6 @@ from xgapfill.statistics import Statistic
 from xgapfill.uncertainty import ErrorField, read_error
 from xgapfill.weights import Card, Weights, handle, load
 
-BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
 SERIES_BLOCK = (1, 192, 192)  # all times of it, fewer rows and columns where these are so many
 SERIES_CELLS = 1 << 23
 

@@ -18,6 +18,8 @@ from .grid import Grid
 from .neighbours import from_chunks
 from .sources import Source
 
+BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
+
 
 def map_lattice(
     kernel: Kernel,
@@ -27,7 +29,7 @@ def map_lattice(
     layers: int | None,
     reach: Reach = (4, 63, 63),
     around: Around | None = None,
-    block: Triple = (12, 240, 240),
+    block: Triple = BLOCK,
     dtype: DTypeLike,
     fitted: Delayed | None = None,
 ) -> da.Array:
