@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import pickle
-import time
-from collections.abc import Callable
 from dataclasses import astuple, replace
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.spatial import cKDTree
 
 torch = pytest.importorskip("torch")
 
+from xgapfill.benchmarks import classical  # noqa: E402
+from xgapfill.benchmarks.classical import clouds, field  # noqa: E402
 from xgapfill.methods.base import BATCH  # noqa: E402
 from xgapfill.methods.kriging import (  # noqa: E402
     CORE,
@@ -37,25 +34,6 @@ from xgapfill.testing import windows as windows_of  # noqa: E402
 NOISE = Noise(0, 8640)
 STEP = (8.0, 4.6, 3.0)
 SMALL = Covariance(v1=0.7, v2=0.3, nugget=0.05, l1=12.0, l2=5.0, t1=12.0, t2=6.0, power=1.2)
-
-
-def field(shape: tuple[int, int, int], covariance: Covariance, seed: int = 0, draw: int = 0) -> np.ndarray:
-    """A random field of this covariance."""
-    box = tuple(2 * n for n in shape)
-    white = Noise(seed, 8640)(0, draw, (0, 0, 0), (1, *box))[0]
-    return unconditional(white, amplitudes(box, covariance, STEP))[: shape[0], : shape[1], : shape[2]]
-
-
-def clouds(shape: tuple[int, int, int], share: float, seed: int = 0) -> np.ndarray:
-    """Discs that hide at least this share of every frame."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.mgrid[: shape[1], : shape[2]]
-    gone = np.zeros(shape, bool)
-    for frame in gone:
-        while frame.mean() < share:
-            row, col, radius = rng.integers(shape[1]), rng.integers(shape[2]), rng.integers(3, 12)
-            frame |= (rows - row) ** 2 + (cols - col) ** 2 < radius**2
-    return gone
 
 
 def windows(
@@ -256,73 +234,10 @@ def test_bad_parameters_are_refused():
     assert (Kriging().draws, Kriging(realisations=True).draws) == (False, True)
 
 
-class Score(NamedTuple):
-    """CPU seconds for all wanted pixels, and RMSE on every 4th (one by one: 32nd) of them."""
-
-    seconds: float
-    rmse: float
-
-
-def benchmark(share: float = 0.5, neighbours: int = 64) -> dict[str, Score]:
-    """Score `krige` on a simulated window of which a share is hidden against one system for each pixel.
-
-    These are solved one by one, each with its own query of the k-d tree (for every 32nd pixel, time counted 32-fold),
-    or by batched Cholesky (every 4th pixel), with covariances computed or, as `krige` does, taken from a table.
-    """
-    truth, gone = field(SIZE, USUAL), clouds(SIZE, share)
-    seen, wanted = ~gone, gone & np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
-    places, targets, observed = np.argwhere(seen), np.argwhere(wanted), truth[seen].astype(np.float64)
-    scale = np.array([14.7, 1.0, STEP[2] / STEP[1]])  # one frame away this field varies as 14.7 rows away
-    tree = cKDTree(places * scale)
-    lags = USUAL.at(tuple(np.arange(n) for n in SIZE), STEP)
-    noise = USUAL.nugget * np.eye(neighbours)
-
-    def computed(gap: np.ndarray) -> np.ndarray:
-        return USUAL((gap[..., 1] * STEP[1]) ** 2 + (gap[..., 2] * STEP[2]) ** 2, gap[..., 0] * STEP[0])
-
-    def looked_up(gap: np.ndarray) -> np.ndarray:
-        return lags[tuple(np.moveaxis(np.abs(gap), -1, 0))]
-
-    def shared(_: np.ndarray) -> np.ndarray:
-        return krige(truth[None], seen, wanted, USUAL, STEP, neighbours).estimate[0]
-
-    def one_by_one(targets: np.ndarray) -> np.ndarray:
-        estimates = []
-        for target in targets:
-            near = tree.query(target * scale, k=neighbours)[1]
-            matrix = computed(places[near][:, None] - places[near]) + noise
-            estimates.append(np.linalg.solve(matrix, computed(places[near] - target)) @ observed[near])
-        return np.array(estimates)
-
-    def batched(covariance: Callable[[np.ndarray], np.ndarray], targets: np.ndarray) -> np.ndarray:
-        near = tree.query(targets * scale, k=neighbours)[1]
-        estimates = []
-        for start in range(0, len(targets), 64):
-            here, number = places[near[start : start + 64]], near[start : start + 64]
-            matrix = covariance(here[:, :, None] - here[:, None]) + noise
-            toward = torch.from_numpy(covariance(here - targets[start : start + 64, None]))
-            solved = torch.cholesky_solve(toward[..., None], torch.linalg.cholesky(torch.from_numpy(matrix)))
-            estimates.append(np.sum(solved.numpy()[..., 0] * observed[number], axis=1))
-        return np.concatenate(estimates)
-
-    def score(estimate: Callable[[np.ndarray], np.ndarray], every: int) -> Score:
-        start = time.thread_time()
-        error = estimate(targets[::every]) - truth[wanted][::every]
-        seconds = every * (time.thread_time() - start)
-        return Score(seconds, float(np.sqrt(np.mean(error[:: max(4 // every, 1)] ** 2))))
-
-    return {
-        "krige": min(score(shared, 1) for _ in range(3)),
-        "one by one": score(one_by_one, 32),
-        "batched": score(partial(batched, computed), 4),
-        "batched, table": score(partial(batched, looked_up), 4),
-    }
-
-
 def test_shared_neighbours_lose_nothing():
     """Blocks that share their neighbours are as good as one system a pixel, to a per cent, in far less time."""
     torch.set_num_threads(1)
-    found = benchmark()
+    found = classical.kriging()
     assert found["krige"].rmse < 1.01 * found["batched"].rmse
     assert found["one by one"].seconds > 5 * found["krige"].seconds
     assert found["batched, table"].seconds > 1.5 * found["krige"].seconds

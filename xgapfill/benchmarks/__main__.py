@@ -10,7 +10,7 @@ from typing import Any
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, calls, fit, problems, realism, scores, speed, stations, variants, windows
+from . import archive, background, calls, classical, fit, problems, realism, scores, speed, stations, variants, windows
 
 Run = Callable[[argparse.Namespace], Any]
 
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     some.add_argument("--members", type=int, default=8)
     some.add_argument("--figure", type=Path, help="draw the figure there")
     some.add_argument("--paper", action="store_true", help="RePaint's own schedules as well: hours")
+    add("classical", lambda g: classical.run(), "classical methods against other ways to the same answer", data=False)
     add("windows", lambda g: windows.run(), "core-seconds a window of each method", data=False)
     add("speed", lambda g: speed.run(), "shares of the processor, a frame, workers, memory, scaling", data=False)
     add(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import platform
-import resource
 import time
 import warnings
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from xgapfill.validation.scores import SpreadScale
 from xgapfill.validation.validate import fit_scales, validate
 
 from . import peers, problems
+from .machine import peak_memory
 from .report import table_text
 
 SIMPLE = ("pixel_mean", "time_interpolation")
@@ -95,7 +95,7 @@ def score(
     given = problem(name, folder, row)
     methods: Any = {row: peers.installed().get(row) or OBJECTS.get(row, row)}
     table = validate(given["target"], methods, members=MEMBERS, scales=scales, smoothing=True, **given["options"])
-    table["memory"] = ("filled_by", [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2])
+    table["memory"] = ("filled_by", [peak_memory() / 1024])
     fitted = {}
     if name.startswith("choose") and row not in (*DRAWN, *peers.installed()):
         fitted = fit_scales(given["target"], methods, **given["options"])
