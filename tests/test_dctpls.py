@@ -83,9 +83,9 @@ def test_the_search_finds_how_smooth_a_field_is():
     batch[0, :, 0] = np.where(rng.random((5, 64, 64)) < 0.6, smooth(2.0), np.nan)
     y, w = fields(batch)
     held = w * torch.from_numpy(blocks((5, 64, 64)))
-    smoothing, _, _ = DctPls()._chosen(y, w - held, held)
+    smoothing, *_ = DctPls()._chosen(y, w - held, held)
     assert smoothing[0] < smoothing[1]
-    smoothing, time_weight, _ = DctPls(smoothing=3.0, time_weight=0.5)._chosen(y, w - held, held)
+    smoothing, time_weight, *_ = DctPls(smoothing=3.0, time_weight=0.5)._chosen(y, w - held, held)
     assert (smoothing == 3).all()
     assert (time_weight == 0.5).all()
 
@@ -95,7 +95,7 @@ def test_little_seen_keeps_to_the_usual():
     y, w = fields(noisy(3, share=0.001))
     held = w * torch.from_numpy(blocks((5, 64, 64)))
     assert held.sum() > 0
-    smoothing, time_weight, _ = DctPls()._chosen(y, w - held, held)
+    smoothing, time_weight, *_ = DctPls()._chosen(y, w - held, held)
     assert (smoothing == SMOOTHING).all()
     assert (time_weight == TIME_WEIGHT).all()
 

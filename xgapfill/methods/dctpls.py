@@ -110,19 +110,19 @@ class DctPls:
 
         axes = (1, 2, 3)
         shown = w * torch.from_numpy(~blocks(tuple(w.shape[1:])))
-        smoothing, time_weight, trial = self._chosen(y, shown, w - shown)
+        smoothing, time_weight, trial, distance = self._chosen(y, shown, w - shown)
         field = penalised(y, w, smoothing, time_weight, trial, ITERATIONS)
         independent = w.sum(axes, keepdim=True) / DEPENDENT_PIXELS
         variance = ((y**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS + FEW * prior) / (independent + FEW)
         error = variance * _growth(_nearest(y, w, time_weight)[0])
-        tried = variance * _growth(_nearest(y, shown, time_weight)[0])
+        tried = variance * _growth(distance)
         for b in range(len(y)):
             held = (w - shown)[b] > 0
             error[b] *= error_factor(((y - trial) ** 2)[b][held].numpy(), tried[b][held].numpy())
         return field, error
 
-    def _chosen(self, y: Tensor, shown: Tensor, held: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Smoothing and time weight of each window, (b,), and what they make of the held-out blocks.
+    def _chosen(self, y: Tensor, shown: Tensor, held: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Smoothing and time weight of each window, (b,), what they make of the held-out blocks, and `_nearest` there.
 
         First the smoothing, from the smoothest, each starting from what the one before has found; then the time
         weight. The lowest sum wins of held-out error (as a Gaussian log-likelihood) and distance from the usual.
@@ -132,7 +132,8 @@ class DctPls:
         usual = torch.tensor([self.smoothing or SMOOTHING, self.time_weight or TIME_WEIGHT], dtype=torch.float64)
         start = usual[:, None].repeat(1, len(y))
         independent = held.sum((1, 2, 3)) / DEPENDENT_PIXELS
-        field = best = _nearest(y, shown, start[1])[1]
+        distance, field = _nearest(y, shown, start[1])
+        best = field
         chosen, lowest = start, torch.full_like(independent, torch.inf)
         trials = (SMOOTHINGS if self.smoothing is None else (1.0,), TIME_WEIGHTS if self.time_weight is None else ())
         for axis, factors in enumerate(trials):
@@ -148,7 +149,9 @@ class DctPls:
                 lowest = torch.where(better, score, lowest)
                 chosen = torch.where(better, pair, chosen)
                 best = torch.where(better[:, None, None, None], field, best)
-        return chosen[0], chosen[1], best
+        if not torch.equal(chosen[1], start[1]):
+            distance = _nearest(y, shown, chosen[1])[0]
+        return chosen[0], chosen[1], best, distance
 
 
 def penalised(
