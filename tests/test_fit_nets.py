@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import warnings
@@ -21,23 +22,27 @@ from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights
 from xgapfill.training import fit as fit_module
 from xgapfill.training import gappy
+from xgapfill.training.calibrate import Hidden
 from xgapfill.training.gappy import BLOCK, Gappy
 from xgapfill.training.loop import Trainer
 from xgapfill.weights import load
 
 WALK = ((20.0, 1.0), (1.0, 0.0))
+RATIOS = fit_module._ratios
 QUICK = {"diffusion": Repaint(WALK), "vae": Vae(2)}
 SHAPE = (7, 40, 48)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few_windows():
-    """Less to judge by, so that tests are quick."""
+    """Less to judge by, so that tests are quick; every look finds the net better than the one before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit_module, "MEMBER_BATCHES", 1)
         patch.setattr(fit_module, "POOL", 4)
         models = {name: replace(kind, members=QUICK[name]) for name, kind in fit_module.MODELS.items()}
         patch.setattr(fit_module, "MODELS", models)
+        looks = itertools.count()
+        patch.setattr(fit_module, "_ratios", lambda after, before: (0.9 - 1e-3 * next(looks),) * 2)  # the last is best
         patch.setattr(gappy, "MOST_BLOCKS", 4)
         patch.setattr(gappy, "LEAST_WINDOWS", 4)
         yield
@@ -180,6 +185,21 @@ def test_nothing_better_returns_the_weights_it_began_with(chl, monkeypatch):
         assert xgapfill.fit(chl, "repaint", init=first, steps=1) is first
 
 
+def test_ratios_compare_channel_by_channel():
+    """Scores are compared by channel, and it is better to be better in one of CRPS and RMSE and no worse in the other."""
+    rng = np.random.default_rng(0)
+    truth, channel = rng.normal(size=4000).astype("f4"), np.repeat([0, 1], 2000)
+    rest = {"background": truth, "background_error": truth, "members": truth[None], "distance": channel}
+    first = Hidden(truth=truth, mean=truth + 0.2, spread=np.full(4000, 0.2, "f4"), channel=channel, **rest)
+    half = replace(first, mean=truth + np.where(channel, 0.2, 0.1), spread=np.where(channel, 0.2, 0.1))
+    crps, error = RATIOS(half, first)
+    assert crps == pytest.approx(0.75, abs=0.01)
+    assert error == pytest.approx(0.75, abs=0.01)
+    assert fit_module._better((0.99, 1.0))
+    assert not fit_module._better((1.0, 1.0))
+    assert not fit_module._better((0.9, 1.01))
+
+
 def test_interrupting_keeps_the_best(chl, monkeypatch):
     """Ctrl-C in the training returns what was best until then."""
     advance = Trainer.advance
@@ -278,6 +298,13 @@ def test_what_cannot_be_fitted(target, message, options):
     given = {"init": tiny_weights("chl"), **options}
     with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match=message):
         target.rename("CHL").assign_attrs(units="mg m-3").gapfill.fit("repaint", **given)
+
+
+def test_a_variable_without_shipped_weights_is_told_of_init():
+    """Where no weights ship for a variable, the error names the way to begin from nothing."""
+    sst = (290 + chl_map(SHAPE)).rename("SST").assign_attrs(units="K", standard_name="sea_surface_temperature")
+    with pytest.raises(ValueError, match="init=None begins from nothing"):
+        sst.gapfill.fit("repaint", steps=1)
 
 
 def test_methods_without_nets_say_so(chl):

@@ -14,6 +14,7 @@ from xgapfill.fill import Case, kernel_of, read_case
 from xgapfill.fill import fit as fit_series
 from xgapfill.fitting import SAMPLE_BYTES
 from xgapfill.methods import Background, Method, NetMethod, find
+from xgapfill.methods.devices import device_of
 from xgapfill.weights import Weights
 
 MINUTES = 10.0
@@ -147,6 +148,7 @@ def tune(
         model=method.model,
         init=first,
         name=_name(method, first),
+        device=device_of(method),
         progress=progress,
     )
     if not done.better and first is not None:
@@ -174,7 +176,13 @@ def _case(target: Any, method: NetMethod, cond: Any, size_class: str | None, ini
     """What is fitted, with the weights to begin with if there are any."""
     if init is None:  # the background knows which channels there are priors for
         return read_case(target, Background(), cond, None, size_class)
-    case = read_case(target, method, cond, None if isinstance(init, str) and init == "shipped" else init, size_class)
+    shipped = isinstance(init, str) and init == "shipped"
+    try:
+        case = read_case(target, method, cond, None if shipped else init, size_class)
+    except ValueError as error:
+        if shipped and "no shipped weights" in str(error):
+            raise ValueError(f"{error} A fit with init=None begins from nothing.") from error
+        raise
     if case.weights is not None and case.weights.card.method != method.model:
         raise ValueError(
             f"init={case.weights.card.name!r} are weights of kind {case.weights.card.method!r}, but {method.name} has "

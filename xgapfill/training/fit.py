@@ -84,6 +84,7 @@ def fit(
     model: str,
     init: Weights | None = None,
     name: str = "fit",
+    device: str = "cpu",
     progress: bool | None = None,
 ) -> Fitted:
     """Train on a series from `init`, or from nothing, and calibrate on the blocks held out.
@@ -97,12 +98,13 @@ def fit(
     model : kind of net, one of `MODELS`
     init : weights to begin with
     name : of the new weights
+    device : of torch, to train on
     progress : whether to show a bar; None: on terminals
     """
     kind, targets = MODELS[model], channels[: series.targets]
     start = time.monotonic()
     with torch.random.fork_rng(devices=[]), ThreadPoolExecutor(1) as aside:
-        trainer = _trainer(series, channels, budget, kind, init)
+        trainer = _trainer(series, channels, budget, kind, init, device)
         card = _card(trainer, series, described, name, init)
         judge = _Judge(aside, series, kind)
         before = judge.look(Weights(card, _arrays(trainer.average)) if init is None else init)
@@ -112,7 +114,7 @@ def fit(
         best = Weights(card, _arrays(state))
         best = judge.factors(best, budget.seed).put(best)
         after = judge.look(best)
-    if init is not None and not all(ratio <= 1.0 for ratio in _ratios(after, before)):
+    if init is not None and not _better(_ratios(after, before)):
         return Fitted(init, False, interrupted)
     scores = {"set": SCORED, "before": score(before, targets, least=1), "after": score(after, targets, least=1)}
     minutes = round((time.monotonic() - start) / 60, 1)
@@ -120,7 +122,9 @@ def fit(
     return Fitted(replace(best, card=replace(best.card, scores=scores, network=network)), True, interrupted)
 
 
-def _trainer(series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Model, init: Weights | None) -> Trainer:
+def _trainer(
+    series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Model, init: Weights | None, device: str
+) -> Trainer:
     made = Mixture(channels[: series.targets], channels[series.targets :], series.draw, "", ())
     pool = POOL if budget.steps is None else min(POOL, Settings.batch * budget.steps)
     if init is None:
@@ -129,7 +133,7 @@ def _trainer(series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Mod
         widths = tuple(int(width) for width in init.card.network["widths"])
         settings = Settings(seed=budget.seed, pool=pool, rate=RATE, widths=widths)
         priors = prior_file.from_mapping(init.card.background)
-    trainer = Trainer(made, priors, settings, objective=kind.objective)
+    trainer = Trainer(made, priors, settings, device, kind.objective)
     if init is not None:
         trainer.begin({name: torch.from_numpy(np.array(array, np.float32)) for name, array in init.arrays.items()})
     return trainer
@@ -219,6 +223,10 @@ def _ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
         ratios.append((crps[0] / crps[1], error[0] / error[1]))
     first, second = np.mean(ratios, axis=0)
     return float(first), float(second)
+
+
+def _better(ratios: tuple[float, float]) -> bool:
+    return max(ratios) <= 1.0 and min(ratios) < 1.0
 
 
 def _of_background(hidden: Hidden) -> Hidden:
