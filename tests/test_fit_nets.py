@@ -186,7 +186,7 @@ def test_nothing_better_returns_the_weights_it_began_with(chl, monkeypatch):
 
 
 def test_ratios_compare_channel_by_channel():
-    """Scores are compared by channel, and it is better to be better in one of CRPS and RMSE and no worse in the other."""
+    """Ratios are means over channels; better is to be better in one of CRPS and RMSE and no worse in the other."""
     rng = np.random.default_rng(0)
     truth, channel = rng.normal(size=4000).astype("f4"), np.repeat([0, 1], 2000)
     rest = {"background": truth, "background_error": truth, "members": truth[None], "distance": channel}

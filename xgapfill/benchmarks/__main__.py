@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     tuned.add_argument("--minutes", type=float, help="of training (10)")
     tuned.add_argument("--steps", type=int, help="of training, instead")
     tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
+    tuned.add_argument("--init", default="shipped", help="weights to begin with, name or path")
     tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
     tuned.add_argument("--out", type=Path, help="keep the fitted weights there")
     add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
@@ -84,7 +85,7 @@ def _scores(given: argparse.Namespace) -> None:
 
 
 def _fit(given: argparse.Namespace) -> None:
-    options = {"method": given.method, "members": given.members, "out": given.out}
+    options = {"method": given.method, "init": given.init, "members": given.members, "out": given.out}
     fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
 
 

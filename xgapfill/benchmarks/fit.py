@@ -19,6 +19,7 @@ from .report import table_text
 from .scores import TITLES, problem
 
 TARGET = 0.92
+BEFORE, AFTER = "weights before", "fitted weights"
 PEERS = ("global_dct_pls", "global_kriging", "dctpls", "kriging")
 
 
@@ -29,10 +30,11 @@ def run(
     minutes: float | None = None,
     steps: int | None = None,
     method: str = "repaint",
+    init: str = "shipped",
     members: int = 0,
     out: Path | None = None,
 ) -> xr.Dataset:
-    """Fit on a set, print the scores of the peers, of the shipped weights and of the fitted ones, and return them.
+    """Fit on a set, print the scores of the peers, of the weights to begin with and of the fitted ones, and return them.
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ def run(
     name : one of the sets of `scores.problem`
     minutes, steps : as of `xgapfill.fit`
     method : whose net is fitted
+    init : weights to begin with, as of `xgapfill.fit`
     members : of the ensemble, which is scored if there are any
     out : where the fitted weights are kept, if anywhere
     """
@@ -49,15 +52,16 @@ def run(
     if "masks" in options:
         shown = target.where(~xr.DataArray(options["masks"], dims=("time", "lat", "lon")))
     start = time.perf_counter()
-    weights: Weights = xgapfill.fit(shown, method, options.get("cond"), minutes=minutes, steps=steps, progress=True)
+    budget = {"minutes": minutes, "steps": steps}
+    weights: Weights = xgapfill.fit(shown, method, options.get("cond"), init=init, progress=True, **budget)
     print(f"fit: {time.perf_counter() - start:.0f} s, {weights.card.network.get('steps')} steps; {weights!r}")
     if out is not None:
         print(weights.save(out))
     one = "posterior_mean" if method == "repaint" else method
     tables = [
         validate(target, PEERS, **options),
-        validate(target, {"shipped weights": one}, **options),
-        validate(target, {"fitted weights": one}, weights=weights, **options),
+        validate(target, {BEFORE: one}, weights=None if init == "shipped" else init, **options),
+        validate(target, {AFTER: one}, weights=weights, **options),
     ]
     if members:
         tables.append(validate(target, {"fitted, ensemble": method}, weights=weights, members=members, **options))
@@ -67,7 +71,7 @@ def run(
     if "size_class" in rmse.dims:
         rmse = np.sqrt((rmse**2).mean("size_class"))
     best = float(rmse.sel(filled_by=list(PEERS)).min())
-    for row in ("shipped weights", "fitted weights"):
+    for row in (BEFORE, AFTER):
         ratio = float(rmse.sel(filled_by=row)) / best
         print(f"{row} / better of kriging and DCT-PLS: {ratio:.3f} (target of the fit <= {TARGET})")
     return scores
