@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,7 +35,7 @@ def run(
     members: int = 0,
     out: Path | None = None,
 ) -> xr.Dataset:
-    """Fit on a set, print the scores of the peers, of the weights to begin with and of the fitted ones, and return them.
+    """Fit on a set, print scores of the peers, of the weights to begin with and of the fitted ones; return them.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def run(
     if "masks" in options:
         shown = target.where(~xr.DataArray(options["masks"], dims=("time", "lat", "lon")))
     start = time.perf_counter()
-    budget = {"minutes": minutes, "steps": steps}
+    budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
     weights: Weights = xgapfill.fit(shown, method, options.get("cond"), init=init, progress=True, **budget)
     print(f"fit: {time.perf_counter() - start:.0f} s, {weights.card.network.get('steps')} steps; {weights!r}")
     if out is not None:
