@@ -21,11 +21,12 @@ from xgapfill.lazy import compute_block
 
 from . import arithmetic
 from .machine import describe, memory, peak_memory
-from .virtual import SHAPE, virtual_ocean
+from .virtual import SHAPE, tiles, virtual_ocean
 
 MINUTES = {"background": 3.0, "posterior_mean": 8.0}  # of a global frame on 2 cores, wanted
 CORES = (2, 16)
 IN_A_ROW, SMALL = 200, (3, 48, 48)
+_given: dict[str, Any] = {}  # tiles, in the processes of a pool
 FIRST = (40, 4, 10)  # numbers of the first block that is computed: far from the edges
 
 
@@ -61,14 +62,27 @@ def run() -> None:
 
 def alone(function: Callable[..., Any], *given: Any) -> Any:
     """Call in a process of its own, of one torch thread a thread."""
-    with get_context("spawn").Pool(1) as pool:
+    with _pool(1) as pool:
         return pool.apply(function, given)
+
+
+def _pool(count: int) -> Any:
+    return get_context("spawn").Pool(count, initializer=_take, initargs=(_tiles(),))
+
+
+def _take(tiles: dict[str, Any]) -> None:
+    _given.update(tiles)
+
+
+@cache
+def _tiles() -> dict[str, Any]:
+    return _given or tiles()
 
 
 @cache
 def ocean() -> xr.Dataset:
     """The virtual ocean, made once a process."""
-    return virtual_ocean()
+    return virtual_ocean(_tiles())
 
 
 def lazy(method: str, name: str) -> Any:
@@ -104,7 +118,7 @@ def workers() -> tuple[float, float]:
     """How many times the blocks a second of one process two have, and the sum of their peak memory in MB."""
     rates = []
     for count in (1, 2):
-        with get_context("spawn").Pool(count) as pool:
+        with _pool(count) as pool:
             pool.map(_warmed, range(count), chunksize=1)
             found = pool.map(_worked, range(count), chunksize=1)
             rates.append(sum(rate for rate, _ in found))

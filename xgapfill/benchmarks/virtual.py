@@ -49,24 +49,27 @@ def coordinates(shape: tuple[int, int, int] = SHAPE) -> dict[str, NDArray[Any]]:
     return {"time": dates[: shape[0]], "lat": lat, "lon": lon}
 
 
-def virtual_ocean(shape: tuple[int, int, int] = SHAPE) -> xr.Dataset:
-    """PSC, CHL and where the sea is: 35 % land, of the rest 60 % of PSC and 10 % of CHL missing; opened lazily."""
+def tiles() -> dict[str, NDArray[Any]]:
+    """PSC, CHL and where the sea is on a tile: 35 % land, of the rest 60 % of PSC and 10 % of CHL missing."""
     ocean = simulate(1, frames=FRAMES, shape=(SIDE, SIDE), latitude=27.0)
     field = next(remembered(np.random.default_rng(0), (SIDE, SIDE), power_law((SIDE, SIDE), (1, 1), SIDE / 2, 4), 0))
     sea = field > np.quantile(field, LAND)
     psc_gaps, chl_gaps = (clouds(seed, FRAMES, (SIDE, SIDE), share) for seed, share in ((1, GAPS), (2, FEW)))
     psc = np.where(psc_gaps | ~sea, np.nan, ocean.psc).astype(np.float32)
     chl = np.where(chl_gaps | ~sea, np.nan, np.float32(10) ** ocean.log10_chl).astype(np.float32)
+    return {"PSC": psc, "CHL": chl, "sea": sea}
 
-    def lazy(tile: NDArray[Any], dims: tuple[str, ...], attrs: dict[str, str]) -> xr.Variable:
-        sizes = dict(zip(("time", "lat", "lon"), shape, strict=True)) | {"size_class": 3}
-        array = Tiled(tile, tuple(sizes[dim] for dim in dims))
-        return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs)
 
+def virtual_ocean(given: dict[str, NDArray[Any]], shape: tuple[int, int, int] = SHAPE) -> xr.Dataset:
+    """Return what `tiles` gives, repeated to a map of this shape and opened lazily."""
     names = ("time", "lat", "lon")
-    variables = {
-        "PSC": lazy(psc, ("size_class", *names), {"units": "1"}),
-        "CHL": lazy(chl, names, {"units": "mg m-3"}),
-        "sea": lazy(sea, names[1:], {}),
-    }
+    sizes = dict(zip(names, shape, strict=True)) | {"size_class": 3}
+    variables = {}
+    for name, dims, attrs in (
+        ("PSC", ("size_class", *names), {"units": "1"}),
+        ("CHL", names, {"units": "mg m-3"}),
+        ("sea", names[1:], {}),
+    ):
+        array = Tiled(given[name], tuple(sizes[dim] for dim in dims))
+        variables[name] = xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs)
     return xr.Dataset(variables, {"size_class": ["micro", "nano", "pico"], **coordinates(shape)})
