@@ -27,8 +27,8 @@ class Noise:
         Any integer >= 0.
     ncols : int
         Columns around the globe.
-    first : int
-        Number of the member that is asked for as 0, so that some members can be drawn without those before them.
+    members : tuple of int, optional
+        Numbers of the members that are asked for as 0, 1, 2 ..., so that some can be drawn without the others.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Noise:
 
     seed: int
     ncols: int
-    first: int = 0
+    members: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
@@ -61,14 +61,16 @@ class Noise:
         channels, frames, height, width = shape
         field = np.empty(shape, np.float32)
         rows, cols = _parts(row, height, None), _parts(col, width, self.ncols)
+        if self.members is not None:
+            member = self.members[member]
         for channel, frame in product(range(channels), range(frames)):
             for (y, cell_row, in_row), (x, cell_col, in_col) in product(rows, cols):
-                cell = _cell(self.seed, self.first + int(member), int(draw), channel, slot + frame, cell_row, cell_col)
+                cell = _cell(self.seed, int(member), int(draw), channel, slot + frame, cell_row, cell_col)
                 field[channel, frame, y, x] = cell[in_row, in_col]
         return field
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Noise", self.seed, self.ncols, self.first
+        return "xgapfill.Noise", self.seed, self.ncols, self.members
 
 
 def _parts(first: int, count: int, ncols: int | None) -> list[tuple[slice, int, slice]]:

@@ -122,11 +122,13 @@ class Reduced:
         size = self.kernel.families[0].parts * int(np.prod(core.shape)) * arrays[0].itemsize
         count = int(np.clip(HELD_BYTES // size, 1, TOGETHER))
         for first in range(0, self.kernel.members, count):
-            number = min(count, self.kernel.members - first)
-            noise = replace(self.kernel.noise, first=first)
-            kernel = replace(self.kernel, members=number, noise=noise, full=False)
+            wanted = range(first, min(first + count, self.kernel.members))
+            beside = (0,) if first and getattr(self.kernel.method, "anchored", False) else ()
+            noise = replace(self.kernel.noise, members=(*beside, *wanted))
+            kernel = replace(self.kernel, members=len(beside) + len(wanted), noise=noise, full=False)
             slabs = [kernel(*slab) for slab in self.slabs(arrays, box, core)]
-            yield from np.concatenate(slabs, axis=1).reshape(number, -1, *core.shape)
+            drawn = np.concatenate(slabs, axis=1)
+            yield from drawn.reshape(kernel.members, -1, *core.shape)[len(beside) :]
 
     def slabs(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
         """Cut whole series into parts in time with what lies around them; other boxes stay whole."""

@@ -26,6 +26,8 @@ class Method(Protocol):
     around the globe and the range of slots of the data; without it they are those of `Tiling`. ``fit(series) ->
     Weights`` makes it a method of whole series: called without weights, it is fitted on a sample of the data first.
     An attribute ``takes_errors`` that is true says that it makes use of `Windows.variance`.
+    A member rests on the noise of its own number alone, for some members may be drawn without the others; an attribute
+    ``anchored`` that is true says that it rests on the noise of member 0 as well.
     A name of a kind of net, ``model``, makes it one whose net `xgapfill.fit` can train.
     """
 

@@ -47,6 +47,7 @@ class Vae:
 
     name: ClassVar[str] = "vae"
     draws: ClassVar[bool] = True
+    anchored: ClassVar[bool] = True
     model: ClassVar[str] = "vae"
     takes_errors: ClassVar[bool] = True
 
