@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from maps import chl_map, psc_map, same
 
 import xgapfill
 from xgapfill.cli import main
+from xgapfill.methods.kriging import Kriging
 
 
 @pytest.fixture
@@ -65,6 +68,22 @@ def test_fill_with_samples_and_errors(store, tmp_path, capsys):
     assert same(xr.open_zarr(tmp_path / "o.zarr", chunks=None, consolidated=False).CHL, expected)
 
 
+def test_statistics_and_longer_series(store, tmp_path):
+    """Mean and quantiles over members; a series that has become longer; no warnings."""
+    ds = xr.open_zarr(store, chunks=None, consolidated=False)
+    more = ["--method", "kriging", "--members", "3", "--reduce", "mean", "0.1", "0.9"]
+    more += ["--out", str(tmp_path / "o.zarr")]
+    region = ["--var", "CHL", "--region", "40", "40.4", "-40", "-39.6", "--append"]
+    with warnings.catch_warnings(action="error"):
+        assert main(["fill", store, *region, *more, "--time", "2015-03-01", "2015-03-25"]) == 0
+        assert main(["fill", store, *region, *more]) == 0
+    written = xr.open_zarr(tmp_path / "o.zarr", chunks=None, consolidated=False)
+    part = ds.CHL.sel(lat=slice(40, 40.4), lon=slice(-40, -39.6))
+    expected = part.gapfill(Kriging(realisations=True), members=3, reduce=["mean", {"quantile": [0.1, 0.9]}])
+    assert same(written.CHL_mean, expected.CHL_mean)
+    assert same(written.CHL_quantile, expected.CHL_quantile)
+
+
 def test_validate_prints_a_table(store, capsys):
     """One line a method."""
     assert main(["validate", store, "--var", "CHL", "--method", "pixel_mean", "background"]) == 0
@@ -90,6 +109,7 @@ def test_methods_are_listed(capsys):
     [
         (["--var", "SST"], "no variable 'SST'"),
         (["--var", "CHL", "--method", "krigging"], "there is no method"),
+        (["--var", "CHL", "--method", "background", "--device", "cuda"], "device"),
         (["--var", "CHL", "--region", "60", "70", "0", "10"], "nothing is left"),
     ],
 )

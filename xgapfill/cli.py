@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import dask
 import pandas as pd
 import xarray as xr
 
@@ -16,8 +17,11 @@ EPILOG = """\
 examples:
   xgapfill fill psc_chl.zarr --var PSC --cond CHL --method repaint --members 8 --out filled.zarr
   xgapfill fill chl.nc --var CHL --method background --region 40 50 -60 -40 --time 2015-01-01 2015-12-31 --out chl.nc
+  xgapfill fill chl.zarr --var CHL --method repaint --members 64 --reduce mean std 0.05 0.95 --workers 8 --out s.zarr
+  xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
-A run that was interrupted goes on where it stopped when the same command is given again.
+A run that was interrupted goes on where it stopped when the same command is given again. URLs such as s3://... take
+what they need from the environment.
 """
 
 
@@ -50,9 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
     shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
+    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods with a network")
     computed = argparse.ArgumentParser(add_help=False)
     computed.add_argument("--seed", type=int, default=0)
-    computed.add_argument("--workers", type=int, help="threads (as many as cores)")
+    computed.add_argument("--workers", type=int, help="processes of one thread each (without: threads, one a core)")
+    computed.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that is there already")
 
     fill = commands.add_parser("fill", parents=[shared, computed], help="fill a variable and write it")
     fill.add_argument("--method", default="repaint", help="(%(default)s)")
@@ -62,7 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
     fill.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
+    fill.add_argument(
+        "--reduce",
+        nargs="+",
+        metavar="STATISTIC",
+        help="write statistics over members in place of them: mean, std, or a number from 0 to 1 for a quantile",
+    )
     fill.add_argument("--restart", action="store_true", help="start again where an interrupted run could be resumed")
+    fill.add_argument("--append", action="store_true", help="make the store longer if IN has become longer at its end")
     fill.set_defaults(run=_fill)
 
     plan = commands.add_parser("plan", parents=[shared], help="estimate time and memory of a fill")
@@ -92,9 +105,13 @@ def _fill(given: argparse.Namespace) -> int:
         options["error"] = given.error[0] if len(given.error) == 1 else given.error
     if given.insitu:
         options["insitu"] = pd.read_csv(given.insitu)
+    if given.device:
+        options["device"] = given.device
+    if given.reduce:
+        options["reduce"] = _statistics(given.reduce)
     filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, full=given.full, **options, **limits)
     with _workers(given):
-        written = write(filled, given.out, resume=not given.restart)
+        written = write(filled, given.out, resume=not given.restart, append=given.append)
     print(written)
     return 0
 
@@ -102,12 +119,16 @@ def _fill(given: argparse.Namespace) -> int:
 def _plan(given: argparse.Namespace) -> int:
     ds = _opened(given)
     options: dict[str, Any] = {"members": given.members, "weights": given.weights, "exact": given.exact}
+    if given.device:
+        options["device"] = given.device
     print(ds.gapfill.plan(_names(given), given.method, given.cond or None, **options))
     return 0
 
 
 def _validate(given: argparse.Namespace) -> int:
     ds = _opened(given)
+    if given.device:
+        raise ValueError("validate takes no --device: set the environment variable XGAPFILL_DEVICE")
     if len(given.var) > 1:
         raise ValueError("validate scores one variable; give size classes as a variable with a dimension of classes")
     with _workers(given):
@@ -164,8 +185,34 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
     return ds
 
 
-def _workers(given: argparse.Namespace) -> Any:
-    return dask.config.set({} if given.workers is None else {"num_workers": given.workers})
+def _statistics(words: Sequence[str]) -> list[Any]:
+    """``mean std 0.05 0.95`` as ``reduce=`` wants it."""
+    named = [word for word in words if not word[0].isdigit() and word[0] != "."]
+    quantiles = [float(word) for word in words if word not in named]
+    return [*named, *([{"quantile": quantiles}] if quantiles else [])]
+
+
+@contextmanager
+def _workers(given: argparse.Namespace) -> Iterator[None]:
+    """Make a cluster on this machine, or use one, if that was asked for."""
+    if given.workers is None and given.scheduler is None:
+        yield
+        return
+    if given.workers is not None and given.scheduler is not None:
+        raise ValueError("--workers makes a cluster on this machine, --scheduler uses another one: give one of them")
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ValueError("--workers and --scheduler need a package: pip install distributed") from None
+    if given.scheduler is not None:
+        with Client(given.scheduler):
+            yield
+        return
+    if given.workers < 1:
+        raise ValueError(f"--workers must be at least 1, found {given.workers}")
+    quiet = {"dashboard_address": ":0", "silence_logs": logging.ERROR}
+    with LocalCluster(n_workers=given.workers, threads_per_worker=1, **quiet) as cluster, Client(cluster):
+        yield
 
 
 if __name__ == "__main__":

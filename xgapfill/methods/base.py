@@ -28,6 +28,7 @@ class Method(Protocol):
     An attribute ``takes_errors`` that is true says that it makes use of `Windows.variance`.
     A member rests on the noise of its own number alone, for some members may be drawn without the others; an attribute
     ``anchored`` that is true says that it rests on the noise of member 0 as well.
+    ``drawing() -> Method`` returns one that draws, for several members of one that does not.
     A name of a kind of net, ``model``, makes it one whose net `xgapfill.fit` can train.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -275,6 +275,10 @@ class Kriging:
     def draws(self) -> bool:
         """Whether it gives members."""
         return self.realisations
+
+    def drawing(self) -> Kriging:
+        """Return the same method with members."""
+        return replace(self, realisations=True)
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when it has no priors for a channel."""
