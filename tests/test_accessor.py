@@ -14,7 +14,7 @@ from maps import chl_map, psc_map, same
 import xgapfill
 from xgapfill.testing import tiny_weights
 
-VERBS = ("repaint", "posterior_mean", "background", "gaps")
+VERBS = ("repaint", "posterior_mean", "vae", "background", "gaps")
 
 
 @pytest.fixture(scope="module")

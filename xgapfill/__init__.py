@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
 from xgapfill import weights
-from xgapfill.api import background, fill_with, gaps, posterior_mean, repaint
+from xgapfill.api import background, fill_with, gaps, posterior_mean, repaint, vae
 from xgapfill.cf import package_version as _package_version
 from xgapfill.classical import climatology, dctpls, dineof, interpolate, kriging, regression, som
 from xgapfill.planning import plan
@@ -39,6 +39,7 @@ __all__ = [
     "repaint",
     "som",
     "tutorial",
+    "vae",
     "validate",
     "validation",
     "weights",

@@ -46,6 +46,7 @@ class DataArrayGapfill:
     __call__ = _on_array(api.fill_with)
     repaint = _on_array(api.repaint)
     posterior_mean = _on_array(api.posterior_mean)
+    vae = _on_array(api.vae)
     background = _on_array(api.background)
     climatology = _on_array(classical.climatology)
     interpolate = _on_array(classical.interpolate)
@@ -74,6 +75,7 @@ class DatasetGapfill:
 
     repaint = _by_name(api.repaint)
     posterior_mean = _by_name(api.posterior_mean)
+    vae = _by_name(api.vae)
     background = _by_name(api.background)
     climatology = _by_name(classical.climatology)
     interpolate = _by_name(classical.interpolate)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xgapfill.fill import fill
 from xgapfill.gaps import find_gaps
-from xgapfill.methods import Background, Method, PosteriorMean, Repaint, find
+from xgapfill.methods import Background, Method, PosteriorMean, Repaint, Vae, find
 
 Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
 Conditions: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
@@ -199,6 +199,61 @@ def posterior_mean(
     True
     """
     return filled(da, PosteriorMean(device), options, cond=cond, weights=weights)
+
+
+def vae(
+    da: Target,
+    cond: Conditions = None,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    proposals: int = 16,
+    weights: Any = None,
+    device: str | None = None,
+    reduce: Any = None,
+    **options: Unpack[Options],
+) -> xr.DataArray | xr.Dataset:
+    """Fill gaps with realisations of a variational autoencoder: a few network passes, members nearly for free.
+
+    The encoder is shown what was seen, less the background, and the mask of it. Latents live in cells of 8 x 8 pixels
+    of a frame. Each cell takes one of its proposals with its self-normalised importance weight as probability, which is
+    the likelihood of what was seen in that cell, not in the whole window (whose weights would single out one proposal),
+    with 8 neighbouring pixels counted as one. What the latents leave open is drawn as a Gaussian field given what was
+    seen, so that members have texture at all scales.
+
+    Parameters
+    ----------
+    da, cond, members, seed, weights, device, reduce
+        As in `repaint`.
+    proposals : int
+        Draws of the latents, 1 to 16, that each cell of a member chooses from.
+    **options
+        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
+
+    Returns
+    -------
+    DataArray or Dataset
+        As from `repaint`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `repaint`; a number of proposals that is not from 1 to 16.
+
+    References
+    ----------
+    Collier, Nazabal & Williams (2020), arXiv:2006.05301. Mattei & Frellsen (2019), MIWAE, arXiv:1812.02633.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.vae(ds.PSC, ds.CHL, members=2)
+    >>> filled.sizes["realization"], int(filled.isnull().sum())
+    (2, 0)
+    """
+    method = Vae(proposals, device)
+    return filled(da, method, options, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce)
 
 
 def background(

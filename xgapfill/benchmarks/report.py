@@ -26,6 +26,7 @@ LABELS = {
     "background": "background",
     "posterior_mean": "posterior mean",
     "repaint": "ensemble",
+    "vae": "autoencoder",
 }
 LAGS = (1, 2, 4, 8)
 # Columns that only some tables have: the peak of the process, the degree of smoothing.

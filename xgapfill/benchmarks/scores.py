@@ -27,9 +27,9 @@ from .report import table_text
 SIMPLE = ("pixel_mean", "time_interpolation")
 WHOLE = ("global_dct_pls", "global_kriging")
 CLASSICAL = ("climatology", "interpolate", "dctpls", "kriging", "kriging_realisations", "dineof", "som")
-OURS = ("background", "posterior_mean", "repaint")
+OURS = ("background", "posterior_mean", "repaint", "vae")
 OBJECTS = {"kriging_realisations": Kriging(realisations=True)}
-DRAWN = ("repaint", "kriging_realisations")  # spread comes from members, there is nothing to rescale
+DRAWN = ("repaint", "vae", "kriging_realisations")  # spread comes from members, there is nothing to rescale
 SETS = ("choose-chl", "report-chl", "choose-psc", "report-psc", "ocean-chl", "ocean-psc")
 TITLES = {
     "choose-chl": "choose set: log10 CHL, NE Pacific from 2020-06-09, 8-day MODIS, gaps of other dates",
