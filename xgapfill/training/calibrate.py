@@ -25,7 +25,7 @@ from xgapfill.validation.distance import distance_class, distance_to_seen
 from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
-FACTORS = np.exp(np.linspace(-0.5, 0.5, 21))
+FACTORS = np.exp(np.linspace(-0.7, 0.7, 29))
 CRPS_TOLERANCE = 0.005
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
