@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, SeriesMethod, find
+from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, SeriesMethod, Vae, find
 from xgapfill.methods.base import tiling_of
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
@@ -29,9 +29,9 @@ def run() -> None:
         weights = method.fit(noisy_series()) if isinstance(method, SeriesMethod) else None
         print(f"{name:40}{seconds_a_window(method, weights, repeats=3):8.4f}", flush=True)
     for name in ("chl", "psc-chl"):
-        weights = load(name)
-        channels, targets = weights.card.channels, len(weights.card.targets)
-        for generative in (PosteriorMean(), Repaint()):
+        for generative in (PosteriorMean(), Repaint(), Vae()):
+            weights = load(f"{name}-vae" if generative.name == "vae" else name)
+            channels, targets = weights.card.channels, len(weights.card.targets)
             seconds = seconds_a_window(generative, weights, channels, targets, repeats=5)
             print(f"{f'{generative.name}, {name}':40}{seconds:8.4f}", flush=True)
 

@@ -53,7 +53,7 @@ def _entry(name: str, kind: str, *said: str) -> Entry:
 
 BUILT_IN = (
     _entry("repaint", "denoising:Repaint", "weights", "those of the weights", "members", "0.23 a member"),
-    _entry("vae", "vae:Vae", "weights", "those of the weights", "members", "unmeasured"),
+    _entry("vae", "vae:Vae", "weights", "those of the weights", "members", "0.07 a member"),
     _entry("posterior_mean", "denoising:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
     _entry("background", "background:Background", "nothing", "regression", "error", "0.01"),
     _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.05"),

@@ -149,11 +149,11 @@ class Factors:
     inflation: float = 1.0
 
     @classmethod
-    def best(cls, hidden: Hidden) -> Factors:
+    def best(cls, hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> Factors:
         """Those of the hidden pixels of weights without factors."""
         means = tuple(round(best_mean(hidden, c), 4) for c in range(int(hidden.channel.max()) + 1))
         hidden = cls(means, 1.0).on(hidden)
-        inflation = best_inflation(hidden) if len(hidden.members) > 1 else 1.0
+        inflation = best_inflation(hidden, tolerance) if len(hidden.members) > 1 else 1.0
         return cls(means, round(best_spread(hidden.mean, hidden.spread, hidden.truth), 4), round(inflation, 4))
 
     def on(self, hidden: Hidden) -> Hidden:
@@ -190,14 +190,14 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
     return float(min(FACTORS, key=lambda f: float(np.mean(crps_gaussian(mean, f * spread, truth)))))
 
 
-def best_inflation(hidden: Hidden) -> float:
+def best_inflation(hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> float:
     """Factor on the members' departures from the one-pass mean.
 
     Of the factors that hardly differ in fair CRPS from the best, the nearest to 1: it leaves the texture as it is.
     """
     departures = hidden.members - hidden.mean
     crps = [float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth))) for f in FACTORS]
-    good = FACTORS[np.array(crps) <= (1 + CRPS_TOLERANCE) * min(crps)]
+    good = FACTORS[np.array(crps) <= (1 + tolerance) * min(crps)]
     return float(good[np.argmin(np.abs(np.log(good)))])
 
 
@@ -244,6 +244,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("training"))
     parser.add_argument("--batches", type=int, default=24)
     parser.add_argument("--members", type=int, default=8)
+    parser.add_argument(
+        "--tolerance", type=float, default=CRPS_TOLERANCE, help="share of the CRPS given up to inflate less"
+    )
     parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -252,7 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = MODELS[weights.card.method]
     drawing = model.members if given.members > 1 else None
     hidden = collect(drawn(made, given.batches, 0), weights, model.estimate, drawing, given.members, seed=0)
-    found = Factors.best(hidden)
+    found = Factors.best(hidden, given.tolerance)
     print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
     scores = score(found.on(hidden), made.targets)
     print(text(scores))
