@@ -38,7 +38,7 @@ LOOKS = 12  # at the held-out blocks, evenly spread over a run
 LOOK_STEPS = 10  # between two of them at least
 PATIENCE = 5  # looks without a better one, then it stops
 MEMBERS, MEMBER_BATCHES = 4, 2  # to find the members' inflation
-RATE = 3e-4  # of a net that has learned; one that has not learns at the rate of `Settings`
+RATE = 1e-3  # of a net that has learned; one that has not learns at the rate of `Settings`
 POOL = 192
 SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
 
