@@ -22,11 +22,11 @@ from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS, Estimate
 from xgapfill.training.samples import Sample
 from xgapfill.validation.distance import distance_class, distance_to_seen
-from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
+from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian, spread_over_rmse
 from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.7, 0.7, 29))
-CRPS_TOLERANCE = 0.005
+CRPS_TOLERANCE = 0.01
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -193,12 +193,14 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 def best_inflation(hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> float:
     """Factor on the members' departures from the one-pass mean.
 
-    Of the factors that hardly differ in fair CRPS from the best, the nearest to 1: it leaves the texture as it is.
+    Of the factors that hardly differ in fair CRPS from the best, the one with which members
+    spread most nearly as they err.
     """
     departures = hidden.members - hidden.mean
     crps = [float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth))) for f in FACTORS]
     good = FACTORS[np.array(crps) <= (1 + tolerance) * min(crps)]
-    return float(good[np.argmin(np.abs(np.log(good)))])
+    spread = [spread_over_rmse(hidden.mean + f * departures, hidden.truth) for f in good]
+    return float(good[np.argmin(np.abs(np.log(spread)))])
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
