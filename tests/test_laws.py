@@ -365,7 +365,7 @@ def test_seams_keep_the_variance(name):
     target = chl_map((1, 24, 160), lat=43.0, lon=-46.0, share=0.0)
     target = target.where(rng.random(target.shape) < 0.02)
     # A net of random numbers tells neighbouring windows different spreads, which the learned one does not.
-    weights, count = (load("chl-vae"), 48) if name == "vae" else (weights_of(name, "CHL"), 12)
+    weights, count = (load("chl-vae"), 48) if name == "vae" else (weights_of(name, "CHL"), 24)
     drawn = fill(target, METHODS[name], weights=weights, members=count)
     members = np.log10(drawn.isel(time=0).values)
     variance = np.where(target.isel(time=0).isnull(), members.var(axis=0, ddof=1), np.nan)

@@ -27,6 +27,7 @@ from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.7, 0.7, 29))
 CRPS_TOLERANCE = 0.01
+HONEST = 0.1  # logarithm of spread over error, either way, that passes for none
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -193,14 +194,16 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 def best_inflation(hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> float:
     """Factor on the members' departures from the one-pass mean.
 
-    Of the factors that hardly differ in fair CRPS from the best, the one with which members
-    spread most nearly as they err.
+    Of the factors that hardly differ in fair CRPS from the best and with which members spread within a tenth as they
+    err (or as nearly as they can), the nearest to 1: it leaves the texture as it is.
     """
     departures = hidden.members - hidden.mean
     crps = [float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth))) for f in FACTORS]
     good = FACTORS[np.array(crps) <= (1 + tolerance) * min(crps)]
     spread = [spread_over_rmse(hidden.mean + f * departures, hidden.truth) for f in good]
-    return float(good[np.argmin(np.abs(np.log(spread)))])
+    off = np.maximum(np.abs(np.log(spread)), HONEST)
+    honest = good[off == off.min()]
+    return float(honest[np.argmin(np.abs(np.log(honest)))])
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
