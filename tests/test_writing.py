@@ -237,6 +237,15 @@ def test_an_input_that_changes_is_noticed(source, tmp_path, monkeypatch, kind):
     assert len(blocks) == 12 - 2
 
 
+@pytest.fixture
+def interruptible():
+    """Interrupts arrive, also where the tests run in the background of a shell, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_loses_nothing(source, tmp_path):
     """Ctrl-C stops the run; what is written stays."""
     lazy = source.CHL.gapfill(Quick())

@@ -273,16 +273,16 @@ def _same_beginning(ds: xr.Dataset, blocks: Blocks, target: Target, root: Any, f
         if held != [n for dim, n in ds[name].sizes.items() if dim != time] or array.shards != wanted["shards"]:
             raise ValueError(f"{target.url} holds {name!r} in another shape or in other blocks; give another store")
         old = int(array.shape[ds[name].dims.index(time)])
-    if frames is None:
-        frames = old
+    begun, frames = frames is not None, old if frames is None else frames
+    if ds.sizes[time] < frames:
+        raise ValueError(f"{target.url} has {frames} frames, more than the {ds.sizes[time]} to be written")
+    if not begun:
         written = target.dataset()
         for name, each in ds.variables.items():
             if each.chunks is None and name in written.variables:
                 part = each.isel({time: slice(frames)}) if time in each.dims else each
                 if not part.equals(written[name].variable):
                     raise ValueError(f"{name!r} of {target.url} is not that of the first {frames} frames; start anew")
-    if ds.sizes[time] < frames:
-        raise ValueError(f"{target.url} has {frames} frames, more than the {ds.sizes[time]} to be written")
     return frames
 
 
