@@ -21,8 +21,9 @@ from xgapfill.tutorial import open_dataset
 
 from .problems import Problem, as_chl, choose_problem, report_problem
 
-SIDE = 16  # pixels of a patch
-HIDDEN_SHARE = 0.6  # of a patch that is to be judged
+SIDE = 12  # pixels of a patch
+APART = 4  # pixels between the corners of patches
+HIDDEN_SHARE = 0.5  # of a patch that is to be judged
 ROWS = ("kriging", "kriging realisation", "background", "repaint", "vae")
 STEPS = 400
 BATCH = 64
@@ -53,8 +54,8 @@ def _patches(problem: Problem, filled: NDArray[np.float32]) -> tuple[NDArray[np.
     """Patches of mean 0 without any land that were hidden in large part, as observed and as filled: (n, y, x) each."""
     complete = np.isfinite(problem.truth)
     real, made = [], []
-    for t, y, x in np.ndindex(len(filled), *(n // SIDE for n in filled.shape[1:])):
-        at = t, slice(y * SIDE, (y + 1) * SIDE), slice(x * SIDE, (x + 1) * SIDE)
+    for t, y, x in np.ndindex(len(filled), *((n - SIDE) // APART + 1 for n in filled.shape[1:])):
+        at = t, slice(y * APART, y * APART + SIDE), slice(x * APART, x * APART + SIDE)
         if complete[at].all() and problem.hidden[at].mean() >= HIDDEN_SHARE:
             real.append(problem.truth[at] - problem.truth[at].mean())
             made.append(np.where(problem.hidden[at], filled[at], problem.truth[at]))
