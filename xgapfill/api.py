@@ -145,7 +145,14 @@ def repaint(
     ['PSC_mean', 'PSC_quantile', 'PSC_change_mean', 'PSC_change_std']
     """
     chosen: Any = schedule if isinstance(schedule, str) else tuple(schedule)
-    options = Options(
+    return fill_with(
+        da,
+        Repaint(chosen, device),
+        cond,
+        members=members,
+        seed=seed,
+        weights=weights,
+        reduce=reduce,
         insitu=insitu,
         error=error,
         sea=sea,
@@ -154,8 +161,6 @@ def repaint(
         max_distance=max_distance,
         full=full,
     )
-    method = Repaint(chosen, device)
-    return fill(da, method, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
 
 
 def posterior_mean(
@@ -228,7 +233,7 @@ def vae(
     proposals : int
         Draws of the latents, 1 to 16, that each cell of a member chooses from.
     **options
-        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
+        ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------

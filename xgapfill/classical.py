@@ -173,7 +173,7 @@ def kriging(
     reduce : optional
         Statistics over the realisations in place of them, as in `repaint`.
     **options
-        ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
+        ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
     Returns
     -------

@@ -169,8 +169,8 @@ def plan(
 
 
 @dataclass(frozen=True)
-class _Look:
-    """Reads and encodes a block as a fill does."""
+class Look:
+    """Gets the blocks that a kernel gets, to do something else with them."""
 
     kernel: FillKernel
 
@@ -184,7 +184,7 @@ class _Look:
         return self.kernel.around(axis, places)
 
 
-class _Count(_Look):
+class _Count(Look):
     """Sums of a block are `COUNTS`."""
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
@@ -196,7 +196,7 @@ class _Count(_Look):
         return _layers((len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum()), core)
 
 
-class _Time(_Look):
+class _Time(Look):
     """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
 
     Passes of a network cost the same whatever the walk, so that a long one is judged by a short one.

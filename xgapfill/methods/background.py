@@ -307,9 +307,10 @@ def _around(field: Tensor, scale: tuple[float, float], step_days: float, step_km
 class Background:
     """Regression on the conditions and Gaussian-Markov interpolation of the rest: the classical first guess.
 
-    Source: penalised least squares by cosine transforms, Garcia (2010), doi:10.1016/j.csda.2009.09.020, with the
-    spectrum of a Matern-like covariance in place of the biharmonic one and conjugate gradients in place of the
-    fixed-point iteration; ridge regression with a prior, Hoerl & Kennard (1970), doi:10.1080/00401706.1970.10488634.
+    Source: optimal interpolation, Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2, with covariances fitted
+    to variograms, Cressie (1985), doi:10.1007/BF01032109, in the cosine basis of Garcia (2010),
+    doi:10.1016/j.csda.2009.09.020; ridge regression with a prior, Hoerl & Kennard (1970),
+    doi:10.1080/00401706.1970.10488634.
     """
 
     priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped)

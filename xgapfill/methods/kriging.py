@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.background import conditions_first, trend_on, weighed
+from xgapfill.methods.background import conditions_first, trend_on, usual_covariance, weighed
 from xgapfill.methods.base import one_thread
 from xgapfill.methods.priors import Prior, shipped
 from xgapfill.methods.windowed import no_weights, pooled_variance
@@ -68,24 +68,22 @@ class Covariance:
         return self(km2, t[:, None, None] * step[0])[np.ix_(later, up, right)]
 
 
-# What a variance of 1 is made of where a window does not tell, chosen on the choose set; and how far from it a window
-# is believed to be: standard deviation of each logarithm. The background's priors are the same.
-USUAL = Covariance(v1=0.8, v2=0.2, nugget=0.01, l1=300.0, l2=22.0, t1=25.0, t2=7.0, power=1.15)
-BELIEF = Covariance(v1=0.45, v2=0.45, nugget=1.5, l1=0.35, l2=0.35, t1=0.5, t2=0.5, power=0.15)
+# What a variance of 1 of log10 chlorophyll is made of where a window does not tell, chosen on the choose set.
+USUAL = Covariance(*shipped()["log10_chl"].covariance)
 
 
-def fit(values: Single, seen: Flags, variance: float, step: Step) -> Covariance:
-    """Covariance fitted to the variogram of departures (t, y, x), 0 where not seen, shrunk to `USUAL`; see
-    `variogram.fit`. `variance` is theirs, as far as it is known.
+def fit(values: Single, seen: Flags, variance: float, step: Step, prior: Prior | None = None) -> Covariance:
+    """Covariance fitted to the variogram of departures (t, y, x), 0 where not seen, shrunk to that of `prior`.
+
+    See `variogram.fit`. `variance` is theirs, as far as it is known; the prior is chlorophyll's if none is given.
     """
     import torch
 
     from xgapfill.methods import variogram
 
-    usual = torch.tensor([*(variance * np.array(astuple(USUAL)[:3])), *astuple(USUAL)[3:]], dtype=torch.float64).log()
     field, there = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, seen))
-    belief = torch.tensor(astuple(BELIEF), dtype=torch.float64)
-    found = variogram.fit(field, there, usual[None], belief, step[0], torch.tensor([step[1:]], dtype=torch.float32))
+    known = usual_covariance(prior or shipped()["log10_chl"], torch.tensor([variance], dtype=torch.float64))
+    found = variogram.fit(field, there, *known, step[0], torch.tensor([step[1:]], dtype=torch.float32))
     return Covariance(*found[0].exp().tolist())
 
 
@@ -334,7 +332,8 @@ class Kriging:
         trend, trend_variance = _regress(y, seen, prior, {name: (on.mean, on.spread) for name, on in given.items()})
         departure = (y - trend) * known
         squares = float(np.sum((departure * seen) ** 2, dtype=np.float64))
-        covariance = fit(departure * seen, seen, pooled_variance(squares, float(seen.sum()), prior.variance), step)
+        variance = pooled_variance(squares, float(seen.sum()), prior.variance)
+        covariance = fit(departure * seen, seen, variance, step, prior)
         sill = covariance.v1 + covariance.v2 + covariance.nugget
         known = known & (errors <= USELESS * sill)
         drawn = [sure := np.zeros_like(y)] * members

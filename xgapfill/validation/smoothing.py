@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,13 @@ from numpy.typing import NDArray
 from xgapfill import inputs
 from xgapfill.fill import kernel_of, lay_out, read_case
 from xgapfill.grid import Box
-from xgapfill.kernel import FillKernel
 from xgapfill.methods import Method
+from xgapfill.planning import Look
 from xgapfill.weights import Weights
 
 
-@dataclass(frozen=True)
-class _Unpasted:
+class _Unpasted(Look):
     """A kernel that puts nothing back."""
-
-    kernel: FillKernel
-
-    @property
-    def reach(self) -> tuple[int | None, int, int]:
-        """As of the kernel."""
-        return self.kernel.reach
-
-    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """As of the kernel."""
-        return self.kernel.around(axis, places)
 
     def given(self, fitted: Weights) -> _Unpasted:
         """With weights that were fitted on the series that is filled."""
