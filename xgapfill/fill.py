@@ -245,7 +245,7 @@ def with_observations(case: Case, method: Method, insitu: Any, error: Any) -> Ca
         if given is not None and not getattr(method, "takes_errors", False):
             raise ValueError(
                 f"{method.name} makes nothing of {name}=: to it, all observations are the same. Leave it out, or use "
-                "background(), kriging(), posterior_mean() or repaint()"
+                "background(), kriging(), posterior_mean(), repaint() or vae()"
             )
     samples = None if insitu is None else read_samples(insitu, (case.quantity, *case.given), case.channels)
     return replace(case, samples=samples, error=None if error is None else read_error(error, case.quantity))
