@@ -357,7 +357,7 @@ def fill_with(
         full=full,
     )
     made = find(method, **parameters)
-    if members > 1 and not made.draws and hasattr(made, "drawing"):
+    if members != 1 and not made.draws and hasattr(made, "drawing"):
         made = made.drawing()
     return fill(da, made, cond=cond, members=members, seed=seed, weights=weights, reduce=reduce, **options)
 
