@@ -50,6 +50,7 @@ def box(fields: NDArray, seen: NDArray, channels: tuple[str, ...], targets: int)
         rows=rows.ravel(),
         cols=cols.ravel(),
         lat=np.full(ny * nx, 45, np.float32),
+        lon=np.full(ny * nx, 330, np.float32),
     )
     shown = (values.swapaxes(0, 1)[None], channels, seen.swapaxes(0, 1)[None])
     windows = windows_of(*shown, targets=targets, starts=np.array([[FIRST, 0, 0]]), season=season[None])
@@ -270,7 +271,7 @@ def test_same_bits(tmp_path):
     assert weights == Dineof(max_modes=4).fit(sample)
     filled = method.fill(windows, weights, NOISE, 1)
     batch = {}
-    for name in ("values", "seen", "sea", "starts", "lat", "season", "step_km"):
+    for name in ("values", "seen", "sea", "starts", "lat", "lon", "season", "step_km"):
         part = getattr(windows, name)
         batch[name] = np.concatenate([part[..., ::-1] if part.ndim == 5 else part, part, np.zeros_like(part)])
     loaded = load(weights.save(tmp_path / "eofs"))

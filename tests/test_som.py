@@ -7,25 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 pytest.importorskip("torch")
 
 from xgapfill import tutorial
-from xgapfill.families.transforms import ilr, ilr_inverse
-from xgapfill.methods.som import Som, _neighbours, _train, batch_update, best_units
+from xgapfill.methods.kohonen import batch_update, best_units, neighbourhood, train
+from xgapfill.methods.som import Som
 from xgapfill.noise import Noise
 from xgapfill.patch import Series, Windows
 from xgapfill.testing import windows as windows_of
 from xgapfill.weights import load
 
 NOISE = Noise(0, 8640)
-SIZE = 64
 
 
 def series(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **given) -> Series:
     """A series of (c, t, n) values, without season and on one latitude unless given."""
     _, t, n = values.shape
     usual = {"season": np.zeros((t, 2), np.float32), "lat": np.full(n, 40, np.float32), "targets": 1}
+    usual["lon"] = np.full(n, 330, np.float32)
     return Series(
         values=np.where(seen, values, 0).astype(np.float32),
         seen=seen,
@@ -59,7 +60,7 @@ def test_one_step_by_hand():
     best = best_units(x, prototypes)
     assert best.tolist() == [0, 1, 2]
     # neighbours 1 apart share one half, those 2 apart 0.5 ** 4: exp(-d^2 / 2 r^2) with r^2 = 1 / (2 ln 2)
-    h = _neighbours((1, 3), np.sqrt(0.5 / np.log(2)))
+    h = neighbourhood((1, 3), np.sqrt(0.5 / np.log(2)))
     assert np.allclose(h, [[1, 1 / 2, 1 / 16], [1 / 2, 1, 1 / 2], [1 / 16, 1 / 2, 1]])
     by_hand = [[(1 + 1 / 4) / (25 / 16), (1 / 4) / (25 / 16)], [2.0, 1.0], [5 / (25 / 16), 4 / (25 / 16)]]
     assert np.allclose(batch_update(x, best, prototypes, h), by_hand)
@@ -82,16 +83,16 @@ def test_best_units_look_at_the_known_part():
 
 def test_hexagons():
     """Every inner unit has six neighbours at distance 1."""
-    h = _neighbours((5, 5), 1.0)
+    h = neighbourhood((5, 5), 1.0)
     assert (np.isclose(h[12], np.exp(-0.5))).sum() == 6
 
 
 def test_the_map_unfolds():
     """Units that are neighbours on the map become neighbours in the data."""
     x = np.random.default_rng(0).uniform(-1, 1, (3000, 2))
-    prototypes = _train(x, np.ones(x.shape, bool), (8, 6), 20)
+    prototypes = train(x, np.ones(x.shape, bool), (8, 6), 20)
     apart = np.linalg.norm(prototypes[:, None] - prototypes, axis=-1)
-    near = np.isclose(_neighbours((8, 6), 1.0), np.exp(-0.5))
+    near = np.isclose(neighbourhood((8, 6), 1.0), np.exp(-0.5))
     assert apart[near].max() < 0.6
     error = np.linalg.norm(x - prototypes[best_units(x, prototypes)], axis=1)
     assert error.mean() < 0.16  # 48 hexagons of equal area over the square: 0.11
@@ -103,8 +104,8 @@ def test_vectors_with_gaps_take_part():
     x[1000:, 0] += 3
     known = np.ones(x.shape, bool)
     known[1000:, 1] = False
-    assert _train(x[:1000], known[:1000], (5, 4), 10)[:, 0].max() < 1.5
-    assert _train(x, known, (5, 4), 10)[:, 0].max() > 2.5
+    assert train(x[:1000], known[:1000], (5, 4), 10)[:, 0].max() < 1.5
+    assert train(x, known, (5, 4), 10)[:, 0].max() > 2.5
 
 
 def test_one_unit_is_linear_regression():
@@ -179,6 +180,23 @@ def test_season_tells_what_is_usual():
     assert np.allclose(undated.values[0, :, 0, 0, 1:], 0, atol=0.3)
 
 
+def test_place_tells_what_is_usual():
+    """Longitude counts from where there is no data: on both sides of 0 degrees the map follows what lies around."""
+    lon = np.arange(340, 380, 0.1, np.float32) % 360
+    east = (lon - 340) % 360 / 40
+    rng = np.random.default_rng(0)
+    values = (east + 0.05 * rng.normal(size=(1, 20, len(lon)))).astype(np.float32)
+    som = Som()
+    weights = som.fit(series(values, np.ones(values.shape, bool), ("log10_chl",), lon=lon))
+    assert weights.card.network["components"] == ("log10_chl", "longitude")
+    assert weights.card.network["meridian"] == pytest.approx(180, abs=0.1)
+    asked = np.zeros((1, 1, 1, 4, 20))
+    seen = np.zeros(asked.shape, bool)
+    seen[..., 0, 0] = True
+    filled = som.fill(windows(asked, seen, ("log10_chl",), lon=lon[None, ::20]), weights, NOISE, 1)
+    assert np.allclose(filled.values[0, 0, 0, 0, 1:], east[::20], atol=0.05)
+
+
 def test_same_bits(tmp_path):
     """The same series gives the same weights, saved or not, and a window does not depend on its batch."""
     values, seen = curve()
@@ -190,7 +208,8 @@ def test_same_bits(tmp_path):
     shape = (4, 1, 2, 16, 16)
     asked = windows(rng.normal(size=shape), rng.random(shape) < 0.5, channels)
     filled = som.fill(asked, weights, NOISE, 1)
-    part = {name: getattr(asked, name)[2:3] for name in ("values", "seen", "sea", "starts", "lat", "season", "step_km")}
+    several = ("values", "seen", "sea", "starts", "lat", "lon", "season", "step_km")
+    part = {name: getattr(asked, name)[2:3] for name in several}
     alone = som.fill(replace(asked, **part), load(weights.save(tmp_path / "map")), NOISE, 1)
     assert np.array_equal(filled.values[:, 2:3], alone.values)
     assert np.array_equal(filled.spread[2:3], alone.spread)
@@ -240,55 +259,17 @@ def test_wrong_use_is_refused():
             Som().fill(asked, wrong, NOISE, 1)
 
 
-def ocean() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The tutorial's ocean: channels (4, t, y, x), where they are seen, season, latitude and the true fractions."""
-    ds = tutorial.open_dataset("ocean")
-    psc, truth = (ds[name].transpose("size_class", "time", "lat", "lon").values for name in ("PSC", "PSC_truth"))
-    known = np.isfinite(psc).all(axis=0)
-    values = np.stack([*ilr(np.where(known, psc, 1 / 3)), np.log10(ds.CHL.values), (ds.SST.values - 15) / 10])
-    seen = np.stack([known, known, np.isfinite(ds.CHL.values), np.isfinite(ds.SST.values)])
-    phase = 2 * np.pi * (ds.time.dt.dayofyear.values + 3.5) / 365.25
-    season = np.stack([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
-    return np.where(seen, values, 0), seen, season, ds.lat.values.astype(np.float32), truth
-
-
-def quadratic(values: np.ndarray, seen: np.ndarray, drivers: list[int]) -> np.ndarray:
-    """The two log-ratios by regression on a constant, the drivers, their squares and products."""
-    given = values[drivers].reshape(len(drivers), -1)
-    design = np.stack([np.ones(given.shape[1]), *given, *(a * b for n, a in enumerate(given) for b in given[n:])], 1)
-    fit = (seen[0] & seen[drivers].all(axis=0)).ravel()
-    beta = np.linalg.lstsq(design[fit], values[:2].reshape(2, -1)[:, fit].T, rcond=None)[0]
-    return (design @ beta).T.reshape(2, *values.shape[1:])
-
-
 def test_beats_regression_where_temperature_matters():
-    """On the simulated ocean the map of PSC, CHL and SST errs less at missing pixels than quadratic regression on CHL;
-    with season and latitude it errs less than regression on CHL and SST.
+    """On the simulated ocean the map errs less at missing pixels than regression, both given chlorophyll and
+    temperature, and less than without temperature.
     """
-    values, seen, season, lat, truth = ocean()
-    channels = ("psc_ilr1", "psc_ilr2", "log10_chl", "sst")
-    t, y, x = truth.shape[1:]
-    shown = slice(0, t, 3)  # the errors of some frames are enough, all are learned from
-    missing = (~seen[0] & seen[2] & seen[3] & np.isfinite(truth[0]))[shown]
+    ds = tutorial.open_dataset("ocean").isel(lat=slice(32, 96), lon=slice(32, 96))
+    gone = ds.PSC.isnull()
 
-    def error(ratios: np.ndarray) -> float:
-        return float(np.sqrt(np.mean((ilr_inverse(ratios)[:, missing] - truth[:, shown][:, missing]) ** 2)))
+    def error(filled: xr.DataArray) -> float:
+        return float(((filled.compute() - ds.PSC_truth).where(gone) ** 2).mean() ** 0.5)
 
-    def part(field: np.ndarray, row: int, col: int) -> np.ndarray:
-        return field[:, shown, row : row + SIZE, col : col + SIZE].swapaxes(0, 1)[:, None]
-
-    errors = [error(quadratic(values, seen, drivers)[:, shown]) for drivers in ([2], [2, 3])]
-    pixels = {"season": season, "lat": np.repeat(lat, x), "targets": 2}
-    sample = series(values.reshape(4, t, -1), seen.reshape(4, t, -1), channels, **pixels)
-    for som in (Som(context=False, vectors=60_000), Som(vectors=60_000)):
-        weights, ratios = som.fit(sample), np.zeros((2, *missing.shape))
-        for row, col in np.ndindex(y // SIZE, x // SIZE):
-            row, col = row * SIZE, col * SIZE
-            around = {"season": season[shown, None], "lat": np.tile(lat[row : row + SIZE], (len(missing), 1))}
-            asked = windows(part(values, row, col), part(seen, row, col), channels, targets=2, **around)
-            filled = som.fill(asked, weights, NOISE, 1).values[0, :, 0, :2]
-            ratios[:, :, row : row + SIZE, col : col + SIZE] = filled.swapaxes(0, 1)
-        errors.append(error(ratios))
-    by_chl, by_both, alone, dated = errors
-    assert alone < 0.97 * by_chl
-    assert dated < 0.9 * by_both
+    regressed = error(ds.PSC.gapfill.regression(cond=[ds.CHL, ds.SST]))
+    cold, warm = (error(ds.PSC.gapfill.som(cond=cond, rows=12, cols=10)) for cond in (ds.CHL, [ds.CHL, ds.SST]))
+    assert warm < 0.9 * regressed
+    assert warm < cold

@@ -299,8 +299,8 @@ def som(
     da: Target,
     cond: Conditions = None,
     *,
-    rows: int = 15,
-    cols: int = 10,
+    rows: int = 20,
+    cols: int = 15,
     weights: Any = None,
     **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:

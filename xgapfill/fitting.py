@@ -143,6 +143,7 @@ class _Fit:
                 rows=row,
                 cols=col,
                 lat=self.grid.lat_of(row).astype(np.float32),
+                lon=self.grid.lon_of(col).astype(np.float32),
             )
         )
 

@@ -300,6 +300,7 @@ class FillKernel:
             targets=self.targets,
             starts=padded,
             lat=np.stack([grid.lat_of(row + np.arange(rows)) for row in padded[:, 1]]).astype(np.float32),
+            lon=np.stack([grid.lon_of(col + np.arange(cols)) for col in padded[:, 2]]).astype(np.float32),
             season=np.stack([grid.season_of(slot + np.arange(slots)) for slot in padded[:, 0]]),
             step_days=grid.step_days,
             step_km=np.stack(grid.step_km(padded[:, 1] + (rows - 1) / 2), axis=-1).astype(np.float32),

@@ -33,6 +33,8 @@ class Windows:
         Lattice address (slot, row, col) of each window's first pixel.
     lat : (b, y) float32
         Latitude of the rows, degrees north.
+    lon : (b, x) float32
+        Longitude of the columns, degrees east, in [0, 360).
     season : (b, t, 2) float32
         cos and sin of the time of the year, both 0 where time is unknown.
     step_days : float
@@ -51,6 +53,7 @@ class Windows:
     targets: int
     starts: NDArray[np.int64]
     lat: NDArray[np.float32]
+    lon: NDArray[np.float32]
     season: NDArray[np.float32]
     step_days: float
     step_km: NDArray[np.float32]
@@ -93,6 +96,8 @@ class Series:
         Lattice address of each pixel.
     lat : (n,) float32
         Degrees north.
+    lon : (n,) float32
+        Degrees east, in [0, 360).
     """
 
     values: NDArray[np.float32]
@@ -105,3 +110,4 @@ class Series:
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     lat: NDArray[np.float32]
+    lon: NDArray[np.float32]

@@ -19,7 +19,7 @@ _CONDITIONS: dict[str, tuple[str, ...]] = {"psc-chl": ("log10_chl",), "chl": ()}
 def windows(
     values: NDArray, channels: tuple[str, ...] = ("log10_chl",), seen: NDArray[np.bool_] | None = None, **given: Any
 ) -> Windows:
-    """Windows of some values: all sea, at 45 N, steps of 8 days and 4.6 km, without season, unless given otherwise.
+    """Windows of some values: all sea, at 45 N, 30 W, steps of 8 days and 4.6 km, no season, unless given otherwise.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ def windows(
         "targets": len(channels) - ("log10_chl" in channels[1:]),
         "starts": np.zeros((b, 3), np.int64),
         "lat": np.full((b, y), 45, np.float32),
+        "lon": np.full((b, x), 330, np.float32),
         "season": np.zeros((b, t, 2), np.float32),
         "step_days": 8.0,
         "step_km": np.full((b, 2), 4.6, np.float32),

@@ -245,6 +245,7 @@ def long_lines() -> Iterator[Line]:
         rows=rows.ravel(),
         cols=cols.ravel(),
         lat=np.full(height * width, 45, np.float32),
+        lon=np.full(height * width, 330, np.float32),
     )
     seconds, weights = spent(partial(Dineof().fit, series))
     modes = weights.arrays["design"].shape[1] - 1

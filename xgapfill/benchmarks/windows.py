@@ -93,4 +93,5 @@ def noisy_series() -> Series:
         rows=np.arange(4096) // 64,
         cols=np.arange(4096) % 64,
         lat=np.full(4096, 45, np.float32),
+        lon=np.full(4096, 330, np.float32),
     )

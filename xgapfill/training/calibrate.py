@@ -64,6 +64,7 @@ def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -
         targets=targets,
         starts=np.array([[0, 0, 64 * k] for k in range(len(samples))]),
         lat=np.stack([s.lat for s in samples]),
+        lon=np.zeros((len(samples), samples[0].sea.shape[-1]), np.float32),  # samples lie anywhere
         season=np.stack([s.season for s in samples]),
         step_days=samples[0].step_days,
         step_km=np.stack([s.step_km for s in samples]),
