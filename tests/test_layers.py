@@ -32,7 +32,7 @@ LAYERS = (
     ("families",),
     ("methods",),
     ("limits", "observations"),
-    ("reading", "chunked", "sources", "blocks", "neighbours", "lazy", "kernel", "simulate", "testing"),
+    ("reading", "chunked", "sources", "blocks", "neighbours", "lazy", "encoding", "kernel", "simulate", "testing"),
     ("validation.distance", "validation.scores"),
     ("training",),
     ("cf",),
@@ -63,6 +63,7 @@ NUMBERS_ONLY = (
     "weights",
     "methods",
     "families",
+    "encoding",
     "kernel",
 )
 TORCH_AT_IMPORT = (

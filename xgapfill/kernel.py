@@ -4,73 +4,29 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill import seamask
-from xgapfill.families.base import Encoded, Family, Given
+from xgapfill.encoding import CHL, Encoder, Seen
+from xgapfill.families.base import Family, Given
 from xgapfill.grid import Box, Grid
 from xgapfill.limits import Limits
 from xgapfill.methods.base import BATCH, Method, batches
 from xgapfill.noise import Noise
-from xgapfill.observations import MOST, ErrorUnits, Samples, excess
+from xgapfill.observations import ErrorUnits, Samples, excess
 from xgapfill.patch import Windows
 from xgapfill.seamask import SeaFlag
 from xgapfill.tiles import Tiling, inside, overlap
 from xgapfill.weights import Handle, Weights, handle
 
-CHL = "log10_chl"
 OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
 _warned: set[str] = set()
 _lock = threading.Lock()
-
-
-class Seen(NamedTuple):
-    """Everything known on a box.
-
-    Attributes
-    ----------
-    raw : (p, t, y, x) float, values of the target as they came
-    target : what became of them
-    values, seen : (c, t, y, x) channels in the order of the method
-    invalid : (t, y, x) bool, where a condition was impossible
-    anything : (t, y, x) bool, where the target or a condition was observed
-    sea, land : (t, y, x) bool, what the mask says; neither where it does not know
-    chl : (t, y, x) float32, chlorophyll mg m-3, NaN where unseen
-    variance : (targets, t, y, x) float32 or None, of the errors of the target's channels, NaN where not known
-    """
-
-    raw: NDArray
-    target: Encoded
-    values: NDArray[np.float32]
-    seen: NDArray[np.bool_]
-    invalid: NDArray[np.bool_]
-    anything: NDArray[np.bool_]
-    sea: NDArray[np.bool_]
-    land: NDArray[np.bool_]
-    chl: NDArray[np.float32]
-    variance: NDArray[np.float32] | None
-
-    def within(self, part: tuple[slice, ...]) -> Seen:
-        """Return a part of the box."""
-        cut: tuple[Any, ...] = (..., *part)
-        return Seen(
-            raw=self.raw[cut],
-            target=self.target.within(part),
-            values=self.values[cut],
-            seen=self.seen[cut],
-            invalid=self.invalid[cut],
-            anything=self.anything[cut],
-            sea=self.sea[cut],
-            land=self.land[cut],
-            chl=self.chl[cut],
-            variance=None if self.variance is None else self.variance[cut],
-        )
 
 
 class Blend(NamedTuple):
@@ -165,56 +121,22 @@ class FillKernel:
         return self.members * parts + extra
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
-        """Return (layers, *core.shape) given (t, y, x) arrays: parts of families, errors of the target's, sea mask."""
-        known = self.encode(arrays, box)
-        blend = self.blend(known, box, core)
-        return self.decode(known.within(core.within(box)), blend)
+        """Return (layers, *core.shape) given (t, y, x) arrays: parts of families, errors of the target's, sea mask.
 
-    def encode(self, arrays: list[NDArray], box: Box) -> Seen:
+        The list of arrays is emptied.
+        """
+        known, raw = self.encode(arrays, box), self.raw(arrays, box, core)
+        arrays.clear()  # what they hold is free to go before the windows are filled
+        blend = self.blend(known, box, core)
+        return self.decode(known.within(core.within(box)), raw, blend)
+
+    def encode(self, arrays: Sequence[NDArray], box: Box) -> Seen:
         """Turn physical values into channels."""
-        parts, raws = list(arrays), []
-        for family in self.families:
-            raws.append(np.stack([parts.pop(0) for _ in range(family.parts)]))
-        variance = None
-        if self.error is not None:
-            error = np.stack([parts.pop(0) for _ in range(self.families[0].parts)])
-            known = np.where(self.families[0].possible(raws[0])[0], raws[0], np.nan)
-            variance = np.minimum(self.families[0].error_variance(known, self.error.absolute(error, known)), MOST)
-        chl = np.full(box.shape, np.nan, np.float32)
-        for family, raw in zip(self.families[1:], raws[1:], strict=True):
-            if family.channels == (CHL,):
-                plain = family.encode(raw)
-                chl = np.where(plain.seen[0], np.float32(10) ** plain.values[0], chl)
-        encoded = [family.encode(raw, chl) for family, raw in zip(self.families, raws, strict=True)]
-        for family, each, checked in zip(self.families, encoded, self.checked, strict=True):
-            if not checked and each.invalid.any():
-                _warn_once(f"{self.call} {family}", invalid_message(self.label, family, None))
-        values = np.zeros((len(self.channels), *box.shape), np.float32)
-        seen = np.zeros(values.shape, bool)
-        for family, each in zip(self.families, encoded, strict=True):
-            for channel, value, there in zip(family.channels, each.values, each.seen, strict=True):
-                values[self.channels.index(channel)], seen[self.channels.index(channel)] = value, there
-        total = encoded[0].total
-        if total is not None:  # classes that are all seen say what chlorophyll is
-            at = self.channels.index(CHL)
-            adds = ~seen[at] & ~np.isnan(total)
-            values[at] = np.where(adds, np.log10(np.where(adds, total, 1)), values[at])
-            seen[at] |= adds
-            chl = np.where(adds, total, chl)
-        invalid = np.zeros(box.shape, bool)
-        anything = np.asarray(seen.any(axis=0))
-        for each in encoded:
-            anything |= each.observed.any(axis=0)
-        for each in encoded[1:]:
-            invalid |= each.invalid.any(axis=0)
-        if self.sea is not None:
-            land = self.sea.is_land(parts[0])
-            sea = ~np.isnan(parts[0]) & ~land
-        else:
-            lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
-            sea = np.broadcast_to(seamask.sea(lat, lon), box.shape)
-            land = ~sea
-        return Seen(raws[0], encoded[0], values, seen, invalid, anything, sea, land, chl, variance)
+        return Encoder(self.grid, self.families, self.channels, self.sea, self.error, self._warn)(arrays, box)
+
+    def raw(self, arrays: Sequence[NDArray], box: Box, core: Box) -> NDArray:
+        """Copy the target in the core as it came, (p, t, y, x)."""
+        return np.stack([array[core.within(box)] for array in arrays[: self.families[0].parts]])
 
     def blend(self, known: Seen, box: Box, core: Box, most: int | None = None) -> Blend:
         """Fill the windows that touch the core and have something to do there, at most so many batches; sum them."""
@@ -246,7 +168,7 @@ class FillKernel:
         """Pixels of the core that are near enough to what was seen to be filled."""
         if self.limits is None:
             return np.ones(core.shape, bool)
-        return self.limits.within(np.asarray(known.target.observed.all(axis=0)), self.grid, box, core)
+        return self.limits.within(np.asarray(known.observed.all(axis=0)), self.grid, box, core)
 
     @property
     def kept_channels(self) -> list[int]:
@@ -258,7 +180,7 @@ class FillKernel:
         self, known: Seen, box: Box, core: Box, near: NDArray[np.bool_]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
         """Windows that saw anything and have a missing sea pixel to be filled in the core, with their sea."""
-        gaps = np.asarray(~known.target.observed.all(axis=0))[core.within(box)] & near
+        gaps = np.asarray(~known.observed.all(axis=0))[core.within(box)] & near
         tiling = self.tiling
         for start in tiling.touching(core):
             window = inside(start, tiling.size, box)
@@ -307,14 +229,22 @@ class FillKernel:
             variance=variance,
         )
 
-    def decode(self, known: Seen, blend: Blend) -> NDArray:
-        """Turn blended channels into physical layers, and put what was observed over them."""
-        family, observed = self.families[0], known.target.observed
+    def decode(self, known: Seen, raw: NDArray, blend: Blend) -> NDArray:
+        """Turn blended channels into physical layers, and put what was observed over them; frame by frame."""
+        out = np.empty((self.layers, *blend.weight.shape), raw.dtype)
+        for slot in range(blend.weight.shape[0]):
+            frame = (..., slice(slot, slot + 1), slice(None), slice(None))
+            out[frame] = self._frame(known.within(frame[1:]), raw[frame], Blend(*(part[frame] for part in blend)))
+        return out
+
+    def _frame(self, known: Seen, raw: NDArray, blend: Blend) -> NDArray:
+        """Layers of a frame."""
+        family, observed = self.families[0], known.observed
         here = np.flatnonzero((blend.weight > 0) & ~observed.all(axis=0))
         weight = _at(blend.weight, here)
         members, spread = _at(blend.members, here) / weight, _at(blend.spread, here) / weight
-        mean = members.mean(axis=0) if self.members > 1 else members[0]
-        given = self._given(known, here)
+        mean = _mean(members)
+        given = self._given(known, raw, here)
         layers = []
         if self.method.draws:
             for member in members:
@@ -324,18 +254,18 @@ class FillKernel:
             values, width = family.decode_mean(mean[targets], spread[targets], self._with_chl(given, mean, spread))
             if not self.method.draws:
                 layers.append(values)
-        out = [self._paste(parts, here, known.raw, observed) for parts in layers]
+        out = [_paste(parts, here, raw, observed) for parts in layers]
         if self.full:
-            zero = np.zeros((), known.raw.dtype)
-            out.append(self._paste(width, here, zero, observed))
+            zero = np.zeros((), raw.dtype)
+            out.append(_paste(width, here, zero, observed))
             if family.channels == (CHL,):
-                out.append(self._paste(spread[:1], here, zero, observed))
-            out.append(self._status(known, blend.weight, mean[targets], here).astype(known.raw.dtype))
+                out.append(_paste(spread[:1], here, zero, observed))
+            out.append(self._status(known, blend.weight, mean[targets], here).astype(raw.dtype))
         return np.concatenate(out)
 
-    def _given(self, known: Seen, here: NDArray) -> Given:
-        parts = np.where(known.target.observed, known.raw, np.nan).astype(np.float32)
-        return Given(_at(parts, here), _at(known.chl, here) if self.families[0].needs_chl else None)
+    def _given(self, known: Seen, raw: NDArray, here: NDArray) -> Given:
+        parts = np.where(known.observed, raw, np.nan).astype(np.float32)
+        return Given(_at(parts, here), None if known.chl is None else _at(known.chl, here))
 
     def _with_chl(self, given: Given, member: NDArray, spread: NDArray | None) -> Given:
         """Chlorophyll where it was seen, else as it was filled."""
@@ -350,12 +280,6 @@ class FillKernel:
         filled, width = plain.decode_mean(member[-1], spread[-1], given)
         return Given(given.parts, np.where(unseen, filled, given.chl), np.where(unseen, width, np.float32(0)))
 
-    def _paste(self, parts: NDArray, here: NDArray, raw: NDArray, observed: NDArray) -> NDArray:
-        """Layers of physical values: filled ones, missing ones, and over them what was observed, bit for bit."""
-        layers = np.full((parts.shape[0], observed[0].size), np.nan, raw.dtype)
-        layers[:, here] = parts
-        return np.where(observed, raw, layers.reshape(parts.shape[0], *observed.shape[1:]))
-
     def _status(self, known: Seen, weight: NDArray, mean: NDArray, here: NDArray) -> NDArray[np.int8]:
         status = np.where(known.land, LAND, TOO_LITTLE).astype(np.int8).ravel()
         low, high = (np.array(side, np.float32)[:, None] for side in zip(*self.ranges, strict=True))
@@ -365,9 +289,20 @@ class FillKernel:
         there[: self.targets] = True
         beyond = (there & ((values < low) | (values > high))).any(axis=0)
         status[here] = np.where(beyond, OUTSIDE, FILLED)
-        filled = np.where(known.invalid & (weight > 0), np.int8(INVALID), status.reshape(weight.shape))
-        filled = np.where(known.target.invalid, np.int8(INVALID), filled)
-        return np.where(known.target.observed, np.int8(OBSERVED), filled)
+        filled = np.where(known.doubtful & (weight > 0), np.int8(INVALID), status.reshape(weight.shape))
+        filled = np.where(known.invalid, np.int8(INVALID), filled)
+        return np.where(known.observed, np.int8(OBSERVED), filled)
+
+    def _warn(self, family: Family) -> None:
+        """Warn of impossible values, once a process (a map has thousands of blocks), unless they were looked at."""
+        key = f"{self.call} {family}"
+        if self.checked[self.families.index(family)]:
+            return
+        with _lock:
+            if key in _warned:
+                return
+            _warned.add(key)
+        warnings.warn(invalid_message(self.label, family, None), UserWarning, stacklevel=2)
 
 
 def invalid_message(name: str, family: Family, count: int | None) -> str:
@@ -376,13 +311,19 @@ def invalid_message(name: str, family: Family, count: int | None) -> str:
     return f"{number} in the input of {name} count as missing (status invalid_input); wanted: {family.wanted}"
 
 
-def _warn_once(key: str, message: str) -> None:
-    """Warn once a process: a map has thousands of blocks."""
-    with _lock:
-        if key in _warned:
-            return
-        _warned.add(key)
-    warnings.warn(message, UserWarning, stacklevel=2)
+def _mean(members: NDArray) -> NDArray:
+    """Mean of (m, c, n) members, summed one after the other: numpy's order depends on n."""
+    total = members[0].copy()
+    for member in members[1:]:
+        total += member
+    return total / total.dtype.type(len(members)) if len(members) > 1 else total
+
+
+def _paste(parts: NDArray, here: NDArray, raw: NDArray, observed: NDArray) -> NDArray:
+    """Layers of physical values: filled ones, missing ones, and over them what was observed, bit for bit."""
+    layers = np.full((parts.shape[0], observed[0].size), np.nan, raw.dtype)
+    layers[:, here] = parts
+    return np.where(observed, raw, layers.reshape(parts.shape[0], *observed.shape[1:]))
 
 
 def _at(array: NDArray, here: NDArray) -> NDArray:

@@ -192,7 +192,7 @@ class _Count(Look):
         found = list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
         inside = core.within(box)
         sea = (known.sea | known.anything)[inside]
-        gaps = sea & ~np.asarray(known.target.observed.all(axis=0))[inside]
+        gaps = sea & ~np.asarray(known.observed.all(axis=0))[inside]
         return _layers((len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum()), core)
 
 
@@ -218,7 +218,7 @@ class _Time(Look):
             times.append(clock() - start)
         batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
         start = clock()
-        kernel.decode(known.within(core.within(box)), blend)
+        kernel.decode(known.within(core.within(box)), kernel.raw(arrays, box, core), blend)
         decoding = (clock() - start) * self.kernel.members / kernel.members
         return _layers((batch * factor, decoding), core)
 

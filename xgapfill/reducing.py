@@ -133,7 +133,7 @@ class Reduced:
     def slabs(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
         """Cut whole series into parts in time with what lies around them; other boxes stay whole."""
         if not self.series or self.kernel.reach[0] is None:
-            yield arrays, box, core
+            yield list(arrays), box, core  # the kernel empties the list
             return
         low, high = box.slots
         for start in range(low, high, SLAB):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ class _Unpasted(Look):
         known = self.kernel.encode(arrays, box)
         blend = self.kernel.blend(known, box, core)
         inside = known.within(core.within(box))
-        nothing = replace(inside.target, observed=np.zeros_like(inside.target.observed))
-        return self.kernel.decode(inside._replace(target=nothing), blend)
+        nothing = inside._replace(observed=np.zeros_like(inside.observed))
+        return self.kernel.decode(nothing, self.kernel.raw(arrays, box, core), blend)
 
 
 def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[str, Any]) -> NDArray:
