@@ -279,10 +279,11 @@ def _memory(case: Case, kernel: FillKernel, counted: Any) -> float:
     around = np.array([high - low for low, high in ranges])
     if kernel.reach[0] is None:
         around[0] = block[0]
-    known = np.prod(around) * (4 * len(case.sources) + 6 * len(kernel.channels) + 8)
+    read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
+    known = np.prod(around) * (5 * len(kernel.channels) + 2 * case.quantity.family.parts + 3)
     held = np.prod(block) * 4 * (kernel.layers * 2 + kernel.members * len(kernel.channels))
-    window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4
-    return float(known + held + window * (60 + 2 * kernel.members) + _chunks(case, counted))
+    window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * kernel.members)
+    return float(known + max(read, held + window) + _chunks(case, counted))
 
 
 def _chunks(case: Case, counted: Any) -> float:
