@@ -66,7 +66,7 @@ def test_complete_is_the_conditional_mean(erroneous):
     exact = covariance[:, there] @ np.linalg.solve(inner, values[there])
     shown, precision = np.where(there, values, 9.0), np.where(noisy, 1 / 0.3, 0.0)
     parts = (torch.tensor(part.reshape(1, *shape), dtype=torch.float32) for part in (shown, precision))
-    found = complete(*parts, torch.tensor(held.reshape(1, *shape)), spectrum, iterations=60)
+    found = complete(*parts, torch.tensor(held.reshape(1, *shape)), spectrum, 0.3 + 0 * spectrum, iterations=60)
     assert np.abs(found.numpy().ravel() - exact).max() < 2e-3
 
 

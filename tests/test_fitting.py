@@ -19,7 +19,7 @@ import xgapfill
 from xgapfill import fill as fill_module
 from xgapfill import fitting
 from xgapfill.inputs import read
-from xgapfill.methods import som as som_module
+from xgapfill.methods import kohonen
 from xgapfill.patch import Filled
 from xgapfill.tiles import Tiling
 from xgapfill.weights import Card, Weights
@@ -109,7 +109,7 @@ def test_a_task_a_block_and_one_fit():
 def test_a_fit_now_can_be_interrupted(monkeypatch):
     """`fit` runs where Ctrl-C arrives, in the thread that calls it, and leaves the map of the epochs so far."""
     chl = chl_map((6, 40, 40))
-    step, calls, threads = som_module.batch_update, [], []
+    step, calls, threads = kohonen.batch_update, [], []
 
     def interrupted(*given):
         threads.append(threading.current_thread())
@@ -118,7 +118,7 @@ def test_a_fit_now_can_be_interrupted(monkeypatch):
             raise KeyboardInterrupt
         return step(*given)
 
-    monkeypatch.setattr(som_module, "batch_update", interrupted)
+    monkeypatch.setattr(kohonen, "batch_update", interrupted)
     weights = psc_map(chl).gapfill.fit("som", cond=chl, rows=4, cols=4, epochs=9)
     assert set(threads) == {threading.main_thread()}
     assert np.isfinite(psc_map(chl).gapfill.som(chl, weights=weights)).all()

@@ -103,7 +103,7 @@ def test_training_on_gappy_data_goes_towards_kriging():
     net_error = ((mean - truth) ** 2 * physical)[hidden].mean()
     # Kriging is the solver itself with the true covariance.
     held, seen = (part.transpose(1, 2) for part in (scene.held, scene.seen))
-    kriged = complete(held, 0.0 * held, seen, spectrum[:, None] + noise, 100).transpose(1, 2)
+    kriged = complete(held, 0.0 * held, seen, spectrum[:, None] + noise, 1.0 + 0.0 * held, 200).transpose(1, 2)
     background = torch.where(scene.seen, 0.0, scene.held)
     kriging_error = ((kriged - background - error * truth) ** 2)[hidden].mean()
     print(f"mean square errors: background {background_error:.4f}, net {net_error:.4f}, kriging {kriging_error:.4f}")

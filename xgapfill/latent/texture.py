@@ -31,7 +31,8 @@ def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None
             precision = scene.precision.transpose(1, 2)
             told = drawn + torch.where(precision > 0, errors.transpose(1, 2) / precision.sqrt(), 0.0)
             told = torch.where(seen, drawn, told)
-        departure = drawn - complete(told, precision, seen, spectrum, ITERATIONS)
+        usual = scene.usual.transpose(1, 2) ** 2
+        departure = drawn - complete(told, precision, seen, spectrum, usual, ITERATIONS)
         return (_level(spectrum) * departure).transpose(1, 2) / scene.usual
 
 

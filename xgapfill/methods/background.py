@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,11 +20,12 @@ from xgapfill.methods.priors import Prior
 from xgapfill.patch import Filled, Noise, Windows
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from xgapfill.weights import Weights
 
-ITERATIONS = 24
+ITERATIONS = 10
 NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
 WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
 FEW = 5.0  # independent samples' worth of belief in the prior variance
@@ -98,7 +100,7 @@ def first_guess(
         trend, trend_variance = trend_on(y, w, prior, conditions)
         of = interpolate(y, w, trend, prior, step_days, step_km, None if precision is None else precision[:, :, c])
         error = (of.error2(prior) + trend_variance).sqrt()
-        density = torch.log1p(_around(of.counted, NEAR, step_days, step_km))
+        density = torch.log1p(_around(of.counted, _kernels(y.shape, NEAR, step_days, step_km)))
         results[c] = trend + of.field - of.noise, error, density, trend, of.spectrum, of.usual.sqrt()
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
@@ -235,12 +237,13 @@ def interpolate(
     spectrum = smooth + nugget
     precision = torch.zeros_like(w) if precision is None else precision
     counted = w + nugget * precision / (1.0 + nugget * precision)
-    field = complete(y - trend, precision, w > 0, spectrum, ITERATIONS)
     usual = _usual_error(counted, smooth, nugget, step_days, step_km)
+    field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS)
     # A seen pixel's weight in the solution: over its variance, what the others do not tell of it.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget
-    found, expected = (_around(part, NEAR, step_days, step_km) + some for part in (weight**2, w / usual))
+    near = _kernels(w.shape, NEAR, step_days, step_km)
+    found, expected = (_around(part, near) + some for part in (weight**2, w / usual))
     return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected, counted)
 
 
@@ -273,34 +276,54 @@ def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, st
     north, east, time = rows / step_km[:, :1], cols / step_km[:, 1:], slots / step_days / SPEED
     wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2 + time[:, None, None] ** 2
     octave = (QUARTER_WAVE / wave2.sqrt().clamp_min(1e-9) / OCTAVES[0]).log2().round().clamp(0, len(OCTAVES) - 1)
+    sums = smooth.new_zeros(len(smooth), len(OCTAVES))
+    octave = octave.long().flatten(1)
+    totals = sums.scatter_add(1, octave, smooth.flatten(1))
+    squares = sums.scatter_add(1, octave, smooth.flatten(1) ** 2)
+    typical = squares / totals.clamp_min(1e-12)
     error = torch.zeros_like(w)
     for k, size in enumerate(OCTAVES):
-        modes = smooth * (octave == k)
-        total = modes.sum((1, 2, 3), keepdim=True)
-        typical = (modes**2).sum((1, 2, 3), keepdim=True) / total.clamp_min(1e-12)
-        scale = size, size / SPEED
-        share = _around(w, scale, step_days, step_km) / _around(torch.ones_like(w), scale, step_days, step_km)
-        error = error + total / (t * y * x) / (1 + typical * share / nugget)
+        kernels = _kernels(w.shape, (size, size / SPEED), step_days, step_km)
+        share = _around(w, kernels) / _whole(kernels)
+        part, ratio = (v.view(-1, 1, 1, 1) for v in (totals[:, k] / (t * y * x), typical[:, k]))
+        error = error + part / (1 + ratio / nugget * share)
     all_of_it = smooth.mean((1, 2, 3), keepdim=True)
     return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
 
 
-def _around(field: Tensor, scale: tuple[float, float], step_days: float, step_km: Tensor) -> Tensor:
-    """Sum of a (b, t, y, x) field over a Gaussian neighbourhood of (km, days), weight 1 in its centre."""
+def _kernels(
+    shape: tuple[int, ...], scale: tuple[float, float], step_days: float, step_km: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gaussian neighbourhood of (km, days), weight 1 in its centre: (1 or b, n, n) along t, y and x."""
+    km, days = scale
+    north, east = (tuple(steps) for steps in (step_km / km).T.tolist())
+    t, y, x = shape[1:]
+    place = step_km.device
+    return _kernel(t, (step_days / days,), place), _kernel(y, north, place), _kernel(x, east, place)
+
+
+@lru_cache(maxsize=128)  # channels and windows of the same rows share them
+def _kernel(n: int, steps: tuple[float, ...], device: torch.device) -> Tensor:
     import torch
 
-    km, days = scale
+    place = torch.arange(n, dtype=torch.float32, device=device)
+    step = torch.tensor(steps, dtype=torch.float32, device=device)
+    return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)
 
-    def kernel(n: int, step: Tensor) -> Tensor:
-        place = torch.arange(n, dtype=torch.float32, device=field.device)
-        return torch.exp(-0.5 * ((place[:, None] - place[None, :]) * step / km) ** 2)
 
-    north = kernel(field.shape[2], step_km[:, 0, None, None])[:, None]
-    east = kernel(field.shape[3], step_km[:, 1, None, None])[:, None]
-    slots = torch.arange(field.shape[1], dtype=torch.float32, device=field.device)
-    time = torch.exp(-0.5 * ((slots[:, None] - slots[None, :]) * (step_days / days)) ** 2)
-    blurred = torch.matmul(torch.matmul(north, field), east)
+def _around(field: Tensor, kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Sum of a (b, t, y, x) field over a neighbourhood."""
+    import torch
+
+    time, north, east = kernels
+    blurred = torch.matmul(torch.matmul(north[:, None], field), east[:, None])
     return torch.matmul(time, blurred.flatten(-2)).unflatten(-1, field.shape[-2:])
+
+
+def _whole(kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Sum of a field of ones over a neighbourhood, (b, t, y, x)."""
+    time, north, east = (kernel.sum(-1) for kernel in kernels)
+    return time[:, :, None, None] * north[:, None, :, None] * east[:, None, None, :]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+AXES = (-3, -2, -1)
+# Chosen by the error after ten iterations, on windows of the choose set and of the simulated ocean.
+POWER = 0.7  # of the preconditioner
+COARSE, COARSE_ITERATIONS = 4, 12  # pixels a side that are taken together for the start
+LEAST_GRID = 8  # rows and columns of the coarse grid
+SMALL = 1e-3  # of the nugget stays in the coarse field: what has no variance cannot be inverted
 
 
 @lru_cache(maxsize=32)
@@ -53,13 +61,15 @@ def mode_variances(covariance: Tensor) -> Tensor:
     return torch.matmul(t, modes.flatten(-2)).unflatten(-1, covariance.shape[-2:]).clamp_min(0.0)
 
 
-def complete(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor, iterations: int) -> Tensor:
+def complete(
+    values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor, usual: Tensor, iterations: int
+) -> Tensor:
     """Conditional mean of a Gaussian field, known exactly at some places and with errors at others.
 
-    Preconditioned conjugate gradients (Hestenes & Stiefel 1952) for the places f that are not held,
-    (Q_ff + P) x_f = P y_f - Q_fh y_h, Q being the inverse of the field's covariance: a product with cosine transforms.
-    The inverse without the mask preconditions, so that only the edges of the gaps are left to the iteration. The number
-    of iterations is fixed, and one step length goes to a field: its bits do not depend on its neighbours in the batch.
+    Conjugate gradients for the places f that are not held, (Q_ff + P) x_f = P y_f - Q_fh y_h, Q being the inverse of
+    the field's covariance: a product with cosine transforms. They start from the answer on a coarser grid, and are
+    preconditioned by a power of that operator without the mask between powers of the usual error, so that neither
+    what spans wide gaps nor what hangs on their edges is left to many iterations.
 
     Parameters
     ----------
@@ -67,33 +77,88 @@ def complete(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor, 
     precision : (..., t, y, x) one over the variance of each value's error, 0 where nothing is known
     held : (..., t, y, x) bool, where the values are the field itself
     spectrum : (..., t, y, x) variances of the field's cosine modes, nugget and all: positive
+    usual : (..., t, y, x) variance of the error where only what is held is known, about: it need not be exact
+    iterations : on the finest grid
 
     Returns
     -------
     (..., t, y, x) float32, `values` where held.
     """
-    axes = (-3, -2, -1)
     free = (~held).to(values.dtype)
     known = torch.where(held, values, 0.0)
     precision = precision * free
-    share = free.mean(dim=axes, keepdim=True).clamp_min(1e-6)
-    usual = 1.0 / (1.0 / spectrum + precision.mean(dim=axes, keepdim=True) / share)
+    share = free.mean(dim=AXES, keepdim=True).clamp_min(1e-6)
+    powered = (1.0 / spectrum + precision.mean(dim=AXES, keepdim=True) / share) ** -POWER
+    scale = free * (1.0 / usual + precision) ** -POWER
 
-    def inverse(field: Tensor) -> Tensor:
-        return to_field(to_modes(field) / spectrum)
+    def operator(field: Tensor) -> Tensor:
+        return free * to_field(to_modes(field) / spectrum) + precision * field
 
-    x = torch.zeros_like(values)
-    residual = precision * values - free * inverse(known)
-    z = free * to_field(usual * to_modes(residual))
-    direction = z
-    rho = (residual * z).sum(dim=axes, keepdim=True)
-    for _ in range(iterations):
-        image = free * inverse(direction) + precision * direction
-        step = rho / (direction * image).sum(dim=axes, keepdim=True).clamp_min(1e-30)
+    def preconditioner(residual: Tensor) -> Tensor:
+        return scale * to_field(powered * to_modes(scale * residual))
+
+    x = free * _coarse(values, precision, held, spectrum)
+    residual = precision * (values - x) - free * to_field(to_modes(known + x) / spectrum)
+    return known + _descend(x, residual, operator, preconditioner, iterations)
+
+
+def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -> Tensor:
+    """About the conditional mean of the field without its nugget, from means of squares of pixels; else zeros.
+
+    A mean errs by the nugget, by what its grid cannot have, and by what its values err, over their number.
+    """
+    n, shape = COARSE, values.shape
+    if any(length % n or length // n < LEAST_GRID for length in shape[-2:]):
+        return torch.zeros_like(values)
+    nugget = spectrum.amin(dim=AXES, keepdim=True)
+    counted = torch.where(held, 1.0, nugget * precision / (1.0 + nugget * precision))
+    low = spectrum[..., : shape[-2] // n, : shape[-1] // n]
+    smooth = (low - (1 - SMALL) * nugget) / n**2
+    missed = spectrum.mean(dim=AXES, keepdim=True) - low.mean(dim=AXES, keepdim=True) / n**2
+    weight = _mean_of_squares(counted, n)
+    mean = _mean_of_squares(counted * values, n) / weight.clamp_min(1e-12)
+    exactness = weight * n**2 / (nugget + missed)
+
+    def operator(field: Tensor) -> Tensor:
+        return to_field(to_modes(field) / smooth) + exactness * field
+
+    def preconditioner(residual: Tensor) -> Tensor:
+        return to_field(smooth * to_modes(residual))
+
+    x = _descend(torch.zeros_like(mean), exactness * mean, operator, preconditioner, COARSE_ITERATIONS)
+    modes = values.new_zeros(shape)
+    modes[..., : x.shape[-2], : x.shape[-1]] = n * to_modes(x)
+    return to_field(modes)
+
+
+def _mean_of_squares(field: Tensor, n: int) -> Tensor:
+    """Means over n x n pixels of (..., y, x)."""
+    return field.unflatten(-1, (-1, n)).mean(-1).unflatten(-2, (-1, n)).mean(-2)
+
+
+def _descend(
+    x: Tensor,
+    residual: Tensor,
+    operator: Callable[[Tensor], Tensor],
+    preconditioner: Callable[[Tensor], Tensor],
+    iterations: int,
+) -> Tensor:
+    """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual.
+
+    The number of iterations is fixed, and one step length goes to a field: its bits do not depend on its neighbours in
+    the batch.
+    """
+    direction = z = preconditioner(residual)
+    rho = (residual * z).sum(dim=AXES, keepdim=True)
+    for iteration in range(iterations):
+        image = operator(direction)
+        step = rho / (direction * image).sum(dim=AXES, keepdim=True).clamp_min(1e-30)
         x = x + step * direction
+        if iteration == iterations - 1:
+            break
         residual = residual - step * image
-        z = free * to_field(usual * to_modes(residual))
-        fresh = (residual * z).sum(dim=axes, keepdim=True)
+        z = preconditioner(residual)
+        fresh = (residual * z).sum(dim=AXES, keepdim=True)
         direction = z + fresh / rho.clamp_min(1e-30) * direction
         rho = fresh
-    return known + x
+    return x

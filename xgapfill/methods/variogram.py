@@ -17,7 +17,7 @@ LAG_ERROR = 0.2  # of a variogram's logarithm, however many pairs there are: no 
 LEAST = 1e-3  # share of the variance that is added to variograms before logarithms are taken
 FARTHEST = 4.0  # standard deviations of belief that a parameter may be away from the usual
 SMOOTHEST = 1.9  # power of the structures: at 2 they would be too smooth to be inverted
-STEPS = 12
+STEPS = 8
 PARAMETERS = ("v1", "v2", "nugget", "l1", "l2", "t1", "t2", "power")
 
 
