@@ -10,7 +10,21 @@ from typing import Any
 
 from xgapfill.validation.masks import freeze
 
-from . import archive, background, calls, classical, fit, problems, realism, scores, speed, stations, variants, windows
+from . import (
+    archive,
+    background,
+    calls,
+    classical,
+    fit,
+    nets,
+    problems,
+    realism,
+    scores,
+    speed,
+    stations,
+    variants,
+    windows,
+)
 
 Run = Callable[[argparse.Namespace], Any]
 
@@ -60,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
     add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
     add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
+    trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour or two")
+    trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
+    trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
+    trained.add_argument("--steps", type=int, default=500, help="of each training")
     some = add("calls", _calls, "CRPS of ways to draw members against calls of the network")
     some.add_argument("--weights", default="chl", help="shipped name or path")
     some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
@@ -87,6 +105,10 @@ def _scores(given: argparse.Namespace) -> None:
 def _fit(given: argparse.Namespace) -> None:
     options = {"method": given.method, "init": given.init, "members": given.members, "out": given.out}
     fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
+
+
+def _nets(given: argparse.Namespace) -> None:
+    nets.run(given.data, given.cache, given.weights, given.steps)
 
 
 def _calls(given: argparse.Namespace) -> None:

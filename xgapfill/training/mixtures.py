@@ -22,6 +22,7 @@ from xgapfill.training.samples import (
 
 OCEANS = 16
 CHOOSE_OCEANS = range(900, 903)
+REAL_SHARE = 0.65  # of the windows of chlorophyll
 TRAIN_ENDS = np.datetime64("2020-06-01")
 CHOOSE_BEGINS = np.datetime64("2020-06-09")
 
@@ -71,7 +72,7 @@ def mixture(name: str, data: Path | None, cache: Path, part: str = "train") -> M
 
 def _chlorophyll(oceans: list[Series], real: list[Series], gaps: GapShapes, anomalies: list[NDArray]) -> Mixture:
     def draw(rng: np.random.Generator) -> Sample:
-        if real and rng.random() < 0.65:
+        if real and rng.random() < REAL_SHARE:
             series = real[int(rng.choice(len(real), p=_shares(real)))]
             return chlorophyll_sample(rng, series, gaps, noise=0.0)
         series = oceans[int(rng.integers(len(oceans)))]
