@@ -109,7 +109,7 @@ def test_methods_are_listed(capsys):
     [
         (["--var", "SST"], "no variable 'SST'"),
         (["--var", "CHL", "--method", "krigging"], "there is no method"),
-        (["--var", "CHL", "--method", "background", "--device", "cuda"], "device"),
+        (["--var", "CHL", "--method", "kriging", "--device", "cuda"], "device"),
         (["--var", "CHL", "--region", "60", "70", "0", "10"], "nothing is left"),
     ],
 )

@@ -47,16 +47,16 @@ def test_devices_that_are_not_there_are_refused(monkeypatch):
         Repaint(precision="half")
 
 
-@pytest.mark.parametrize("verb", ["posterior_mean", "repaint"])
+@pytest.mark.parametrize("verb", ["background", "posterior_mean", "repaint"])
 def test_everything_is_brought_to_the_device(monkeypatch, verb):
     """The way of a GPU gone with the processor as the device: the same bits, and switches are as they were."""
-    chl, weights = chl_map((2, 10, 12)), lively()
+    chl, given = chl_map((2, 10, 12)), {} if verb == "background" else {"weights": lively()}
     fill = getattr(xgapfill, verb)
-    expected = fill(chl, weights=weights).compute()
+    expected = fill(chl, **given).compute()
     asked = []
     monkeypatch.setattr(devices, "device_of", lambda method: asked.append(method.device) or "cpu:0")
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    assert same(fill(chl, weights=weights, device="cuda").compute(), expected)
+    assert same(fill(chl, device="cuda", **given).compute(), expected)
     assert set(asked) == {"cuda"}
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
     with computing(PosteriorMean()):
@@ -75,10 +75,9 @@ def test_bfloat16_is_near_float32(method):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("method", [PosteriorMean, Repaint])
+@pytest.mark.parametrize("method", [Background, PosteriorMean, Repaint])
 def test_cuda_agrees_with_the_processor(method):
     """The shipped net on both: 99.9 % of the pixels within 1e-3 in log10, same noise."""
     chl = chl_map((5, 80, 96))
     results = [np.log10(chl.gapfill(method(device=device)).compute().values) for device in ("cpu", "cuda")]
     assert np.quantile(abs(results[0] - results[1]), 0.999) < 1e-3
-    assert device_of(Background()) in ("cpu", "cuda")

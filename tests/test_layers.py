@@ -23,6 +23,7 @@ LAYERS = (
     (
         "methods.base",
         "methods.priors",
+        "methods.devices",
         "methods.spectral",
         "methods.background",
         "methods.variogram",
@@ -74,6 +75,7 @@ TORCH_AT_IMPORT = (
     "methods.spectral",
     "methods.variogram",
     "benchmarks.calls",
+    "benchmarks.nets",
     "benchmarks.realism",
 )
 

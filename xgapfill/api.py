@@ -264,13 +264,15 @@ def vae(
 def background(
     da: Target,
     cond: Conditions = None,
+    *,
+    device: str | None = None,
     **options: Unpack[Options],
 ) -> xr.DataArray | xr.Dataset:
     """Fill gaps with the classical first guess: regression on `cond`, then interpolation in space and time. No weights.
 
     Parameters
     ----------
-    da, cond
+    da, cond, device
         As in `repaint`. Sea surface temperature is a condition here, too.
     **options
         ``insitu``, ``error``, ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
@@ -295,7 +297,7 @@ def background(
     >>> bool(filled.where(ds.CHL.notnull()).equals(ds.CHL))
     True
     """
-    return filled(da, Background(), options, cond=cond)
+    return filled(da, Background(device=device), options, cond=cond)
 
 
 def fill_with(

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
     shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
-    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods with a network")
+    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that rest on torch")
     computed = argparse.ArgumentParser(add_help=False)
     computed.add_argument("--seed", type=int, default=0)
     computed.add_argument("--workers", type=int, help="processes of one thread each (without: threads, one a core)")

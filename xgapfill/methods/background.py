@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.methods import priors as prior_file
+from xgapfill.methods.devices import computing
 from xgapfill.methods.priors import Prior
 from xgapfill.patch import Filled, Noise, Windows
 
@@ -334,9 +335,17 @@ class Background:
     to variograms, Cressie (1985), doi:10.1007/BF01032109, in the cosine basis of Garcia (2010),
     doi:10.1016/j.csda.2009.09.020; ridge regression with a prior, Hoerl & Kennard (1970),
     doi:10.1080/00401706.1970.10488634.
+
+    Parameters
+    ----------
+    priors : mapping of Prior
+        By channel; those of the package.
+    device : "auto", "cpu", "cuda" or "cuda:<number>"
+        None: what XGAPFILL_DEVICE says, else as "auto".
     """
 
     priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped)
+    device: str | None = None
 
     name: ClassVar[str] = "background"
     draws: ClassVar[bool] = False
@@ -351,21 +360,16 @@ class Background:
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel; `members` must be 1."""
-        import torch
-
-        from xgapfill.methods.base import one_thread
-
-        one_thread()
-        with torch.no_grad():
+        with computing(self) as bring:
             sure, precision = weighed(windows, self.priors)
             guess = first_guess(
-                torch.from_numpy(windows.values),
-                torch.from_numpy(sure.astype(np.float32)),
+                bring(windows.values),
+                bring(sure.astype(np.float32)),
                 windows.step_days,
-                torch.from_numpy(windows.step_km),
+                bring(windows.step_km),
                 windows.channels,
                 windows.targets,
                 self.priors,
-                None if precision is None else torch.from_numpy(precision),
+                None if precision is None else bring(precision),
             )
-        return Filled(guess.mean[None].numpy(), guess.error.numpy())
+            return Filled(guess.mean[None].cpu().numpy(), guess.error.cpu().numpy())
