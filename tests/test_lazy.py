@@ -16,7 +16,7 @@ from dask.base import tokenize
 from zarr.storage import LocalStore
 
 from xgapfill.grid import Box, Grid
-from xgapfill.lazy import compute_block, map_lattice
+from xgapfill.lazy import BLOCK, compute_block, map_lattice
 from xgapfill.sources import source_of
 
 DIMS = ("time", "lat", "lon")
@@ -331,6 +331,26 @@ def test_reads_of_a_block_are_less_than_three_times_the_block():
     for place in [(0, 40, 5, 5), (0, 41, 9, 35), (0, 42, 17, 0), (0, 43, 8, 20)]:
         compute_block(result, place)
     assert read[0] < 3 * made[0]
+
+
+@pytest.mark.parametrize("chunks", [(8, 270, 270), (12, 270, 270), (12, 240, 240)])
+def test_neighbouring_blocks_read_less_than_three_times_what_they_hold(chunks):
+    """Of dask input `write` computes so many neighbours together that chunks, whole ones, are read but a few times."""
+    from xgapfill.running import NEIGHBOURS
+    from xgapfill.tiles import Tiling
+
+    shape = (1068, 4320, 8640)
+    grid = archive(shape)
+    chl = xr.Variable(DIMS, da.zeros(shape, chunks=chunks, dtype="f4", name="chl"))
+    result = map_lattice(
+        Stencil(8640), [source_of(chl, DIMS)], [grid], layers=None, around=Tiling(8640).around, dtype="f4"
+    )
+    time, beside = NEIGHBOURS
+    places = product(range(40, 40 + time), range(8, 8 + beside), range(12, 12 + beside))
+    layer = result.dask.layers[result.name]
+    needed = set().union(*layer.cull({(result.name, *place) for place in places}, ())[1].values())
+    read = len(needed) * int(np.prod(chunks))  # none of them at the end of an axis
+    assert read < 3 * time * beside**2 * np.prod(BLOCK)
 
 
 @dataclass(frozen=True)

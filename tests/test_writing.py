@@ -61,6 +61,25 @@ def test_what_is_written_is_what_was_lazy(source, tmp_path):
     assert [file.name for file in tmp_path.glob("*.part")] == []
 
 
+def test_blocks_that_share_chunks_are_computed_beside_each_other(source, tmp_path, monkeypatch):
+    """Of dask input, neighbours come together, each block once; what is written is the same."""
+    monkeypatch.setattr(running, "NEIGHBOURS", (2, 1))
+    together, compute = [], running._compute
+    monkeypatch.setattr(running, "_compute", lambda *given: together.append(len(given[2])) or compute(*given))
+    lazy = source.chunk({"time": 2, "lat": 15, "lon": 25}).CHL.gapfill(Quick())
+    written = xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
+    assert together == [2] * 4 + [1] * 4  # 3 x 2 x 2 blocks
+    assert same(written.CHL, source.CHL.gapfill(Quick()))
+    blocks = stores.Blocks(("time", "lat", "lon"), (tuple(range(10)), tuple(range(6)), tuple(range(5))), "time")
+    pending = np.flatnonzero(np.arange(180) % 7 != 0)
+    monkeypatch.setattr(running, "NEIGHBOURS", (8, 4))
+    parts = running.parts(blocks, pending, True)
+    assert sorted(number for part in parts for number in part) == pending.tolist()
+    places = [np.array(np.unravel_index(part, blocks.shape)) for part in parts]
+    assert all((np.ptp(place, axis=1) < (8, 4, 4)).all() for place in places)
+    assert running.parts(blocks, pending, False) == [pending.tolist()]
+
+
 def test_a_run_is_resumed_and_others_are_refused(source, tmp_path, monkeypatch):
     """Done blocks are not computed again; another method, weights or input does not mix in."""
     store = tmp_path / "out.zarr"

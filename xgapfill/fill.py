@@ -122,7 +122,7 @@ def fill(
 
 def _said(case: Case, op: Any) -> dict[str, Any]:
     """What a layer of the graph says of itself, for those who write it: all that it rests on but times and values, how
-    many frames back a new frame reaches, frames in a block, and files it reads.
+    many frames back a new frame reaches, frames in a block, files it reads, and whether blocks share chunks of dask.
     """
     kernel: FillKernel = getattr(op, "kernel", op)
     timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="")
@@ -132,6 +132,7 @@ def _said(case: Case, op: Any) -> dict[str, Any]:
         "reach": reach,
         "frames": None if reach is None else BLOCK[0],
         "files": tuple(file for source in case.sources if (file := file_of(source)) is not None),
+        "shares": any(source.chunks is not None for source in case.sources),
     }
 
 

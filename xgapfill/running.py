@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from xgapfill.stores import DONE, NEW_FRAMES, RUN, Blocks, Target, opened
 
 AT_ONCE = 2048  # blocks handed to the scheduler together
+# Where blocks share chunks of dask input, so many neighbours along time and the other dimensions, on this machine: of
+# more, dask would hold many chunks until the last block that needs them; of fewer, chunks would be read more often.
+NEIGHBOURS = (8, 4)
 LOOK_SECONDS = 10.0  # between two looks at the input
 NOTE_SECONDS = 1.0  # between two notes of what is done
 
@@ -128,9 +131,10 @@ def run(
     state: NDArray[np.uint8],
     first: int,
     files: Sequence[str],
+    shares: bool,
     progress: bool,
 ) -> None:
-    """Compute and write the blocks that are not done, a few thousand at a time."""
+    """Compute and write the blocks that are not done, a few thousand at a time; fewer where they share chunks."""
     opened.cache_clear()
     write_block = WriteBlock(blocks, target, tuple(lazies), tuple(each.dims for each in lazies.values()))
     name = f"write-{tokenize(write_block, [each.data.name for each in lazies.values()])}"
@@ -139,8 +143,7 @@ def run(
     with _bar(state.size, state.size - pending.size, progress) as bar:
         noted = Progress(target, state, Watch(files), bar)
         try:
-            for start in range(0, pending.size, AT_ONCE):
-                part = [int(number) for number in pending[start : start + AT_ONCE]]
+            for part in parts(blocks, pending, shares and _client() is None):
                 tasks: dict[Any, Any] = {}
                 for number in part:
                     beginning = first if state.flat[number] == NEW_FRAMES else 0
@@ -153,9 +156,27 @@ def run(
             noted.note()
 
 
-def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress) -> None:
+def parts(blocks: Blocks, pending: NDArray[np.intp], neighbours: bool) -> list[list[int]]:
+    """Cut the numbers of blocks into parts that are computed one after the other."""
+    if not neighbours:
+        cut = [pending[start : start + AT_ONCE] for start in range(0, pending.size, AT_ONCE)]
+    else:
+        lengths = [NEIGHBOURS[0] if dim == blocks.time else NEIGHBOURS[1] for dim in blocks.dims] or [1]
+        places = np.stack(np.unravel_index(pending, blocks.shape or (1,)), axis=-1) // lengths
+        _, group = np.unique(places, axis=0, return_inverse=True)
+        cut = [pending[group.ravel() == number] for number in np.unique(group)]
+    return [[int(number) for number in part] for part in cut]
+
+
+def _client() -> Any:
+    """The client of a cluster, if there is one."""
     client = getattr(get_scheduler(), "__self__", None)
-    if "distributed" not in sys.modules or not isinstance(client, sys.modules["distributed"].Client):
+    return client if "distributed" in sys.modules and isinstance(client, sys.modules["distributed"].Client) else None
+
+
+def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress) -> None:
+    client = _client()
+    if client is None:
         with _Ticks(noted, keys[0][0]):
             compute_as_if_collection(kind, graph, keys)
         return

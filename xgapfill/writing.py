@@ -89,7 +89,7 @@ def write(
     except OSError as error:
         raise target.failed(error) from error
     files = sorted({file for each in said.values() for file in each["files"]})
-    run(blocks, target, lazies, state, first, files, progress)
+    run(blocks, target, lazies, state, first, files, any(each["shares"] for each in said.values()), progress)
     return target.dataset()
 
 

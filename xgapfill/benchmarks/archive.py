@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 import time
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import zarr
 from zarr.storage import LocalStore
 
 import xgapfill  # noqa: F401  (registers .gapfill)
+from xgapfill.lazy import BLOCK
+from xgapfill.running import NEIGHBOURS
 from xgapfill.simulate import clouds, simulate
 from xgapfill.tiles import Tiling
 
@@ -23,6 +26,7 @@ from .machine import describe, peak_memory
 from .virtual import SHAPE, coordinates
 
 CHUNKS = (1, 270, 270)  # as in the files of OC-CCI
+DASK_CHUNKS = (8, 270, 270)  # of dask input: smaller ones take more tasks, larger ones more memory
 BOX = 256
 # Simulated values lie around the window, wider than any block that touches it can read; the rest has no chunks.
 AROUND = (slice(488, 512), slice(1024, 2048), slice(2848, 3872))
@@ -56,7 +60,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "archive.zarr")
         make_archive(Path(store))
-        for kind, name in (("files", "CHL"), ("files", "PSC"), ("dask", "PSC")):
+        for kind, name in product(("files", "dask"), ("CHL", "PSC")):
             # a process of its own: the peak of its memory is that of this window
             with get_context("spawn").Pool(1) as pool:
                 found = pool.apply(measure, (store, kind, name))
@@ -75,7 +79,7 @@ def measure(store: str, kind: str, name: str) -> dict[str, float]:
     store : str
         From `make_archive`.
     kind : "files" or "dask"
-        Opened without dask, or in dask chunks of (12, 270, 270), all classes in one.
+        Opened without dask, or in chunks of `DASK_CHUNKS`, all classes in one.
     name : "PSC" or "CHL"
         What is filled; size classes given chlorophyll.
     """
@@ -83,7 +87,7 @@ def measure(store: str, kind: str, name: str) -> dict[str, float]:
 
     opened = xr.open_zarr(CountingStore(store, read_only=True), chunks=None, consolidated=False)
     if kind == "dask":
-        opened = opened.chunk({"time": 12, "lat": 270, "lon": 270, "size_class": 3})
+        opened = opened.chunk({**dict(zip(WINDOW, DASK_CHUNKS, strict=True)), "size_class": 3})
     start = time.perf_counter()
     filled = opened[name].gapfill.background(cond=opened.CHL if name == "PSC" else None)
     built = time.perf_counter() - start
@@ -99,6 +103,8 @@ def measure(store: str, kind: str, name: str) -> dict[str, float]:
     window = window.compute()
     found |= {"seconds to compute": time.perf_counter() - start, "MB over imports": peak_memory() - before}
     found |= reads(filled, 4 if name == "PSC" else 1)
+    if kind == "dask":
+        found["of chunks read by write"] = shared_reads(filled)
     found["share filled"] = float(window.notnull().mean())
     return found
 
@@ -113,6 +119,17 @@ def reads(filled: xr.DataArray, variables: int) -> dict[str, float]:
         asked *= (high - low) / length
         made *= length * ((part.stop - 1) // length - part.start // length + 1)
     return {"values asked for a block": asked, "of chunks read a block": CountingStore.values / (variables * made)}
+
+
+def shared_reads(filled: xr.DataArray) -> float:
+    """Values of the chunks that blocks need which `write` computes together, as a multiple of what they hold."""
+    time, beside = NEIGHBOURS
+    name, lead = filled.data.name, (0,) * (filled.ndim - 3)
+    places = product(range(40, 40 + time), range(4, 4 + beside), range(10, 10 + beside))
+    layer = filled.data.dask.layers[name]
+    needed = set().union(*layer.cull({(name, *lead, *place) for place in places}, ())[1].values())
+    of_one = [key for key in needed if len(key) == 4]  # chunks of chlorophyll; those of PSC are as many
+    return len(of_one) * float(np.prod(DASK_CHUNKS)) / (time * beside**2 * float(np.prod(BLOCK)))
 
 
 def make_archive(store: Path) -> None:
