@@ -66,6 +66,9 @@ def test_fill_with_samples_and_errors(store, tmp_path, capsys):
     table = pd.DataFrame({"time": ["2015-03-15"], "lat": lat, "lon": lon, "CHL": 0.3})
     expected = ds.CHL.gapfill.background(insitu=table, error=error.rename("E").assign_attrs(ds.CHL.attrs))
     assert same(xr.open_zarr(tmp_path / "o.zarr", chunks=None, consolidated=False).CHL, expected)
+    for verb in ("plan", "validate"):
+        assert main([verb, *command[1:-2]]) == 0
+        assert "background" in capsys.readouterr().out
 
 
 def test_statistics_and_longer_series(store, tmp_path):

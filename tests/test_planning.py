@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from maps import chl_map, psc_map
@@ -119,6 +120,19 @@ def test_chunks_of_dask_count_as_memory():
     chl = chl_map((4, 60, 80))
     plain, chunked = xgapfill.plan(chl, "background"), xgapfill.plan(chl.chunk(), "background")
     assert chunked.memory - plain.memory == chl.nbytes
+
+
+def test_samples_and_errors_are_planned_with():
+    """Windows with nothing but a sample are filled; errors are read."""
+    chl = chl_map((4, 60, 80))
+    table = pd.DataFrame({"time": chl.time.values[:1], "lat": chl.lat.values[30], "lon": chl.lon.values[9], "CHL": 0.3})
+    nothing = xgapfill.plan(chl.where(False), "background")
+    some = xgapfill.plan(chl.where(False), "background", insitu=table)
+    assert (nothing.windows, some.windows > 0) == (0, True)
+    ds = chl.to_dataset().assign(E=0.1 * chl)
+    assert ds.gapfill.plan("CHL", "background", error="E").memory > ds.gapfill.plan("CHL", "background").memory
+    with pytest.raises(ValueError, match="climatology makes nothing of insitu="):
+        xgapfill.plan(chl, "climatology", insitu=table)
 
 
 def test_series_methods_are_fitted_first():

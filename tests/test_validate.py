@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose
 
+from xgapfill import background
 from xgapfill.patch import Filled, Noise, Windows
 from xgapfill.validation import scores
 from xgapfill.validation.masks import freeze, transplanted
@@ -217,6 +219,57 @@ def test_scales_correct_the_spread_and_nothing_else(chl):
     assert_allclose(mended.rmse, plain.rmse)
     assert float(mended.crps[0]) < 0.8 * float(plain.crps[0])
     assert_allclose(mended.coverage, 0.9, atol=0.06)
+
+
+def table_of(truth, at):
+    """Samples at pixels (t, y, x) of a map, as good as those."""
+    t, y, x = at
+    values = truth.transpose("time", "lat", "lon").values[t, y, x]
+    columns = {"time": truth.time.values[t], "lat": truth.lat.values[y], "lon": truth.lon.values[x]}
+    return pd.DataFrame({**columns, "CHL": values, "error": 0.01 * values})
+
+
+def test_samples_and_errors_reach_the_methods_that_take_them(chl):
+    """They are given what a fill is given, and others are scored without; no sample is hidden."""
+    hidden = np.zeros(chl.shape, bool)
+    hidden[:, 4:12, 4:12] = True
+    hidden &= chl.notnull().values
+    around = np.argwhere(chl.isnull().values)[::5]
+    table = table_of(xr.full_like(chl, 0.3), tuple(around.T))
+    error = xr.full_like(chl, 50.0).rename("CHL_uncertainty").assign_attrs(units="%")
+    error[:, :, :8] = 5.0
+    options = {"masks": hidden, "smoothing": True}
+    methods = {"background": "background", "level": Level(), "mean": "pixel_mean"}
+    plain, given = validate(chl, methods, **options), validate(chl, methods, insitu=table, error=error, **options)
+    for name in ("rmse", "smoothing"):
+        scores = [each[name].sel(filled_by=["level", "mean"]) for each in (plain, given)]
+        assert_allclose(*scores)
+        assert not np.allclose(*(each[name].sel(filled_by="background") for each in (plain, given)), equal_nan=True)
+    filled = background(chl.where(~hidden), insitu=table, error=error)
+    departure = np.log10(filled.values[hidden] / chl.values[hidden])
+    assert_allclose(given.rmse.sel(filled_by="background", distance_class="all"), np.sqrt((departure**2).mean()), 1e-5)
+
+
+def test_hidden_pixels_do_not_leak_through_samples(chl):
+    """Where samples of the target lie nothing is scored; pixels beside them are, and what they say of them counts."""
+    seen = chl.notnull().values
+    hidden = seen & (np.arange(30) % 2 == 0)
+    told = np.argwhere(hidden)[::2]
+    options = {"masks": hidden, "members": 2}
+    plain = validate(chl, ["pixel_mean", "background"], **options)
+    given = validate(chl, ["pixel_mean", "background"], insitu=table_of(chl, tuple(told.T)), **options)
+    assert int((plain.pixels - given.pixels).sel(distance_class="all")) == len(told)
+    everything = tuple(np.argwhere(hidden).T)
+    with pytest.raises(ValueError, match="samples lie in all pixels that are hidden"):
+        validate(chl, ["background"], insitu=table_of(chl, everything), **options)
+    assert fit_scales(chl, ["background"], insitu=table_of(chl, tuple(told.T)), masks=hidden)
+
+
+def test_samples_that_no_method_takes_are_refused(chl):
+    """Rather than left out without a word."""
+    table = table_of(chl, ([0], [1], [1]))
+    with pytest.raises(ValueError, match="none of pixel_mean, level takes insitu=; leave it out"):
+        validate(chl, ["pixel_mean", Level()], insitu=table)
 
 
 def test_wrong_calls_are_refused(chl):

@@ -100,7 +100,7 @@ class DatasetGapfill:
         """See `xgapfill.plan`."""
         target = _picked(self._ds, name)
         options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return planning.plan(target, method, _picked(self._ds, cond), **options)
+        return planning.plan(target, method, _picked(self._ds, cond), **_with_error(self._ds, options))
 
     @wraps(api.gaps)
     def gaps(self, name: Any, sea: Any = None, **options: Any) -> xr.Dataset:
@@ -114,7 +114,7 @@ class DatasetGapfill:
         """Score methods on pixels that were seen and are hidden from them; see `xgapfill.validation.validate`."""
         target = _picked(self._ds, name)
         options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return target.gapfill.validate(methods, cond=_picked(self._ds, cond), **options)
+        return target.gapfill.validate(methods, cond=_picked(self._ds, cond), **_with_error(self._ds, options))
 
 
 def _filled(
@@ -123,8 +123,7 @@ def _filled(
     """Call a function with variables instead of names; a Dataset of what it fills, with the attributes of `ds`."""
     target = _picked(ds, name)
     sea = _sea(ds, target, options.get("sea"))
-    error = {"error": _picked(ds, options["error"])} if "error" in options else {}
-    result = function(target, cond=_picked(ds, cond), **{**options, "sea": sea, **error})
+    result = function(target, cond=_picked(ds, cond), **{**_with_error(ds, options), "sea": sea})
     made = result.attrs
     if isinstance(result, xr.DataArray):
         result = result.to_dataset(name=name)
@@ -142,6 +141,11 @@ def _picked(ds: xr.Dataset, name: Any) -> Any:
     if name not in ds:
         raise ValueError(f"the Dataset has no variable {name!r}; it has {', '.join(map(str, ds.data_vars)) or 'none'}")
     return ds[name]
+
+
+def _with_error(ds: xr.Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the error of what is filled as variables instead of names."""
+    return {**options, "error": _picked(ds, options["error"])} if "error" in options else dict(options)
 
 
 def _sea(ds: xr.Dataset, target: Any, sea: Any) -> Any:

@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
     shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
     shared.add_argument("--members", type=int, default=1)
+    shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
+    shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
     shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
@@ -65,8 +67,6 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
     fill.add_argument("--max-gap", type=float, help="days")
     fill.add_argument("--max-distance", type=float, help="km")
-    fill.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
-    fill.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
     fill.add_argument(
         "--reduce",
@@ -101,10 +101,7 @@ def _fill(given: argparse.Namespace) -> int:
     ds = _opened(given)
     limits = {"max_gap": given.max_gap, "max_distance": given.max_distance}
     options: dict[str, Any] = {"members": given.members, "seed": given.seed, "weights": given.weights}
-    if given.error:
-        options["error"] = given.error[0] if len(given.error) == 1 else given.error
-    if given.insitu:
-        options["insitu"] = pd.read_csv(given.insitu)
+    options |= _observations(given)
     if given.device:
         options["device"] = given.device
     if given.reduce:
@@ -119,6 +116,7 @@ def _fill(given: argparse.Namespace) -> int:
 def _plan(given: argparse.Namespace) -> int:
     ds = _opened(given)
     options: dict[str, Any] = {"members": given.members, "weights": given.weights, "exact": given.exact}
+    options |= _observations(given)
     if given.device:
         options["device"] = given.device
     print(ds.gapfill.plan(_names(given), given.method, given.cond or None, **options))
@@ -139,6 +137,7 @@ def _validate(given: argparse.Namespace) -> int:
             members=max(given.members, 2),
             seed=given.seed,
             weights=given.weights,
+            **_observations(given),
         )
     from xgapfill.benchmarks.report import table_text
 
@@ -153,6 +152,16 @@ def _methods(given: argparse.Namespace) -> int:
 
     print(xgapfill.methods())
     return 0
+
+
+def _observations(given: argparse.Namespace) -> dict[str, Any]:
+    """What is known of samples and errors, as the verbs take it."""
+    found: dict[str, Any] = {}
+    if given.error:
+        found["error"] = given.error[0] if len(given.error) == 1 else given.error
+    if given.insitu:
+        found["insitu"] = pd.read_csv(given.insitu)
+    return found
 
 
 def _names(given: argparse.Namespace) -> Any:

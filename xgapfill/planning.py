@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xgapfill import seamask
 from xgapfill.chunked import Chunked
-from xgapfill.fill import Case, kernel_of, lay_out, read_case
+from xgapfill.fill import Case, kernel_of, lay_out, read_case, with_observations
 from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
@@ -97,6 +97,8 @@ def plan(
     *,
     members: int = 1,
     weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
     full: bool = False,
@@ -107,7 +109,7 @@ def plan(
 
     Parameters
     ----------
-    da, cond, members, weights, sea, size_class, full
+    da, cond, members, weights, insitu, error, sea, size_class, full
         As in `xgapfill.repaint`.
     method : str or Method
         As in `xgapfill.fill_with`.
@@ -135,7 +137,7 @@ def plan(
     (1, 8)
     """
     chosen = find(method, **parameters)
-    case = read_case(da, chosen, cond, weights, size_class)
+    case = with_observations(read_case(da, chosen, cond, weights, size_class), chosen, insitu, error)
     if isinstance(chosen, SeriesMethod) and case.weights is None:
         raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
     mask = read_sea(sea, case.quantity)
@@ -280,7 +282,8 @@ def _memory(case: Case, kernel: FillKernel, counted: Any) -> float:
     if kernel.reach[0] is None:
         around[0] = block[0]
     read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
-    known = np.prod(around) * (5 * len(kernel.channels) + 2 * case.quantity.family.parts + 3)
+    variances = 0 if case.error is None else kernel.targets
+    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * case.quantity.family.parts + 3)
     held = np.prod(block) * 4 * (kernel.layers * 2 + kernel.members * len(kernel.channels))
     window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * kernel.members)
     return float(known + max(read, held + window) + _chunks(case, counted))

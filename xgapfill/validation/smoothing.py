@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill import inputs
-from xgapfill.fill import kernel_of, lay_out, read_case
+from xgapfill.fill import kernel_of, lay_out, read_case, with_observations
 from xgapfill.grid import Box
 from xgapfill.methods import Method
 from xgapfill.planning import Look
@@ -40,7 +40,8 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[
     target, method, cond
         As of `xgapfill.fill.fill`.
     settings : mapping
-        Its ``weights``, ``sea``, ``size_class`` and ``seed``; a method of series needs its weights.
+        Its ``weights``, ``insitu``, ``error``, ``sea``, ``size_class`` and ``seed``; a method of series needs its
+        weights.
 
     Returns
     -------
@@ -49,6 +50,7 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[
         the family, the other axes in that of the target.
     """
     case = read_case(target, method, cond, settings["weights"], settings["size_class"])
+    case = with_observations(case, method, settings["insitu"], settings["error"])
     mask = inputs.read_sea(settings["sea"], case.quantity)
     kernel = kernel_of(case, method, seed=settings["seed"], sea=None if mask is None else mask[0])
     stack = lay_out(case, _Unpasted(kernel), layers=kernel.layers, dtype=np.float32, mask=mask)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,13 +12,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill import inputs
-from xgapfill.families import CLASSES, Family, Given
+from xgapfill.families import Given
 from xgapfill.fill import fill, fit
 from xgapfill.methods import Method, find
 from xgapfill.methods.base import SeriesMethod, takes_weights
 
+from .case import Case, cube, score_units
 from .distance import NAMES, distance_class, distance_to_seen
-from .masks import load, transplanted
 from .opponents import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
 from .scores import SpreadScale, degree_of_smoothing
 from .smoothing import unpasted
@@ -40,6 +39,8 @@ def validate(
     members: int = 8,
     seed: int = 0,
     weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
     scales: Mapping[str, SpreadScale] | None = None,
@@ -69,6 +70,10 @@ def validate(
         Members of methods that draw.
     seed : int
         Of the gaps and of the members.
+    insitu, error
+        As in `xgapfill.repaint`, for the methods that weigh observations; the others are scored without. No sample is
+        hidden. Hidden pixels in which a sample of the target lies are not scored: it may be what the answer was made
+        from. Errors of hidden pixels are not used.
     weights, sea, size_class
         As in `xgapfill.repaint`.
     scales : mapping, optional
@@ -86,7 +91,8 @@ def validate(
     Raises
     ------
     ValueError
-        When nothing is hidden, a mask has another shape, or a method is unknown.
+        When nothing is hidden, a mask has another shape, or a method is unknown; when samples or errors are given and
+        no method takes them.
 
     Examples
     --------
@@ -107,8 +113,10 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    case = _Case.of(target, truth, masks, seed, size_class)
-    settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
+    case = Case.of(target, truth, masks, seed, size_class)
+    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    if insitu is not None:
+        case = case.without(insitu, cond)
     found = _reconstruct(case, methods, cond, members, settings, smoothing)
     table = score_table(case.truth, case.seen, case.hidden, found, scales=scales, labels=case.labels)
     if case.labels:
@@ -134,6 +142,8 @@ def fit_scales(
     masks: Any = None,
     seed: int = 0,
     weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
 ) -> dict[str, SpreadScale]:
@@ -147,8 +157,10 @@ def fit_scales(
     dict
         Label -> factors, of the methods that give a spread and no members.
     """
-    case = _Case.of(target, truth, masks, seed, size_class)
-    settings = {"weights": weights, "sea": sea, "size_class": size_class, "seed": seed}
+    case = Case.of(target, truth, masks, seed, size_class)
+    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    if insitu is not None:
+        case = case.without(insitu, cond)
     found = _reconstruct(case, methods, cond, 2, settings, False)
     classes = distance_class(distance_to_seen(case.seen))[case.hidden]
     answer = case.truth[:, case.hidden]
@@ -159,53 +171,19 @@ def fit_scales(
     }
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A field with an answer. Arrays are (p, t, y, x) and (t, y, x), parts in the order of the family."""
-
-    quantity: inputs.Quantity
-    shown: xr.DataArray
-    truth: NDArray
-    seen: NDArray[np.bool_]
-    hidden: NDArray[np.bool_]
-
-    @classmethod
-    def of(
-        cls, target: xr.DataArray, truth: xr.DataArray | None, masks: Any, seed: int, size_class: str | None
-    ) -> _Case:
-        quantity = inputs.read(target, size_class)
-        target = target.load()
-        values = _score_units(_cube(target, quantity), quantity.family)
-        seen = np.isfinite(values).all(axis=0)
-        if truth is not None:
-            if masks is not None:
-                raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
-            _, truth = xr.align(target, truth, join="exact", copy=False)
-            answer = _score_units(_cube(truth.load(), quantity), quantity.family)
-            hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
-            values = np.where(hidden, answer, values)
-        else:
-            hidden = _mask(masks, quantity, seen, seed) & seen
-            target = target.where(~_like(hidden, quantity))
-        if not hidden.any():
-            raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
-        return cls(quantity, target, values, seen & ~hidden, hidden)
-
-    @property
-    def logarithmic(self) -> bool:
-        return _logarithmic(self.quantity.family)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return CLASSES if self.quantity.family.parts == 3 else ()
+def _settings(weights: Any, insitu: Any, error: Any, sea: Any, size_class: str | None, seed: int) -> dict[str, Any]:
+    """What fills take, whatever the method."""
+    options = {"weights": weights, "insitu": insitu, "error": error}
+    return {**options, "sea": sea, "size_class": size_class, "seed": seed}
 
 
 def _reconstruct(
-    case: _Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
+    case: Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
         raise ValueError("two methods have one name; give a mapping of label to method")
+    _check_observations(named, settings)
     found = {}
     for label, each in named.items():
         start = time.perf_counter()
@@ -216,7 +194,7 @@ def _reconstruct(
             one = replace(_fill(case, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
                 plain = unpasted(_named(case.shown), method, cond, own)[:, case.seen]
-                one = replace(one, smoothing=_smoothing(case, _score_units(plain, case.quantity.family)))
+                one = replace(one, smoothing=_smoothing(case, score_units(plain, case.quantity.family)))
         else:
             one = _oppose(case, whole, None if each in WITHOUT_CONDITIONS else cond)
             one = replace(one, seconds=time.perf_counter() - start)
@@ -224,38 +202,48 @@ def _reconstruct(
     return found
 
 
-def _own_settings(case: _Case, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings with the weights that a method takes: those given are for networks, methods of series are fitted."""
+def _own_settings(case: Case, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a method takes. Weights are for networks, methods of series are fitted."""
+    if not getattr(method, "takes_errors", False):
+        settings = {**settings, "insitu": None, "error": None}
     if isinstance(method, SeriesMethod):
         return {**settings, "weights": fit(_named(case.shown), method, cond=cond, size_class=settings["size_class"])}
     return settings if takes_weights(method, case.quantity.family.channels) else {**settings, "weights": None}
 
 
-def _smoothing(case: _Case, plain: NDArray) -> float:
+def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """ValueError for samples or errors that no method takes."""
+    given = [f"{name}=" for name in ("insitu", "error") if settings[name] is not None]
+    methods = [each if not isinstance(each, str) else OPPONENTS.get(each) or _method(each) for each in named.values()]
+    if given and not any(getattr(method, "takes_errors", False) for method in methods):
+        raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
+
+
+def _smoothing(case: Case, plain: NDArray) -> float:
     """Degree of smoothing, given (p, n) estimates of the seen pixels."""
     return degree_of_smoothing(plain, case.truth[:, case.seen])
 
 
-def _fill(case: _Case, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
+def _fill(case: Case, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
     family, target = case.quantity.family, _named(case.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
-        filled = np.stack([_score_units(_cube(one, case.quantity), family)[:, case.hidden] for one in each])
+        filled = np.stack([score_units(cube(one, case.quantity), family)[:, case.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
     result = result[[target.name, f"{target.name}_spread_log10" if case.logarithmic else f"{target.name}_spread"]]
-    mean, spread = (_cube(each, case.quantity)[:, case.hidden] for each in result.load().data_vars.values())
-    return Reconstruction(_score_units(mean, family), spread)
+    mean, spread = (cube(each, case.quantity)[:, case.hidden] for each in result.load().data_vars.values())
+    return Reconstruction(score_units(mean, family), spread)
 
 
-def _oppose(case: _Case, opponent: Opponent, cond: Any) -> Reconstruction:
+def _oppose(case: Case, opponent: Opponent, cond: Any) -> Reconstruction:
     """Fill whole fields, channel by channel of the family."""
     family = case.quantity.family
     if family.needs_chl:
         raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
-    encoded = family.encode(_cube(case.shown, case.quantity))
+    encoded = family.encode(cube(case.shown, case.quantity))
     blocks = held_out_like_gaps(np.all(encoded.seen, axis=0, keepdims=True)[0])
     if cond is not None:
         opponent = on_conditions(opponent, _conditions(case, cond))
@@ -275,11 +263,11 @@ def _oppose(case: _Case, opponent: Opponent, cond: Any) -> Reconstruction:
     return Reconstruction(*decoded(case.hidden), smoothing=_smoothing(case, decoded(case.seen)[0]))
 
 
-def _conditions(case: _Case, cond: Any) -> list[NDArray[np.float32]]:
+def _conditions(case: Case, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the conditions at the addresses of the target, NaN where unseen."""
     channels = []
     for given in inputs.conditions(cond, case.quantity):
-        encoded = given.family.encode(_cube(given.arrays[0].load(), given))
+        encoded = given.family.encode(cube(given.arrays[0].load(), given))
         places = np.ix_(
             given.grid.index_slots(case.quantity.grid.slots),
             given.grid.index_rows(case.quantity.grid.rows),
@@ -303,56 +291,6 @@ def _label(given: str | Method) -> str:
 
 def _named(target: xr.DataArray) -> xr.DataArray:
     return target.rename("target" if target.name is None else str(target.name))
-
-
-def _cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
-    """Values as (p, t, y, x), parts in the order of the family."""
-    axes = quantity.axes[0]
-    order = [dim for dim in (quantity.class_dim, *axes.dims) if dim is not None]
-    values = array.transpose(*order).values
-    if axes.time is None:
-        values = np.expand_dims(values, -3)
-    order_of_family = [place.index for place in quantity.places if place.index is not None]
-    return values[order_of_family] if order_of_family else values[None]
-
-
-def _logarithmic(family: Family) -> bool:
-    return family.channels == ("log10_chl",)
-
-
-def _score_units(values: NDArray, family: Family) -> NDArray:
-    """Chlorophyll as its logarithm, all else as it is; impossible values count as unknown."""
-    if not _logarithmic(family):
-        return values
-    return np.log10(np.where(values > 0, values, np.nan))
-
-
-def _mask(masks: Any, quantity: inputs.Quantity, seen: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """What to hide, (t, y, x), from anything that `validate` takes."""
-    if masks is None:
-        return transplanted(seen, seed=seed)
-    if isinstance(masks, str | os.PathLike):
-        masks = load(masks)
-    if isinstance(masks, xr.DataArray):
-        (masks,) = xr.broadcast(masks, exclude=masks.dims)
-        axes = quantity.axes[0]
-        masks = masks.transpose(*(dim for dim in axes.dims if dim is not None)).values
-    masks = np.asarray(masks)
-    if masks.ndim == 2:
-        masks = masks[None]
-    if masks.shape != seen.shape or masks.dtype != bool:
-        raise ValueError(
-            f"masks must be bool of shape {seen.shape} (time, lat, lon), found {masks.dtype} {masks.shape}"
-        )
-    return masks
-
-
-def _like(hidden: NDArray[np.bool_], quantity: inputs.Quantity) -> xr.DataArray:
-    """A (t, y, x) array with the dimensions of the target."""
-    axes = quantity.axes[0]
-    if axes.time is None:
-        return xr.DataArray(hidden[0], dims=(axes.lat, axes.lon))
-    return xr.DataArray(hidden, dims=axes.dims)
 
 
 def _closure(found: Reconstruction) -> float:
