@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import dask
+import dask.array
 import numpy as np
 import xarray as xr
 
@@ -180,3 +184,30 @@ def chunked(da: xr.DataArray, chunks: dict[str, Any]) -> xr.DataArray:
 
 
 ORDERS = tuple(itertools.permutations(("time", "lat", "lon")))
+
+
+def virtual_chl() -> xr.DataArray:
+    """Chlorophyll of 20 GB, half of it missing, in many small chunks that are made when they are read."""
+
+    def block(block_info: Any) -> np.ndarray:
+        place = block_info[None]["array-location"]
+        t, y, x = np.ogrid[tuple(slice(*ends) for ends in place)]
+        seen = np.random.default_rng([start for start, _ in place]).random([end - start for start, end in place]) < 0.5
+        field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + 0.2 * np.cos(t / 23))
+        return np.where(seen, field, np.nan).astype(np.float32)
+
+    chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (4320, 540), (4680, 585)))
+    years = np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")
+    time = np.concatenate([year + 8 * np.arange(46) for year in years])[:250].astype("M8[ns]")
+    coords = {"time": time, "lat": 89.979 - np.arange(4320) / 24, "lon": -179.979 + np.arange(4680) / 24}
+    values = dask.array.map_blocks(block, chunks=chunks, dtype="f4")
+    return xr.DataArray(values, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"})
+
+
+def peak_memory(script: str) -> float:
+    """Most GiB that a process holds which runs the script on ``chl``, the `virtual_chl`."""
+    before = "import xgapfill\nfrom maps import virtual_chl\nchl = virtual_chl()\n"
+    after = "\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)"
+    command = [sys.executable, "-c", before + script + after]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    return float(done.stdout.split()[-1])
