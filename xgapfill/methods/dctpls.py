@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-# After the trials; on real gaps the error at hidden pixels is that of twice as many within 1 %.
-ITERATIONS = 30
-TRIAL_ITERATIONS = 12
+# After the trials and in each: enough for the search, where the error at hidden pixels of the NE Pacific is that of 60
+# within 0.5 %; of a pair that is given it is that within 3 %, or 5 % where it smooths little.
+ITERATIONS = 16
+TRIAL_ITERATIONS = 8
+EVEN = 0.3  # of what is seen is taken to be spread evenly: wide gaps are closed sooner than with all of it
 # Chosen, as all that follows, on 8-day chlorophyll of the NE Pacific from June 2020: the usual pair, and the multiples
 # of it that are tried.
 SMOOTHING = 0.5
@@ -178,8 +180,8 @@ def penalised(
 
     axes = (1, 2, 3)
     penalty = _penalty(values, smoothing, time_weight)
-    # the same operator, were the observations spread evenly
-    scale = 1.0 / (seen.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
+    # about the same operator, were the observations spread evenly
+    scale = 1.0 / (EVEN * seen.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
     z = to_modes(start)
     residual = to_modes(seen * (values - start)) - penalty * z
     step = direction = scale * residual
