@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -57,9 +57,11 @@ class Covariance:
 
     def __call__(self, km2: Double, days: Double) -> Double:
         """Covariance, without the nugget, at squared distances and differences of time."""
-        half = self.power / 2
-        first = np.exp(-((km2 / self.l1**2 + (days / self.t1) ** 2) ** half))
-        return self.v1 * first + self.v2 * np.exp(-((km2 / self.l2**2 + (days / self.t2) ** 2) ** half))
+        import torch
+
+        from xgapfill.methods.variogram import structures
+
+        return structures(astuple(self), torch.from_numpy(km2), torch.from_numpy(days**2)).numpy()
 
     def at(self, lags: tuple[NDArray, ...], step: Step) -> Double:
         """Covariance, without the nugget, at all lags of (t,) frames, (y,) rows and (x,) columns: (t, y, x)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -125,10 +127,14 @@ def _model(p: Tensor, km2: Tensor, days2: Tensor) -> tuple[Tensor, Tensor]:
 
 def covariance(p: Tensor, shape: tuple[int, int, int], step_days: float, step_km: Tensor) -> Tensor:
     """Covariance without the nugget at all lags (b, t, y, x) of a window, of parameters (b, 8); float32."""
-    v1, v2, _, l1, l2, t1, t2, power = p.exp().float()[:, :, None, None, None].unbind(1)
     frames, rows, cols = (torch.arange(n, dtype=torch.float32, device=p.device) for n in shape)
     km2 = (rows[:, None] * step_km[:, 0, None, None]) ** 2 + (cols * step_km[:, 1, None, None]) ** 2
-    km2, days2 = km2[:, None], ((frames * step_days) ** 2)[:, None, None]
-    first = -((km2 / l1**2 + days2 / t1**2) ** (power / 2))
-    second = -((km2 / l2**2 + days2 / t2**2) ** (power / 2))
+    days2 = ((frames * step_days) ** 2)[:, None, None]
+    return structures(p.exp().float()[:, :, None, None, None].unbind(1), km2[:, None], days2)
+
+
+def structures(parameters: Sequence[Any], km2: Tensor, days2: Tensor) -> Tensor:
+    """Covariance without the nugget of `PARAMETERS` at squared distances and differences of time."""
+    v1, v2, _, l1, l2, t1, t2, power = parameters
+    first, second = (-((km2 / length**2 + days2 / time**2) ** (power / 2)) for length, time in ((l1, t1), (l2, t2)))
     return v1 * first.exp() + v2 * second.exp()
