@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
-from maps import axes, chl_map, chunked, psc_map, same
+from maps import Quick, axes, chl_map, chunked, psc_map, same
 
 import xgapfill
 from xgapfill import fill as fill_module
 from xgapfill.fill import fill
+from xgapfill.grid import Grid
 from xgapfill.methods import Background, PosteriorMean, Repaint
 from xgapfill.testing import tiny_weights
 from xgapfill.tiles import Tiling
@@ -321,3 +324,21 @@ def test_windows_are_those_of_the_tiling():
     )
     assert axes(1, 2, 3)["lat"][1][0] > 40
     assert xgapfill.__version__
+
+
+def test_a_block_lets_go_of_what_it_read(tmp_path):
+    """It holds some 50 bytes a pixel around it at once: four variables, three channels, bits and the result."""
+    chl = chl_map((6, 96, 96))
+    xr.merge([psc_map(chl), chl]).to_zarr(tmp_path / "in.zarr", consolidated=False)
+    opened = xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False)
+    lazy = opened.PSC.gapfill(Quick(), cond=opened.CHL)
+    grid = Grid.of(chl.time, chl.lat, chl.lon)
+    ranges = [(min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)]
+    pixels = np.prod([np.ptp(Tiling(grid.ncols).around(axis, places)) for axis, places in enumerate(ranges)])
+    lazy[..., :1].compute(scheduler="sync")  # what is made once a process
+    tracemalloc.start()
+    lazy.compute(scheduler="sync")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert lazy.data.npartitions == 1
+    assert peak < 65 * pixels
