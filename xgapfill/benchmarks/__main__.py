@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour or two")
     trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
     trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
-    trained.add_argument("--steps", type=int, default=500, help="of each training")
+    trained.add_argument("--steps", type=int, default=2000, help="of each training")
     some = add("calls", _calls, "CRPS of ways to draw members against calls of the network")
     some.add_argument("--weights", default="chl", help="shipped name or path")
     some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -12,22 +12,37 @@ import numpy as np
 import xarray as xr
 
 import xgapfill
-from xgapfill.methods import Background, variogram
+from xgapfill.methods import Background, spectral, variogram
 from xgapfill.methods import background as module
 from xgapfill.methods.priors import Prior, shipped
+from xgapfill.tiles import Tiling
 from xgapfill.validation.scores import crps_gaussian
 
 from .problems import as_chl, choose_problem, choose_size_classes
 
 Priors = Callable[[Prior], Prior]
+HOMES = (module, variogram, spectral)  # of the constants
 
 
 class Variant(NamedTuple):
-    """What is different from what ships: constants of the background or of its variograms, or the priors."""
+    """What is different from what ships: constants of the background, of its variograms or solver, or the priors."""
 
     name: str
     constants: Mapping[str, Any] = {}
     priors: Priors = lambda prior: prior
+    windows: tuple[tuple[int, int, int], ...] = ()  # size and stride, and margin if there is one
+
+
+@dataclass(frozen=True)
+class Windowed(Background):
+    """The background in windows of another size, stride and margin."""
+
+    windows: tuple[tuple[int, int, int], ...] = ()
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Windows where they lie."""
+        size, stride, margin = (*self.windows, (0, 0, 0))[:3]
+        return Tiling(ncols, size, stride, margin)
 
 
 def _belief(factor: float) -> Priors:
@@ -43,9 +58,11 @@ def _covariance(**changes: float) -> Priors:
 
 VARIANTS = (
     Variant("as shipped"),
-    Variant("8 iterations of the solver", {"ITERATIONS": 8}),
-    Variant("16 iterations", {"ITERATIONS": 16}),
-    Variant("40 iterations", {"ITERATIONS": 40}),
+    Variant("5 iterations of the solver", {"ITERATIONS": 5}),
+    Variant("8 iterations", {"ITERATIONS": 8}),
+    Variant("24 iterations", {"ITERATIONS": 24}),
+    Variant("no start from a coarse grid", {"LEAST_GRID": 1000}),
+    Variant("preconditioner to the full power", {"POWER": 1.0}),
     Variant("usual covariance everywhere, no fit", priors=_belief(0.01)),
     Variant("fit believed half as free", priors=_belief(0.5)),
     Variant("fit believed twice as free", priors=_belief(2.0)),
@@ -57,6 +74,11 @@ VARIANTS = (
     Variant("small structure lives twice as long", priors=_covariance(t2=14.0)),
     Variant("smoother structures", priors=_covariance(power=1.5)),
     Variant("variograms of near lags only", {"LAG_ERROR": 1.0}),
+    Variant("windows of 9 frames, the middle 3 count", windows=((9, 64, 64), (3, 48, 48), (3, 0, 0))),
+    Variant("windows of 96 pixels", windows=((5, 96, 96), (3, 48, 48))),
+    Variant("windows of 128 pixels", windows=((5, 128, 128), (3, 64, 64))),
+    Variant("windows 32 pixels apart", windows=((5, 64, 64), (3, 32, 32))),
+    Variant("windows 2 frames apart", windows=((5, 64, 64), (2, 48, 48))),
     Variant("error: the usual one alone", priors=lambda p: replace(p, error=(0.0, 1.0, 0.0, 0.0))),
     Variant("error: without the misfit around", priors=lambda p: replace(p, error=(*p.error[:2], 0.0, p.error[3]))),
 )
@@ -64,8 +86,8 @@ VARIANTS = (
 
 @contextmanager
 def _changed(constants: Mapping[str, Any]) -> Iterator[None]:
-    """Constants of the background and of variograms set for a while."""
-    homes = {name: module if hasattr(module, name) else variogram for name in constants}
+    """Constants of the background, of variograms and of the solver set for a while."""
+    homes = {name: next(home for home in HOMES if hasattr(home, name)) for name in constants}
     kept = {name: getattr(home, name) for name, home in homes.items()}
     try:
         for name, value in constants.items():
@@ -83,7 +105,8 @@ def run(folder: Path) -> None:
     print(f"{'':40}{'log10 CHL':^24}{'size classes':^24}")
     print(f"{'':40}" + 2 * f"{'rmse':>8}{'crps':>8}{'covers':>8}")
     for variant in VARIANTS:
-        method = Background({name: variant.priors(prior) for name, prior in shipped().items()})
+        priors = {name: variant.priors(prior) for name, prior in shipped().items()}
+        method: Background = Windowed(priors, windows=variant.windows) if variant.windows else Background(priors)
         with _changed(variant.constants):
             chl = cast(xr.Dataset, xgapfill.fill_with(as_chl(problem), method, full=True)).compute()
             psc = cast(xr.Dataset, xgapfill.fill_with(classes.PSC, method, cond=classes.CHL, full=True)).compute()

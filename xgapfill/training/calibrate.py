@@ -22,12 +22,10 @@ from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS, Estimate
 from xgapfill.training.samples import Sample
 from xgapfill.validation.distance import distance_class, distance_to_seen
-from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian, spread_over_rmse
+from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
 FACTORS = np.exp(np.linspace(-0.7, 0.7, 29))
-CRPS_TOLERANCE = 0.01
-HONEST = 0.1  # logarithm of spread over error, either way, that passes for none
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -151,11 +149,11 @@ class Factors:
     inflation: float = 1.0
 
     @classmethod
-    def best(cls, hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> Factors:
+    def best(cls, hidden: Hidden) -> Factors:
         """Those of the hidden pixels of weights without factors."""
         means = tuple(round(best_mean(hidden, c), 4) for c in range(int(hidden.channel.max()) + 1))
         hidden = cls(means, 1.0).on(hidden)
-        inflation = best_inflation(hidden, tolerance) if len(hidden.members) > 1 else 1.0
+        inflation = best_inflation(hidden) if len(hidden.members) > 1 else 1.0
         return cls(means, round(best_spread(hidden.mean, hidden.spread, hidden.truth), 4), round(inflation, 4))
 
     def on(self, hidden: Hidden) -> Hidden:
@@ -192,19 +190,10 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
     return float(min(FACTORS, key=lambda f: float(np.mean(crps_gaussian(mean, f * spread, truth)))))
 
 
-def best_inflation(hidden: Hidden, tolerance: float = CRPS_TOLERANCE) -> float:
-    """Factor on the members' departures from the one-pass mean.
-
-    Of the factors that hardly differ in fair CRPS from the best and with which members spread within a tenth as they
-    err (or as nearly as they can), the nearest to 1: it leaves the texture as it is.
-    """
+def best_inflation(hidden: Hidden) -> float:
+    """Factor on the members' departures from the one-pass mean with the least fair CRPS."""
     departures = hidden.members - hidden.mean
-    crps = [float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth))) for f in FACTORS]
-    good = FACTORS[np.array(crps) <= (1 + tolerance) * min(crps)]
-    spread = [spread_over_rmse(hidden.mean + f * departures, hidden.truth) for f in good]
-    off = np.maximum(np.abs(np.log(spread)), HONEST)
-    honest = good[off == off.min()]
-    return float(honest[np.argmin(np.abs(np.log(honest)))])
+    return float(min(FACTORS, key=lambda f: float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth)))))
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
@@ -250,9 +239,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("training"))
     parser.add_argument("--batches", type=int, default=24)
     parser.add_argument("--members", type=int, default=8)
-    parser.add_argument(
-        "--tolerance", type=float, default=CRPS_TOLERANCE, help="share of the CRPS given up to inflate less"
-    )
     parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -261,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = MODELS[weights.card.method]
     drawing = model.members if given.members > 1 else None
     hidden = collect(drawn(made, given.batches, 0), weights, model.estimate, drawing, given.members, seed=0)
-    found = Factors.best(hidden, given.tolerance)
+    found = Factors.best(hidden)
     print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
     scores = score(found.on(hidden), made.targets)
     print(text(scores))
