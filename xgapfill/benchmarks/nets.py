@@ -79,7 +79,6 @@ VARIANTS = (
     Variant("loss weighted by the error's size", loss=by_size),
     Variant("one pass alone", constants=((loss_module, "BLIND_SHARE", 1.0),)),
     Variant("weights decay a thousand times as fast", decay=0.1),
-    Variant("as wide as what ships", {"widths": (32, 64, 96, 128)}),
 )
 
 
