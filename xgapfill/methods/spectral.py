@@ -12,6 +12,7 @@ from torch import Tensor
 AXES = (-3, -2, -1)
 # Chosen by the error after ten iterations, on windows of the choose set and of the simulated ocean.
 POWER = 0.7  # of the preconditioner
+TOLD = (0.1, 10.0)  # usual error variance over that of observations, between which the power is 1
 COARSE, COARSE_ITERATIONS = 4, 12  # pixels a side that are taken together for the start
 LEAST_GRID = 8  # rows and columns of the coarse grid
 SMALL = 1e-3  # of the nugget stays in the coarse field: what has no variance cannot be inverted
@@ -88,8 +89,13 @@ def complete(
     known = torch.where(held, values, 0.0)
     precision = precision * free
     share = free.mean(dim=AXES, keepdim=True).clamp_min(1e-6)
-    powered = (1.0 / spectrum + precision.mean(dim=AXES, keepdim=True) / share) ** -POWER
-    scale = free * (1.0 / usual + precision) ** -POWER
+    # Where observations with errors tell about as much as the edges of gaps do, the plain operator without the mask is
+    # the nearest to the whole one; with small errors, what they tell differs from place to place more than that.
+    told = (precision * usual).mean(dim=AXES, keepdim=True) / share
+    told = (told > TOLD[0]) & (told < TOLD[1])
+    power = torch.where(told, 1.0, POWER)
+    powered = (1.0 / spectrum + precision.mean(dim=AXES, keepdim=True) / share) ** -power
+    scale = free * torch.where(told, 1.0, (1.0 / usual + precision) ** -POWER)
 
     def operator(field: Tensor) -> Tensor:
         return free * to_field(to_modes(field) / spectrum) + precision * field
