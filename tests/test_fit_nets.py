@@ -26,7 +26,7 @@ from xgapfill.training.loop import Trainer
 from xgapfill.weights import load
 
 WALK = ((20.0, 1.0), (1.0, 0.0))
-RATIOS = fit_module._ratios
+RATIOS = fit_module.ratios
 QUICK = {"diffusion": Repaint(WALK), "vae": Vae(2)}
 SHAPE = (7, 40, 48)
 
@@ -40,7 +40,7 @@ def few_windows():
         models = {name: replace(kind, members=QUICK[name]) for name, kind in fit_module.MODELS.items()}
         patch.setattr(fit_module, "MODELS", models)
         looks = itertools.count()
-        patch.setattr(fit_module, "_ratios", lambda after, before: (0.9 - 1e-3 * next(looks),) * 2)  # the last is best
+        patch.setattr(fit_module, "ratios", lambda after, before: (0.9 - 1e-3 * next(looks),) * 2)  # the last is best
         patch.setattr(gappy, "MOST_BLOCKS", 4)
         patch.setattr(gappy, "LEAST_WINDOWS", 4)
         yield
@@ -177,7 +177,7 @@ def test_gaps_come_from_other_dates():
 
 def test_nothing_better_returns_the_weights_it_began_with(chl, monkeypatch):
     """Where training makes nothing better, the first weights come back, with a warning."""
-    monkeypatch.setattr(fit_module, "_ratios", lambda after, before: (1.5, 1.5))
+    monkeypatch.setattr(fit_module, "ratios", lambda after, before: (1.5, 1.5))
     first = tiny_weights("chl")
     with pytest.warns(UserWarning, match="did not get better than 'tiny-chl'"):
         assert xgapfill.fit(chl, "repaint", init=first, steps=1) is first

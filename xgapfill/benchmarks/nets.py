@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,15 +18,15 @@ from torch import Tensor
 from xgapfill.diffusion import loss as loss_module
 from xgapfill.diffusion.denoiser import Denoiser, Scene, gaussian_mean
 from xgapfill.methods import priors as prior_file
-from xgapfill.training import loop, mixtures
+from xgapfill.methods.base import BATCH
+from xgapfill.training import fit, loop, mixtures
 from xgapfill.training.__main__ import weights_of
-from xgapfill.training.calibrate import Factors, best_spread, collect, drawn
+from xgapfill.training.calibrate import Factors, collect, drawn
 from xgapfill.training.loop import Prepared, Settings, Trainer, collate, prepare
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS
 from xgapfill.training.objectives import DENOISING
 from xgapfill.training.samples import Sample
-from xgapfill.validation.scores import crps_gaussian
 
 # Smaller than what ships, so that it learns something in minutes.
 BASE: Mapping[str, Any] = {"widths": (16, 32, 48, 64), "batch": 4, "fresh": 1, "pool": 384}
@@ -33,7 +34,6 @@ BATCHES = 24  # of the choose set
 SIGMAS = (0.3, 1.0, 3.0)
 
 Loss = Callable[[Denoiser, Tensor, Tensor, Scene, torch.Generator], Tensor]
-Collate = Callable[[list[Prepared], np.random.Generator], tuple[Scene, Tensor, Tensor]]
 
 
 class Variant(NamedTuple):
@@ -87,7 +87,9 @@ def run(folder: Path, cache: Path, name: str = "chl", steps: int = 2000) -> None
     torch.set_num_threads(1)
     choose = mixture(name, folder, cache, part="choose")
     batches = list(drawn(choose, BATCHES, 0))
-    print(f"{name}: {steps} steps from nothing, then {4 * BATCHES} windows of the choose set; as shares of the error")
+    print(
+        f"{name}: {steps} steps from nothing, then {BATCH * BATCHES} windows of the choose set; as shares of the error"
+    )
     print(f"{'':40}{'one pass':^16}" + f"{'denoising at sigma':^24}")
     print(f"{'':40}{'rmse':>8}{'crps':>8}" + "".join(f"{sigma:8g}" for sigma in SIGMAS) + f"{'s a step':>10}")
     for variant in VARIANTS:
@@ -104,7 +106,9 @@ def trained(variant: Variant, made: Mixture, steps: int) -> tuple[Trainer, float
     trainer = Trainer(made, priors, Settings(**{**BASE, **variant.settings}), "cpu", objective)
     for group in trainer.optimiser.param_groups:
         group["weight_decay"] = variant.decay
-    with _changed(variant.constants):
+    with ExitStack() as changed:
+        for module, name, value in variant.constants:
+            changed.enter_context(patch.object(module, name, value))
         trainer.advance(1.0)  # fills the pool
         start = time.process_time()
         for step in range(1, steps):
@@ -115,33 +119,12 @@ def trained(variant: Variant, made: Mixture, steps: int) -> tuple[Trainer, float
     return trainer, seconds
 
 
-@contextmanager
-def _changed(constants: tuple[tuple[ModuleType, str, Any], ...]) -> Iterator[None]:
-    kept = [getattr(module, name) for module, name, _ in constants]
-    try:
-        for module, name, value in constants:
-            setattr(module, name, value)
-        yield
-    finally:
-        for (module, name, _), value in zip(constants, kept, strict=True):
-            setattr(module, name, value)
-
-
 def one_pass(trainer: Trainer, name: str, batches: list[list[Sample]]) -> tuple[float, float]:
     """RMSE and CRPS of the one-pass estimate with its best factors over those of the background, channels' mean."""
     weights = weights_of(trainer, name)
     hidden = collect(batches, weights, MODELS["diffusion"].estimate, None, 0, 0)
-    hidden = Factors.best(hidden).on(hidden)
-    ratios = []
-    for channel in np.unique(hidden.channel):
-        at = hidden.channel == channel
-        truth, mean, background = hidden.truth[at], hidden.mean[at], hidden.background[at]
-        width = hidden.background_error[at]
-        width = width * best_spread(background, width, truth)
-        crps = [np.mean(crps_gaussian(*part, truth)) for part in ((mean, hidden.spread[at]), (background, width))]
-        ratios.append((np.sqrt(np.mean((mean - truth) ** 2) / np.mean((background - truth) ** 2)), crps[0] / crps[1]))
-    rmse, crps = np.mean(ratios, axis=0)
-    return float(rmse), float(crps)
+    crps, rmse = fit.ratios(Factors.best(hidden).on(hidden), fit.of_background(hidden))
+    return rmse, crps
 
 
 @torch.no_grad()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from unittest.mock import patch
 
 import numpy as np
 import xarray as xr
@@ -84,20 +85,6 @@ VARIANTS = (
 )
 
 
-@contextmanager
-def _changed(constants: Mapping[str, Any]) -> Iterator[None]:
-    """Constants of the background, of variograms and of the solver set for a while."""
-    homes = {name: next(home for home in HOMES if hasattr(home, name)) for name in constants}
-    kept = {name: getattr(home, name) for name, home in homes.items()}
-    try:
-        for name, value in constants.items():
-            setattr(homes[name], name, value)
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(homes[name], name, value)
-
-
 def run(folder: Path) -> None:
     """Print RMSE, Gaussian CRPS and coverage of every variant: CHL in log10, size classes as fractions."""
     problem = choose_problem(folder, gaps="transplanted")
@@ -107,7 +94,10 @@ def run(folder: Path) -> None:
     for variant in VARIANTS:
         priors = {name: variant.priors(prior) for name, prior in shipped().items()}
         method: Background = Windowed(priors, windows=variant.windows) if variant.windows else Background(priors)
-        with _changed(variant.constants):
+        with ExitStack() as changed:
+            for name, value in variant.constants.items():
+                home = next(home for home in HOMES if hasattr(home, name))
+                changed.enter_context(patch.object(home, name, value))
             chl = cast(xr.Dataset, xgapfill.fill_with(as_chl(problem), method, full=True)).compute()
             psc = cast(xr.Dataset, xgapfill.fill_with(classes.PSC, method, cond=classes.CHL, full=True)).compute()
         error = (np.log10(chl.CHL.values) - problem.truth)[problem.hidden]

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-# After the trials and in each: enough for the search, where the error at hidden pixels of the NE Pacific is that of 60
-# within 0.5 %; of a pair that is given it is that within 3 %, or 5 % where it smooths little.
+# After the trials and in each: enough for the search; a given pair loses a little, most where it smooths little.
 ITERATIONS = 16
 TRIAL_ITERATIONS = 8
 EVEN = 0.3  # of what is seen is taken to be spread evenly: wide gaps are closed sooner than with all of it

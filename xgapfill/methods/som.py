@@ -51,7 +51,7 @@ class Som:
     ----------
     rows, cols : int
         Units of the hexagonal map; fewer where there are not 20 complete vectors for each. Chosen, as the context, on
-        four simulated oceans: twice as many err 5 % less and take twice the time.
+        four simulated oceans: more err a little less and take longer.
     epochs : int
         Passes over the complete vectors while the neighbourhood shrinks.
     context : bool

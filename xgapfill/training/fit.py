@@ -109,12 +109,12 @@ def fit(
         judge = _Judge(aside, series, kind)
         before = judge.look(Weights(card, _arrays(trainer.average)) if init is None else init)
         if init is None:
-            before = _of_background(before)
+            before = of_background(before)
         state, interrupted = _learn(trainer, judge, card, before, budget, progress)
         best = Weights(card, _arrays(state))
         best = judge.factors(best, budget.seed).put(best)
         after = judge.look(best)
-    if init is not None and not _better(_ratios(after, before)):
+    if init is not None and not _better(ratios(after, before)):
         return Fitted(init, False, interrupted)
     scores = {"set": SCORED, "before": score(before, targets, least=1), "after": score(after, targets, least=1)}
     minutes = round((time.monotonic() - start) / 60, 1)
@@ -211,25 +211,25 @@ class _Judge:
         return replace(found, inflation=best_inflation(found.on(drawn)))
 
 
-def _ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
+def ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
     """CRPS and RMSE as a share of those before, each the mean over the channels."""
-    ratios = []
+    shares = []
     for channel in np.unique(after.channel):
         crps, error = [], []
         for each in (after, before):
             at = each.channel == channel
             crps.append(float(np.mean(crps_gaussian(each.mean[at], each.spread[at], each.truth[at]))))
             error.append(float(np.sqrt(np.mean((each.mean[at] - each.truth[at]) ** 2))))
-        ratios.append((crps[0] / crps[1], error[0] / error[1]))
-    first, second = np.mean(ratios, axis=0)
+        shares.append((crps[0] / crps[1], error[0] / error[1]))
+    first, second = np.mean(shares, axis=0)
     return float(first), float(second)
 
 
-def _better(ratios: tuple[float, float]) -> bool:
-    return max(ratios) <= 1.0 and min(ratios) < 1.0
+def _better(shares: tuple[float, float]) -> bool:
+    return max(shares) <= 1.0 and min(shares) < 1.0
 
 
-def _of_background(hidden: Hidden) -> Hidden:
+def of_background(hidden: Hidden) -> Hidden:
     """The background as the estimate, its spread scaled as well as may be."""
     factor = best_spread(hidden.background, hidden.background_error, hidden.truth)
     spread = (factor * hidden.background_error).astype(np.float32)
@@ -243,7 +243,7 @@ def _learn(
 
     def look() -> float:
         hidden = judge.look(Weights(card, _arrays(trainer.average)))
-        return _ratios(Factors.best(hidden).on(hidden), before)[0]
+        return ratios(Factors.best(hidden).on(hidden), before)[0]
 
     bar = tqdm(
         total=budget.steps or round(60 * (budget.minutes or 0)),

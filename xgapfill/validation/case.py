@@ -105,7 +105,7 @@ def cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
 
 def logarithmic(family: Family) -> bool:
     """Whether the logarithm is scored."""
-    return family.channels == ("log10_chl",)
+    return family.channels == (CHL,)
 
 
 def score_units(values: NDArray, family: Family) -> NDArray:
