@@ -244,7 +244,8 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
         check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
     channels = [channel for each in (target, *found) for channel in each.family.channels]
     if len(set(channels)) < len(channels):
-        raise ValueError(f"{', '.join(each.label for each in (target, *found))}: the same quantity is given twice; leave one of them out")
+        labels = ", ".join(each.label for each in (target, *found))
+        raise ValueError(f"{labels}: the same quantity is given twice; leave one of them out")
     return found
 
 
