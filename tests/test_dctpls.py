@@ -6,9 +6,11 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 torch = pytest.importorskip("torch")
 
+from xgapfill.distances import nearest_in_windows  # noqa: E402
 from xgapfill.methods.base import BATCH  # noqa: E402
 from xgapfill.methods.dctpls import SMOOTHING, TIME_WEIGHT, DctPls, penalised  # noqa: E402
 from xgapfill.methods.priors import shipped  # noqa: E402
@@ -64,6 +66,24 @@ def test_solves_the_normal_equations(s, time_weight):
     pair = [torch.tensor([a], dtype=torch.float64) for a in (s, time_weight)]
     found = penalised(*tensors, *pair, torch.zeros(1, *shape), 200)
     np.testing.assert_allclose(found.numpy().ravel(), exact, atol=2e-4)
+
+
+@pytest.mark.parametrize("slot", [1.0, 7.07, 0.5])
+def test_the_nearest_seen_pixel_is_that_of_a_distance_transform(slot):
+    """Distances equal those of the general transform, and the value is one that was seen at that distance."""
+    rng = np.random.default_rng(4)
+    seen = rng.random((4, 5, 20, 33)) < np.array([0.3, 0.01, 0.0, 0.002])[:, None, None, None]
+    seen[0, 2] = False
+    values = np.arange(seen.size, dtype=np.float32).reshape(seen.shape)
+    distance, value = nearest_in_windows(values, seen, np.full(4, slot))
+    assert np.isinf(distance[2]).all()
+    assert (value[2] == 0).all()
+    for b in (0, 1, 3):
+        np.testing.assert_allclose(distance[b], distance_transform_edt(~seen[b], sampling=(slot, 1, 1)), rtol=1e-5)
+        source = np.array(np.unravel_index(value[b].astype(int), seen.shape))
+        assert seen[tuple(source)].all()
+        away = (source[1:] - np.indices(seen[b].shape)) * np.array([slot, 1, 1])[:, None, None, None]
+        np.testing.assert_allclose(np.sqrt((away**2).sum(0)), distance[b], rtol=1e-5)
 
 
 def test_equals_the_whole_field_version():

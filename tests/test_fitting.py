@@ -156,6 +156,7 @@ assert int(filled.count()) == filled.size
         FILL.format("climatology"),
         FILL.format("regression"),
     ],
+    ids=["dineof", "som", "climatology", "regression"],
 )
 def test_long_series_stream(script):
     """On a virtual array of 20 GB in many small chunks a fit, or a fill by window, takes less than 4 GB."""

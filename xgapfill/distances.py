@@ -1,4 +1,4 @@
-"""Distance of every pixel of a map to the nearest seen one."""
+"""Distance of every pixel to the nearest seen one, in maps and in windows."""
 
 from __future__ import annotations
 
@@ -31,6 +31,69 @@ def pixels_to(seen: NDArray[np.bool_], periodic: bool = False) -> NDArray[np.flo
     half = width // 2 if periodic else 0
     around = np.concatenate([seen[:, width - half :], seen, seen[:, :half]], axis=1)
     return distance_transform_edt(~around)[:, half : half + width].astype(np.float32)
+
+
+def nearest_in_windows(
+    values: NDArray[np.float32], seen: NDArray[np.bool_], slot: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Distance of every pixel of some windows to the nearest seen one in space and time, and the value of that one.
+
+    Exact, one axis after the other for all windows at once (Saito & Toriwaki 1994, doi:10.1016/0031-3203(94)90133-3),
+    and no farther from a row than need be: a fraction of the time of one general distance transform a window.
+
+    Parameters
+    ----------
+    values, seen : (b, t, y, x), of up to 500 rows and columns
+    slot : (b,)
+        So many pixels are as far as one slot.
+
+    Returns
+    -------
+    distance, value : (b, t, y, x) float32
+        In pixels; infinite and 0 in windows that saw nothing.
+    """
+    square = np.full(seen.shape, np.inf, np.float32)
+    value = np.zeros(seen.shape, np.float32)
+    some = seen.any(axis=(2, 3))
+    square[some], value[some] = _nearest_in_frames(values[some], seen[some])
+    nearest, found = square.copy(), value.copy()
+    for lag in range(1, seen.shape[1]):
+        step = ((lag * slot) ** 2).astype(np.float32)[:, None, None, None]
+        early, late = slice(None, -lag), slice(lag, None)
+        for here, there in ((late, early), (early, late)):
+            through = square[:, there] + step
+            np.copyto(found[:, here], value[:, there], where=through < nearest[:, here])
+            np.minimum(nearest[:, here], through, out=nearest[:, here])
+    return np.sqrt(nearest), found
+
+
+def _nearest_in_frames(
+    values: NDArray[np.float32], seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Squared distance to the nearest seen pixel of the frame, and its value, (frame, y, x): each frame has one."""
+    rows, cols = seen.shape[1:]
+    row, col = np.arange(rows, dtype=np.int32)[:, None, None], np.arange(cols, dtype=np.int32)
+    far = np.int32(rows + cols)
+    by_row = np.ascontiguousarray(seen.transpose(1, 0, 2))
+    left = np.maximum.accumulate(np.where(by_row, col, -far), axis=-1)
+    right = np.minimum.accumulate(np.where(by_row, col, cols + far)[..., ::-1], axis=-1)[..., ::-1]
+    left, right = left - col, right - col
+    aside = np.where(-left <= right, left, right)
+    # squared distance and, in the lowest bits, the row: the least of them is the nearest
+    bits = rows.bit_length()
+    along = (aside * aside << bits) + row
+    best = along.copy()
+    for away in range(1, rows):
+        step = np.int32(away**2 << bits)
+        if step > best.max(initial=0):
+            break
+        np.minimum(best[away:], along[:-away] + step, out=best[away:])
+        np.minimum(best[:-away], along[away:] + step, out=best[:-away])
+    source = best & ((1 << bits) - 1)
+    frame = np.arange(len(seen))[:, None]
+    column = col + aside.take(cols * (source * len(seen) + frame) + col)
+    value = values.take(cols * (source + frame * rows) + column)
+    return (best >> bits).transpose(1, 0, 2), value.transpose(1, 0, 2)
 
 
 def _edge(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
