@@ -45,7 +45,11 @@ def climatology(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`.
+        As `repaint`; another word for `by`.
+
+    References
+    ----------
+    Error by leaving one out: Allen (1974), doi:10.1080/00401706.1974.10489157.
 
     Examples
     --------
@@ -89,7 +93,11 @@ def interpolate(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`.
+        As `repaint`; a `max_gap` that is no whole number of steps.
+
+    References
+    ----------
+    Distances: Maurer et al. (2003), doi:10.1109/TPAMI.2003.1177156.
 
     Examples
     --------
@@ -120,8 +128,8 @@ def dctpls(
     cond : DataArray or sequence of DataArrays, optional
         A regression on them is taken away first and added again.
     smoothing, time_weight : float, optional
-        Weight of the squared Laplacian, and of its part in time; those not given are chosen in each window on blocks
-        of its seen pixels.
+        Weight of the squared Laplacian against the misfit, in pixels^4, and of a second difference in time, of one
+        time step, against one in space; those not given are chosen in each window on blocks of its seen pixels.
     **options
         ``sea``, ``size_class``, ``max_gap``, ``max_distance``, ``full``, as in `repaint`.
 
@@ -133,7 +141,7 @@ def dctpls(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`.
+        As `repaint`; a weight that is not positive.
 
     References
     ----------
@@ -232,7 +240,8 @@ def dineof(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`; too few frames or pixels when it is computed.
+        As `repaint`; when it is computed: too few frames or pixels, more modes than frames, a constant, EOFs that would
+        not fit in memory.
 
     References
     ----------
@@ -278,7 +287,7 @@ def regression(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`; a condition that is missing.
+        As `repaint`; conditions without chlorophyll, another word for `relation`.
 
     References
     ----------
@@ -327,11 +336,12 @@ def som(
     Raises
     ------
     TypeError, ValueError
-        As `repaint`; too few vectors when it is computed.
+        As `repaint`; when it is computed: too few vectors, a constant.
 
     References
     ----------
-    Kohonen (2013), doi:10.1016/j.neunet.2012.09.018. El Hourany et al. (2019), doi:10.1029/2018JC014450.
+    Kohonen (2013), doi:10.1016/j.neunet.2012.09.018. Charantonis et al. (2015), Procedia Computer Science 51,
+    2198-2206. El Hourany et al. (2019), doi:10.1029/2018JC014450.
 
     Examples
     --------

@@ -307,7 +307,7 @@ def _choose(
     if card.targets != targets:
         raise ValueError(
             f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); "
-            "leave weights= out for those that ship, or use background()"
+            "leave weights= out, and the method finds its own, or use background()"
         )
     if unknown := [channel for channel in conditions if channel not in card.conditions]:
         raise ValueError(

@@ -45,6 +45,11 @@ class Climatology:
     by : "auto", "year" or "all"
         By time of the year; over all times; by time of the year if the series spans at least two years.
 
+    Raises
+    ------
+    ValueError
+        Another word for `by`.
+
     References
     ----------
     Leaving one out: Allen (1974), doi:10.1080/00401706.1974.10489157.

@@ -48,10 +48,15 @@ class DctPls:
     Parameters
     ----------
     smoothing : float, optional
-        Weight of the squared Laplacian (in pixels) against the misfit. By default the window chooses on held-out
+        Weight of the squared Laplacian, in pixels^4, against the misfit. By default the window chooses on held-out
         blocks of what it saw, and keeps to what is usual where it saw little.
     time_weight : float, optional
-        Weight of the second difference in time against those in space; likewise.
+        Weight of the second difference in time, of one slot, against those in space, of one pixel; likewise.
+
+    Raises
+    ------
+    ValueError
+        Parameters that are not positive, or above 1e6.
 
     References
     ----------

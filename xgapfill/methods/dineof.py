@@ -30,20 +30,37 @@ MEMORY = 4e9  # bytes that a fit may take beside its sample
 class Dineof:
     """EOFs of incomplete data with a field of error; all channels in one expansion, so that each helps the others.
 
-    Source: Alvera-Azcarate et al. (2005), doi:10.1016/j.ocemod.2004.08.001; several variables: id. (2007),
-    doi:10.1029/2006JC003660; filter: id. (2009), doi:10.5194/os-5-475-2009; error: Beckers, Barth & Alvera-Azcarate
-    (2006), doi:10.5194/os-2-183-2006.
+    Done on the transformed variables (log10 of chlorophyll, log-ratios of size classes), each in its own standard
+    deviations. The functions are found on a sample of the series; every pixel is then filled from its own
+    observations, and the spread is the error of that, scaled to what artificial clouds show.
 
     Parameters
     ----------
     modes : int, optional
         Number of EOFs; by default the one that fills best under artificial clouds.
     max_modes, tolerance, seed, progress
-        As in `dineof`.
+        As in `xgapfill.methods.eofs.dineof`.
     alpha, numit : float, int
         Strength (in squared steps of time, at most 0.5) and repetitions of the temporal filter; 0: none.
     min_seen : float
         Frames and pixels of which a smaller share was seen are left out of the expansion.
+
+    Raises
+    ------
+    ValueError
+        Parameters out of range. When it is fitted: fewer than three well seen frames or pixels, more modes than they
+        have, a channel that is constant or never seen, EOFs that would not fit in memory.
+
+    References
+    ----------
+    Beckers & Rixen (2003), doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2; artificial clouds: Alvera-Azcarate et
+    al. (2005), doi:10.1016/j.ocemod.2004.08.001; several variables: id. (2007), doi:10.1029/2006JC003660; filter: id.
+    (2009), doi:10.5194/os-5-475-2009; error: Beckers, Barth & Alvera-Azcarate (2006), doi:10.5194/os-2-183-2006.
+
+    Examples
+    --------
+    >>> Dineof(modes=4).tiling(8640, (0, 46)).size
+    (46, 32, 32)
     """
 
     modes: int | None = None
@@ -59,12 +76,16 @@ class Dineof:
     draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        least = {"modes": 1, "max_modes": 1, "tolerance": 1e-12, "alpha": 0, "numit": 0, "min_seen": 0}
-        most = {"tolerance": 1, "alpha": 0.5, "min_seen": 1}
-        for name, low in least.items():
-            value, high = getattr(self, name), most.get(name, np.inf)
-            if value is not None and not low <= value <= high:
-                raise ValueError(f"dineof's {name} must be from {low} to {high}, found {value!r}.")
+        for name, low in {"modes": 1, "max_modes": 1, "numit": 0}.items():
+            value = getattr(self, name)
+            if name == "modes" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+                raise ValueError(f"dineof's {name} must be a whole number of at least {low}, found {value!r}")
+        for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_seen", 0, 1)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"dineof's {name} must be from {low} to {high}, found {value!r}")
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """None: it is fitted on the data themselves."""

@@ -78,9 +78,14 @@ def dineof(
     True
     """
     if (most := min(matrix.shape) - 1) < 2:
-        raise ValueError(f"EOFs need 3 well seen pixels and frames or more, found {matrix.shape}: give more data.")
+        raise ValueError(
+            "EOFs need 3 well seen pixels and frames or more, found "
+            f"{matrix.shape[0]} pixels and {matrix.shape[1]} frames: give more data"
+        )
     if modes is not None and not 1 <= modes <= most:
-        raise ValueError(f"{matrix.shape[0]} pixels, {matrix.shape[1]} frames: {modes} modes; take from 1 to {most}.")
+        raise ValueError(
+            f"{matrix.shape[1]} frames of {matrix.shape[0]} pixels do not have {modes} modes; take from 1 to {most}"
+        )
     mean, sd = standard(matrix[seen], "the matrix")
     apart = np.zeros_like(seen)
     if modes is None and hidden is None:

@@ -46,6 +46,11 @@ class Interpolate:
     frame_km : float
         How many km are as far as one day, where the nearest value is looked for.
 
+    Raises
+    ------
+    ValueError
+        A negative or fractional `max_gap`, or `frame_km` that is not positive.
+
     References
     ----------
     Exact distances: Maurer et al. (2003), doi:10.1109/TPAMI.2003.1177156.

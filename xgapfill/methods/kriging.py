@@ -150,9 +150,8 @@ def krige(
         part = slice(start, start + AT_ONCE)
         at, group, keep = known[near[part]], groups[part], use[part]
         matrix = table[at[:, :, None] - at[:, None, :] + middle]
-        matrix[:, diagonal, diagonal] = np.where(
-            keep, sill + doubt[near[part]], 1e9 * sill
-        )  # what is not used is all noise
+        # what is not used is all noise
+        matrix[:, diagonal, diagonal] = np.where(keep, sill + doubt[near[part]], 1e9 * sill)
         toward = table[at[:, :, None] - asked[group][:, None, :] + middle]
         right = np.concatenate([toward, observed[near[part]]], axis=-1) * keep[..., None]
         lower = torch.linalg.cholesky(torch.from_numpy(matrix))
@@ -242,16 +241,20 @@ class _Channel(NamedTuple):
 class Kriging:
     """Optimal interpolation in space-time neighbourhoods, on what a regression on the conditions leaves.
 
-    Nugget and two nested structures are fitted to the variogram of each window. Source: Bretherton et al. (1976),
-    doi:10.1016/0011-7471(76)90001-2; realisations by conditioning by kriging: Journel (1974),
-    doi:10.2113/gsecongeo.69.5.673.
+    Done on the transformed variable (log10 of chlorophyll, log-ratios of size classes). Nugget and two nested
+    structures, in km and days, are fitted to the variogram of each window.
 
     Parameters
     ----------
     realisations : bool
         Return members, realisations of what would have been observed, instead of the mean.
     neighbours : int
-        Seen pixels that each block of 4 x 4 pixels is estimated from.
+        Seen pixels that each block of 4 x 4 pixels is estimated from: from 1, or a ValueError is raised.
+
+    References
+    ----------
+    Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2; realisations by conditioning by kriging: Journel (1974),
+    doi:10.2113/gsecongeo.69.5.673.
 
     Examples
     --------

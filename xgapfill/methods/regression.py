@@ -110,6 +110,11 @@ class Regression:
         Ridge regression on what the window saw, shrunk to the prior of `background`, or a published relation, which
         the window cannot change.
 
+    Raises
+    ------
+    ValueError
+        Another word for `relation`; conditions without chlorophyll, when it is asked to fill.
+
     References
     ----------
     Ridge regression: Hoerl & Kennard (1970), doi:10.1080/00401706.1970.10488634. Published relations:

@@ -64,6 +64,12 @@ class Som:
     progress : bool
         Show a progress bar while it is fitted. Interrupting the fit (Ctrl-C) leaves the map as it is then.
 
+    Raises
+    ------
+    ValueError
+        Parameters out of range, more units than fit in memory. When it is fitted: too few vectors, a channel that is
+        constant or never seen.
+
     References
     ----------
     Kohonen (2013), doi:10.1016/j.neunet.2012.09.018: the batch map. Charantonis et al. (2015), Procedia Computer
