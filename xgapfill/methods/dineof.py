@@ -76,12 +76,12 @@ class Dineof:
     draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for name, low in {"modes": 1, "max_modes": 1, "numit": 0}.items():
+        for name, least in {"modes": 1, "max_modes": 1, "numit": 0}.items():
             value = getattr(self, name)
             if name == "modes" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                raise ValueError(f"dineof's {name} must be a whole number of at least {low}, found {value!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"dineof's {name} must be a whole number of at least {least}, found {value!r}")
         for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_seen", 0, 1)):
             value = getattr(self, name)
             if not low <= value <= high:
