@@ -299,8 +299,9 @@ def test_bad_input():
         dineof(x, seen, hidden=seen)
     with pytest.raises(ValueError, match=r"alpha must be from 0 to 0\.5, found 2"):
         Dineof(alpha=2)
-    with pytest.raises(ValueError, match="modes"):
-        Dineof(modes=0)
+    for modes in (0, 2.5, True):
+        with pytest.raises(ValueError, match="modes must be a whole number of at least 1"):
+            Dineof(modes=modes)
 
 
 def test_bad_series():

@@ -16,11 +16,6 @@ from xgapfill.validation.simple import Field
 MODES = 30  # searched up to
 
 
-def installed() -> dict[str, Opponent]:
-    """Peers that can be imported, by the name of their row."""
-    return {"pydineof": pydineof} if find_spec("pydineof") else {}
-
-
 def pydineof(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Prediction:
     """DINEOF by the public `pydineof`, its own choice of modes; it takes positive values and their logarithm itself.
 
@@ -48,3 +43,11 @@ def pydineof(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]
         filled = program.run_2D(field, nev=modes, ncv=modes + 7, seed=0)
     estimate = np.log10(filled.transpose("time", "y", "x").values).astype(np.float32)
     return Prediction(estimate, np.full_like(estimate, np.nan))
+
+
+PROGRAMS = {"pydineof": pydineof}
+
+
+def installed() -> dict[str, Opponent]:
+    """Peers that can be imported, by the name of their row."""
+    return {name: program for name, program in PROGRAMS.items() if find_spec(name)}

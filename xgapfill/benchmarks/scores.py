@@ -62,7 +62,8 @@ def run(folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...]
             tables.append(table)
             if name.startswith("choose"):
                 scaled |= fitted
-        print(table_text(xr.concat(tables, "filled_by", data_vars="minimal"), TITLES[name]), end="\n\n", flush=True)
+        if tables:
+            print(table_text(xr.concat(tables, "filled_by", data_vars="minimal"), TITLES[name]), end="\n\n", flush=True)
 
 
 def today() -> str:
@@ -92,6 +93,8 @@ def score(
 ) -> tuple[xr.Dataset, dict[str, SpreadScale]]:
     """Scores of one method on one set; on a choose set, also the factors its spread needs."""
     warnings.simplefilter("ignore")
+    if row in peers.PROGRAMS and row not in peers.installed():
+        raise ModuleNotFoundError(f"{row} is not installed: pip install {row}")
     given = problem(name, folder, row)
     methods: Any = {row: peers.installed().get(row) or OBJECTS.get(row, row)}
     table = validate(given["target"], methods, members=MEMBERS, scales=scales, smoothing=True, **given["options"])

@@ -60,7 +60,7 @@ BUILT_IN = (
     _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.03"),
     _entry("interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was seen", "error", "0.013"),
     _entry("regression", "regression:Regression", "conditions", "regression", "error", "0.0001"),
-    _entry("climatology", "climatology:Climatology", "series", "none", "error", "0.0002"),
+    _entry("climatology", "climatology:Climatology", "series", "regression where nothing was seen", "error", "0.0002"),
     _entry("dineof", "dineof:Dineof", "a fit on series", "expanded together", "error", "0.0004, and the fit"),
     _entry("som", "som:Som", "a fit on series", "components of the map", "error", "0.005, and the fit"),
 )
