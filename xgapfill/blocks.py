@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 from dask.base import tokenize
 from numpy.typing import NDArray
 
+from .chunked import Pieces
 from .grid import Box, Grid
 from .sources import Source
 
-# kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`
+# kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`;
+# those of dask sources are `OnBox`
 Kernel = Callable[[list[NDArray[Any]], Box, Box], NDArray[Any]]
 Triple = tuple[int, int, int]
 Reach = tuple[int | None, int, int]
@@ -65,12 +67,15 @@ class BlockOp:
         for piece in product(*pieces):
             core = Box(*(part.places for part in piece))
             box = Box(*(self.around(axis, part.places) for axis, part in enumerate(piece)))
-            arrays = [self._on_box(number, box) for number in range(len(self.sources))]
+            arrays = [self._array(number, box) for number in range(len(self.sources))]
             values = kernel(arrays, box, core)
             if values.shape != (self.layers, *core.shape):
                 raise ValueError(f"kernel must return shape {(self.layers, *core.shape)}; it returned {values.shape}")
             members, offsets = (_region([getattr(part, name) for part in piece]) for name in ("members", "offsets"))
-            out[(slice(None), *members)] = values[(slice(None), *offsets)]
+            if all(len(parts) == 1 for parts in pieces):  # all of the block, and not held twice
+                out = np.asarray(values[(slice(None), *offsets)], self.dtype)
+            else:
+                out[(slice(None), *members)] = values[(slice(None), *offsets)]
         return out[0] if self.flat else out
 
     def around(self, axis: int, places: Places) -> Places:
@@ -97,13 +102,18 @@ class BlockOp:
             return np.zeros(1, np.intp)  # one frame for all times
         return (grid.index_slots, grid.index_rows, grid.index_cols)[axis](np.arange(*places))
 
-    def _on_box(self, number: int, box: Box) -> NDArray[Any]:
+    def _array(self, number: int, box: Box) -> Any:
+        if isinstance(self.sources[number], Pieces):
+            return OnBox(self, number, box)
+        return self.on_box(number, box)
+
+    def on_box(self, number: int, box: Box) -> NDArray[Any]:
+        """Return the values of a source on a box, NaN where it has none."""
         source = self.sources[number]
         ranges = (box.slots, box.rows, box.cols)
         indices = [self.indices(number, axis, places) for axis, places in enumerate(ranges)]
         there = [np.flatnonzero(index >= 0) for index in indices]
-        dtype = source.dtype if source.dtype.kind == "f" else np.result_type(source.dtype, np.float32)
-        dtype = dtype.newbyteorder("=")
+        dtype = _floating(source.dtype)
         if [at.size for at in there] == [index.size for index in indices]:
             array = np.asarray(source.read(*indices), dtype)
         else:
@@ -118,6 +128,51 @@ class BlockOp:
         parts = (self.kernel, *self.sources, *self.grids)
         plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat)
         return "xgapfill.lazy", *map(tokenize, parts), *plain
+
+
+@dataclass(frozen=True, eq=False)
+class OnBox:
+    """A dask source on a box, like an array; read when it is sliced, for its chunks are at hand: no second copy."""
+
+    op: BlockOp
+    number: int
+    box: Box
+
+    ndim = 3
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of slots, rows and columns."""
+        return self.box.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return _floating(self.op.sources[self.number].dtype)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a value."""
+        return self.dtype.itemsize
+
+    def within(self, core: Box) -> OnBox:
+        """Return a part of the box, not read either."""
+        return replace(self, box=core)
+
+    def __getitem__(self, key: slice | tuple[slice, ...]) -> NDArray[Any]:
+        parts = key if isinstance(key, tuple) else (key,)
+        ranges = [self.box.slots, self.box.rows, self.box.cols]
+        for axis, part in enumerate(parts):
+            start, stop, _ = part.indices(self.shape[axis])
+            ranges[axis] = ranges[axis][0] + start, ranges[axis][0] + stop
+        return self.op.on_box(self.number, Box(*ranges))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype)
+
+
+def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return (dtype if dtype.kind == "f" else np.result_type(dtype, np.float32)).newbyteorder("=")
 
 
 @dataclass(frozen=True)

@@ -126,10 +126,13 @@ class Encoder:
         total = encoded[0].total
         if total is not None:  # classes that are all seen say what chlorophyll is
             chl = self._add(total, chl, known)
-        known.observed[...], known.invalid[...] = encoded[0].observed, encoded[0].invalid
+        known.observed[...] = encoded[0].observed
+        if encoded[0].invalid.any():  # seldom: zeros that nothing is written to take no memory
+            known.invalid[...] = encoded[0].invalid
         known.anything[...] |= known.seen.any(axis=0)
         for each in encoded[1:]:
-            known.doubtful[...] |= each.invalid.any(axis=0)
+            if each.invalid.any():
+                known.doubtful[...] |= each.invalid.any(axis=0)
         if known.chl is not None:
             known.chl[...] = chl
         if self.sea is not None:

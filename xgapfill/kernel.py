@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.blocks import OnBox
 from xgapfill.encoding import CHL, Encoder, Seen
 from xgapfill.families.base import Family, Given
 from xgapfill.grid import Box, Grid
@@ -134,9 +135,10 @@ class FillKernel:
         """Turn physical values into channels."""
         return Encoder(self.grid, self.families, self.channels, self.sea, self.error, self._warn)(arrays, box)
 
-    def raw(self, arrays: Sequence[NDArray], box: Box, core: Box) -> NDArray:
-        """Copy the target in the core as it came, (p, t, y, x)."""
-        return np.stack([array[core.within(box)] for array in arrays[: self.families[0].parts]])
+    def raw(self, arrays: Sequence[NDArray], box: Box, core: Box) -> list[Any]:
+        """Parts of the target in the core as they came, (t, y, x) each: copies, but of chunks that are at hand."""
+        parts: Sequence[Any] = arrays[: self.families[0].parts]
+        return [part.within(core) if isinstance(part, OnBox) else part[core.within(box)].copy() for part in parts]
 
     def blend(self, known: Seen, box: Box, core: Box, most: int | None = None) -> Blend:
         """Fill the windows that touch the core and have something to do there, at most so many batches; sum them."""
@@ -229,12 +231,13 @@ class FillKernel:
             variance=variance,
         )
 
-    def decode(self, known: Seen, raw: NDArray, blend: Blend) -> NDArray:
+    def decode(self, known: Seen, raw: Sequence[NDArray], blend: Blend) -> NDArray:
         """Turn blended channels into physical layers, and put what was observed over them; frame by frame."""
-        out = np.empty((self.layers, *blend.weight.shape), raw.dtype)
+        out = np.empty((self.layers, *blend.weight.shape), np.result_type(*(part.dtype for part in raw)))
         for slot in range(blend.weight.shape[0]):
             frame = (..., slice(slot, slot + 1), slice(None), slice(None))
-            out[frame] = self._frame(known.within(frame[1:]), raw[frame], Blend(*(part[frame] for part in blend)))
+            given = np.stack([part[frame[1:]] for part in raw])
+            out[frame] = self._frame(known.within(frame[1:]), given, Blend(*(part[frame] for part in blend)))
         return out
 
     def _frame(self, known: Seen, raw: NDArray, blend: Blend) -> NDArray:

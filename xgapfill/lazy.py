@@ -39,10 +39,10 @@ def map_lattice(
     ----------
     kernel : callable
         ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (slots, rows, columns growing).
-        `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown
-        by `reach` or as `around` says. Floating dtypes are
-        kept, others become floating; places that a source lacks are NaN. Must be picklable with a dask token, and a
-        pixel must not depend on how the lattice is cut into cores. Arrays are read-only.
+        `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown by `reach` or as `around` says;
+        of a dask source, an `OnBox` that is read when it is sliced. Floating dtypes are kept, others become floating;
+        places that a source lacks are NaN. Must be picklable with a dask token, and a pixel must not depend on how
+        the lattice is cut into cores. Arrays are read-only.
     sources, grids : sequence
         Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
         cover other places; one without time is there at all times.
