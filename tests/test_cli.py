@@ -97,8 +97,12 @@ def test_validate_prints_a_table(store, capsys):
 
 def test_plan_is_printed(store, capsys):
     """What the fill will cost."""
-    assert main(["plan", store, "--var", "PSC", "--cond", "CHL", "--method", "background"]) == 0
-    assert "windows to fill" in capsys.readouterr().out
+    words = ["plan", store, "--var", "PSC", "--cond", "CHL", "--method", "background"]
+    assert main(words) == 0
+    whole = capsys.readouterr().out
+    assert "windows to fill" in whole
+    assert main([*words, "--full", "--max-distance", "1e-3"]) == 0
+    assert "windows to fill: 0 +- 0" in capsys.readouterr().out
 
 
 def test_methods_are_listed(capsys):

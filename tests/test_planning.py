@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from xgapfill import fill as fill_module
 from xgapfill import planning
 from xgapfill.patch import Filled
 from xgapfill.testing import tiny_weights
+from xgapfill.validation.validate import validate
 
 
 def test_windows_are_those_that_are_filled(monkeypatch):
@@ -51,6 +53,28 @@ class Cheap:
         """Zeros."""
         Cheap.called.append(int(windows.seen.any(axis=(1, 2, 3, 4)).sum()))
         return Filled(np.zeros((1, *windows.values.shape), np.float32), np.ones_like(windows.values))
+
+
+def test_windows_beyond_the_limits_are_not_counted(monkeypatch):
+    """As many windows as the method is called for with the same limits, fewer than without; bad ones are refused."""
+    monkeypatch.setattr(fill_module, "BLOCK", (3, 48, 48))
+    chl = chl_map((6, 60, 160), share=0.3)
+    chl = chl.where(chl.lon < chl.lon[50])
+    for limits in ({"max_distance": 100}, {"max_gap": 16}):
+        estimate = xgapfill.plan(chl, Cheap(), **limits)
+        Cheap.called.clear()
+        chl.gapfill(Cheap(), **limits).compute(scheduler="sync")
+        assert 0 < estimate.windows == sum(Cheap.called) < xgapfill.plan(chl, Cheap()).windows
+    with pytest.raises(ValueError, match="max_distance must be a positive number of km, found -1"):
+        xgapfill.plan(chl, Cheap(), max_distance=-1)
+
+
+def test_plan_and_validate_take_what_the_verbs_take():
+    """The same options can be given to a fill, its plan and its validation, but for what these make nothing of."""
+    options = {*signature(xgapfill.fill_with).parameters} - {"da"}
+    assert options - {*signature(xgapfill.plan).parameters} == {"reduce"}
+    nothing = {"max_gap", "max_distance", "full", "reduce"}  # all hidden pixels are scored
+    assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
 
 
 def patchy() -> xr.DataArray:

@@ -62,11 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     computed.add_argument("--workers", type=int, help="processes of one thread each (without: threads, one a core)")
     computed.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that is there already")
 
-    fill = commands.add_parser("fill", parents=[shared, computed], help="fill a variable and write it")
-    fill.add_argument("--method", default="repaint", help="(%(default)s)")
-    fill.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
-    fill.add_argument("--max-gap", type=float, help="days")
-    fill.add_argument("--max-distance", type=float, help="km")
+    filled = argparse.ArgumentParser(add_help=False)
+    filled.add_argument("--method", default="repaint", help="(%(default)s)")
+    filled.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
+    filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
+    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was seen stay missing")
+
+    fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
     fill.add_argument(
         "--reduce",
@@ -78,8 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--append", action="store_true", help="make the store longer if IN has become longer at its end")
     fill.set_defaults(run=_fill)
 
-    plan = commands.add_parser("plan", parents=[shared], help="estimate time and memory of a fill")
-    plan.add_argument("--method", default="repaint", help="(%(default)s)")
+    plan = commands.add_parser("plan", parents=[shared, filled], help="estimate time and memory of a fill")
     plan.add_argument("--exact", action="store_true", help="look at all blocks, not at 32 of them")
     plan.set_defaults(run=_plan)
 
@@ -99,14 +100,10 @@ def _fill(given: argparse.Namespace) -> int:
     from xgapfill import write
 
     ds = _opened(given)
-    limits = {"max_gap": given.max_gap, "max_distance": given.max_distance}
-    options: dict[str, Any] = {"members": given.members, "seed": given.seed, "weights": given.weights}
-    options |= _observations(given)
-    if given.device:
-        options["device"] = given.device
+    options = {**_options(given), "seed": given.seed}
     if given.reduce:
         options["reduce"] = _statistics(given.reduce)
-    filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, full=given.full, **options, **limits)
+    filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, **options)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart, append=given.append)
     print(written)
@@ -115,11 +112,7 @@ def _fill(given: argparse.Namespace) -> int:
 
 def _plan(given: argparse.Namespace) -> int:
     ds = _opened(given)
-    options: dict[str, Any] = {"members": given.members, "weights": given.weights, "exact": given.exact}
-    options |= _observations(given)
-    if given.device:
-        options["device"] = given.device
-    print(ds.gapfill.plan(_names(given), given.method, given.cond or None, **options))
+    print(ds.gapfill.plan(_names(given), given.method, given.cond or None, exact=given.exact, **_options(given)))
     return 0
 
 
@@ -152,6 +145,14 @@ def _methods(given: argparse.Namespace) -> int:
 
     print(xgapfill.methods())
     return 0
+
+
+def _options(given: argparse.Namespace) -> dict[str, Any]:
+    """Options of a fill, as the verbs and `plan` take them."""
+    options = {name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance")}
+    if given.device:
+        options["device"] = given.device
+    return options | _observations(given)
 
 
 def _observations(given: argparse.Namespace) -> dict[str, Any]:

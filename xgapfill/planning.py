@@ -20,6 +20,7 @@ from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
 from xgapfill.lazy import compute_block
+from xgapfill.limits import Limits
 from xgapfill.methods import Repaint, find
 from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, passes
 from xgapfill.methods.devices import device_of
@@ -96,11 +97,14 @@ def plan(
     cond: Any = None,
     *,
     members: int = 1,
+    seed: int = 0,
     weights: Any = None,
     insitu: Any = None,
     error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
     full: bool = False,
     exact: bool = False,
     **parameters: Any,
@@ -109,8 +113,8 @@ def plan(
 
     Parameters
     ----------
-    da, cond, members, weights, insitu, error, sea, size_class, full
-        As in `xgapfill.repaint`.
+    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full
+        As in `xgapfill.repaint`. Windows that have nothing to fill within the limits are not counted.
     method : str or Method
         As in `xgapfill.fill_with`.
     exact : bool
@@ -141,7 +145,15 @@ def plan(
     if isinstance(chosen, SeriesMethod) and case.weights is None:
         raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
     mask = read_sea(sea, case.quantity)
-    kernel = kernel_of(case, chosen, members=members, full=full, sea=None if mask is None else mask[0])
+    kernel = kernel_of(
+        case,
+        chosen,
+        members=members,
+        seed=seed,
+        full=full,
+        sea=None if mask is None else mask[0],
+        limits=Limits.of(max_gap, max_distance, case.quantity.grid),
+    )
     counted = lay_out(case, _Count(kernel), layers=len(COUNTS), dtype=np.float64, mask=mask)
     numbers, shares = _sample(counted, case, None if exact else SAMPLE)
     looked = [_computed(counted, number) for number in numbers]
