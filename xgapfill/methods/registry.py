@@ -57,12 +57,12 @@ BUILT_IN = (
     _entry("posterior_mean", "denoising:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
     _entry("background", "background:Background", "nothing", "regression", "error", "0.01"),
     _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.05"),
-    _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.03"),
+    _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.016"),
     _entry("interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was seen", "error", "0.013"),
     _entry("regression", "regression:Regression", "conditions", "regression", "error", "0.0001"),
-    _entry("climatology", "climatology:Climatology", "series", "regression where nothing was seen", "error", "0.0002"),
+    _entry("climatology", "climatology:Climatology", "series", "regression where nothing was seen", "error", "0.0001"),
     _entry("dineof", "dineof:Dineof", "a fit on series", "expanded together", "error", "0.0004, and the fit"),
-    _entry("som", "som:Som", "a fit on series", "components of the map", "error", "0.005, and the fit"),
+    _entry("som", "som:Som", "a fit on series", "components of the map", "error", "0.006, and the fit"),
 )
 
 
