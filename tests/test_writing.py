@@ -236,6 +236,22 @@ def test_a_disk_that_is_full_and_a_store_that_cannot_be_written(source, tmp_path
     assert list((tmp_path / "out.zarr").rglob("*.partial")) == []
 
 
+def test_the_input_is_not_written_over(source, tmp_path):
+    """A netCDF file or store that is read cannot be the result as well: an error says so and it stays as it was."""
+    plain = source.drop_vars("size_class").load()
+    for variable in plain.variables.values():
+        variable.encoding.clear()
+    file, folder = tmp_path / "own.nc", tmp_path / "own.zarr"
+    plain.to_netcdf(file)
+    plain.to_zarr(folder, consolidated=False)
+    opened = ((file, xr.open_dataset(file)), (folder, xr.open_zarr(folder, chunks=None, consolidated=False)))
+    for place, given in opened:
+        with pytest.raises(ValueError, match="give the result another name|give another store"):
+            xgapfill.write(given.CHL.gapfill(Quick()), place)
+        given.close()
+    xr.testing.assert_identical(xr.load_dataset(file).CHL, plain.CHL)
+
+
 @pytest.mark.parametrize("kind", ["zarr", "nc"])
 def test_an_input_that_changes_is_noticed(source, tmp_path, monkeypatch, kind):
     """What was written since it was last looked at is done again, once the input is as it was."""

@@ -16,7 +16,7 @@ import xarray as xr
 EPILOG = """\
 examples:
   xgapfill fill psc_chl.zarr --var PSC --cond CHL --method repaint --members 8 --out filled.zarr
-  xgapfill fill chl.nc --var CHL --method background --region 40 50 -60 -40 --time 2015-01-01 2015-12-31 --out chl.nc
+  xgapfill fill chl.nc --var CHL --method background --region 40 50 -60 -40 --time 2015-01-01 2015-12-31 --out out.nc
   xgapfill fill chl.zarr --var CHL --method repaint --members 64 --reduce mean std 0.05 0.95 --workers 8 --out s.zarr
   xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
   xgapfill validate chl.nc --var CHL --method background dctpls kriging

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,16 +72,19 @@ def write(
     0
     """
     ds = _dataset(lazy)
+    lazies = {str(name): array for name, array in ds.variables.items() if array.chunks is not None}
+    said = {name: found for name, array in lazies.items() if (found := _said(array))}
+    files = sorted({file for each in said.values() for file in each["files"]})
+    if os.path.realpath(store) in map(os.path.realpath, files):
+        raise ValueError(f"{store} holds what is to be filled: give the result another name")
     if str(store).endswith(".nc"):
         if append:
             raise ValueError("append=True is for zarr stores; a netCDF file is written in one go")
         return _write_netcdf(ds, Path(store))
-    lazies = {str(name): array for name, array in ds.variables.items() if array.chunks is not None}
     if not lazies:
         raise TypeError("nothing here is lazy: it has been computed already. Use .to_zarr()")
     if append and not resume:
         raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
-    said = {name: found for name, array in lazies.items() if (found := _said(array))}
     frames = {each["frames"] for each in said.values()} if len(said) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
     target = Target(str(store), tuple((storage_options or {}).items()))
@@ -88,7 +92,6 @@ def write(
         state, first = begin(ds, blocks, target, Run.of(lazies, said), resume=resume, append=append)
     except OSError as error:
         raise target.failed(error) from error
-    files = sorted({file for each in said.values() for file in each["files"]})
     run(blocks, target, lazies, state, first, files, any(each["shares"] for each in said.values()), progress)
     return target.dataset()
 
