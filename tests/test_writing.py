@@ -246,7 +246,7 @@ def test_the_input_is_not_written_over(source, tmp_path):
     plain.to_zarr(folder, consolidated=False)
     opened = ((file, xr.open_dataset(file)), (folder, xr.open_zarr(folder, chunks=None, consolidated=False)))
     for place, given in opened:
-        with pytest.raises(ValueError, match="give the result another name|give another store"):
+        with pytest.raises(ValueError, match=r"give the result another name|give another store"):
             xgapfill.write(given.CHL.gapfill(Quick()), place)
         given.close()
     xr.testing.assert_identical(xr.load_dataset(file).CHL, plain.CHL)
