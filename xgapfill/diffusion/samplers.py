@@ -24,6 +24,7 @@ def repaint(
     *,
     eta: float = 1.0,
     noisy_seen: bool = True,
+    start: Tensor | float = 0.0,
 ) -> Tensor:
     """Sample what was not seen, given what was: algorithm 1 of RePaint on a walk given as data.
 
@@ -37,6 +38,8 @@ def repaint(
     eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
     noisy_seen : the paper shows what was seen at the noise level of the step; a net that takes noise as a map is
         shown it as it is
+    start : clean field that the noise of the first level is added to; nothing is left of it at the largest levels, and
+        a draw of a simpler model saves these (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
 
     Returns
     -------
@@ -47,7 +50,7 @@ def repaint(
     Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117, algorithm 1, in the unscaled variables of Karras et al.
     (2022), arXiv:2206.00364: x_t = x_0 + sigma_t n.
     """
-    x = walk[0][0] * draw(0)
+    x = start + walk[0][0] * draw(0)
     count = 1
     for sigma, to in walk:
         if to > sigma:

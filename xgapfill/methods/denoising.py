@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xgapfill.diffusion.denoiser import Denoiser, Scene
-    from xgapfill.diffusion.samplers import Denoise
+    from xgapfill.diffusion.samplers import Denoise, Draw
     from xgapfill.methods.background import Guess
     from xgapfill.weights import Weights
 
@@ -27,9 +27,10 @@ Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that comput
 # Target channels to the weights that ship for them.
 SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
 # Levels of the "fast" walk, chosen by CRPS on the choose set.
-FAST_CALLS = 8
-FAST_SIGMA_MIN = 0.1
+FAST_CALLS = 4
+FAST_SIGMA_MAX, FAST_SIGMA_MIN = 2.0, 0.1
 FAST_ETA = 0.0
+FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
 
 
 def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
@@ -92,6 +93,9 @@ class PosteriorMean:
 class Repaint:
     """Realisations: a walk over noise levels in which what was seen is put back at every level.
 
+    A walk that does not begin at the largest noise level begins at a draw of the Gaussian field behind the background,
+    given what was seen, to which the noise of its first level is added.
+
     Parameters
     ----------
     schedule : "fast", "paper" or a sequence of moves (from sigma, to sigma) that ends at 0
@@ -100,7 +104,8 @@ class Repaint:
 
     References
     ----------
-    Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117.
+    Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117; the start, Chung, Sim & Ye (2022),
+    doi:10.1109/CVPR52688.2022.01209.
     """
 
     schedule: str | Sequence[tuple[float, float]] = "fast"
@@ -127,11 +132,10 @@ class Repaint:
 
     def walk(self) -> list[tuple[float, float]]:
         """The moves as data."""
-        from xgapfill.diffusion.denoiser import SIGMA_MAX
         from xgapfill.diffusion.schedule import karras_walk, repaint_walk
 
         if self.schedule == "fast":
-            return karras_walk(FAST_CALLS, SIGMA_MAX, FAST_SIGMA_MIN)
+            return karras_walk(FAST_CALLS, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
         return repaint_walk() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
 
     def passes(self, members: int) -> int:
@@ -158,13 +162,19 @@ class Repaint:
                     prepared.scene.residual,
                     prepared.scene.seen,
                     walk,
-                    draw,
+                    partial(numbered, draw),
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_seen=False,
+                    start=prepared.start(mean, walk[0][0], draw),
                 )
                 departure = prepared.inflation * (field - mean)
                 drawn.append(prepared.physical(prepared.mean_factor * mean + departure).cpu())
             return Filled(torch.stack(drawn).numpy(), (spread * prepared.guess.error).cpu().numpy())
+
+
+def numbered(draw: Draw, number: int) -> Tensor:
+    """The fields of noise of a walk: those after the others of the member."""
+    return draw(WALK + number)
 
 
 def _check_precision(precision: str) -> None:
@@ -206,6 +216,13 @@ class Prepared:
             return first if sigma >= SIGMA_MAX else self._pass(x, torch.full((x.shape[0],), sigma))[0]
 
         return call
+
+    def start(self, mean: Tensor, sigma: float, draw: Draw) -> Tensor | float:
+        """What a walk that begins at a noise level adds it to: a draw of the Gaussian field about the mean."""
+        from xgapfill.diffusion.denoiser import SIGMA_MAX
+        from xgapfill.latent.texture import gaussian_departure
+
+        return 0.0 if sigma >= SIGMA_MAX else mean + gaussian_departure(self.scene, draw(FIELD), draw(ERRORS))
 
     def _pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         import torch
