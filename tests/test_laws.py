@@ -37,6 +37,7 @@ METHODS = {
     "background": Background(),
     "posterior_mean": PosteriorMean(),
     "repaint": Repaint(WALK),
+    "repaint, from a draw": Repaint(((1.0, 0.3), (0.3, 0.0))),
     "vae": Vae(proposals=4),
     "climatology": Climatology(),
     "interpolate": Interpolate(),
@@ -47,7 +48,7 @@ METHODS = {
     "som": Som(rows=3, cols=3, epochs=3),
     "regression": Regression(),
 }
-PRETRAINED = ("posterior_mean", "repaint", "vae")
+PRETRAINED = ("posterior_mean", "repaint", "repaint, from a draw", "vae")
 FITTED = ("dineof", "som")
 VARIABLES = ("CHL", "PSC")
 every_method = pytest.mark.parametrize("name", METHODS)

@@ -28,7 +28,7 @@ Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that comput
 SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
 # Levels of the "fast" walk, chosen by CRPS on the choose set.
 FAST_CALLS = 4
-FAST_SIGMA_MAX, FAST_SIGMA_MIN = 2.0, 0.1
+FAST_SIGMA_MAX, FAST_SIGMA_MIN = 1.0, 0.1
 FAST_ETA = 0.0
 FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
 
