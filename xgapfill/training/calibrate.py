@@ -25,7 +25,7 @@ from xgapfill.validation.distance import distance_class, distance_to_seen
 from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
-FACTORS = np.exp(np.linspace(-0.7, 0.7, 29))
+FACTORS = np.exp(0.05 * np.arange(-14, 15))
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -191,9 +191,13 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 
 
 def best_inflation(hidden: Hidden) -> float:
-    """Factor on the members' departures from the one-pass mean with the least fair CRPS."""
+    """Factor, no less than 1, on the members' departures from the one-pass mean with the least fair CRPS.
+
+    Below 1 textures would be smoother than what was observed, for the sake of a few windows where nothing was seen.
+    """
     departures = hidden.members - hidden.mean
-    return float(min(FACTORS, key=lambda f: float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth)))))
+    factors = FACTORS[FACTORS >= 1.0]
+    return float(min(factors, key=lambda f: float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth)))))
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
