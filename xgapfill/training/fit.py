@@ -36,7 +36,7 @@ from xgapfill.weights import Card, Weights
 
 LOOKS = 12  # at the held-out blocks, evenly spread over a run
 LOOK_STEPS = 10  # between two of them at least
-PATIENCE = 5  # looks without a better one, then it stops
+PATIENCE = 4  # looks without a better one, then it begins to end
 MEMBERS, MEMBER_BATCHES = 4, 2  # to find the members' inflation
 RATE = 1e-3  # of a net that has learned; one that has not learns at the rate of `Settings`
 POOL = 192
@@ -239,7 +239,10 @@ def of_background(hidden: Hidden) -> Hidden:
 def _learn(
     trainer: Trainer, judge: _Judge, card: Card, before: Hidden, budget: Budget, progress: bool | None
 ) -> tuple[dict[str, Tensor], bool]:
-    """Train until the budget is spent, no look is better any more, or Ctrl-C; the best state and whether by Ctrl-C."""
+    """Train until the budget is spent or Ctrl-C; the best state and whether by Ctrl-C.
+
+    When no look is better any more, what was learned is settled at once, at a rate that falls to nothing, and it ends.
+    """
 
     def look() -> float:
         hidden = judge.look(Weights(card, _arrays(trainer.average)))
@@ -252,18 +255,21 @@ def _learn(
         disable=None if progress is None else not progress,
     )
     begin, looks, last, since, interrupted = time.monotonic(), 0, 0, 0, False
+    cooling, end = trainer.settings.cooling, 1.0
     state = {name: value.clone() for name, value in trainer.average.items()}
     try:
         least = look()
-        while since < PATIENCE and (spent := budget.spent(trainer.step, time.monotonic() - begin)) < 1.0:
-            trainer.advance(min(1.0, (1 - spent) / trainer.settings.cooling))
+        while (spent := budget.spent(trainer.step, time.monotonic() - begin)) < end:
+            trainer.advance(min(1.0, (end - spent) / (end * cooling)))
             spent = budget.spent(trainer.step, time.monotonic() - begin)
             bar.update(int(min(spent, 1.0) * bar.total) - bar.n)
-            if spent < 1 and (spent * LOOKS < looks + 1 or trainer.step < last + LOOK_STEPS):
+            if spent < end and (spent * LOOKS < looks + 1 or trainer.step < last + LOOK_STEPS):
                 continue
             looks, last, since, found = int(spent * LOOKS), trainer.step, since + 1, look()
             if found < least:
                 least, since, state = found, 0, {name: value.clone() for name, value in trainer.average.items()}
+            if since >= PATIENCE and spent < end * (1 - cooling):
+                end = spent / (1 - cooling)
             bar.set_postfix_str(f"held-out CRPS {least:.3f} of what it was, now {found:.3f}")
     except KeyboardInterrupt:
         interrupted = True
