@@ -214,6 +214,26 @@ def test_interrupting_keeps_the_best(chl, monkeypatch):
     assert chl.isel(time=[0]).gapfill.posterior_mean(weights=weights).notnull().all()
 
 
+def test_what_gets_no_better_is_settled_and_ends_early(chl, monkeypatch):
+    """Looks without a better one end a fit before its budget, at a rate that has fallen to nothing by then."""
+    looks, warmths = itertools.count(), []
+    monkeypatch.setattr(
+        fit_module, "ratios", lambda after, before: (0.9 + 1e-3 * next(looks),) * 2
+    )  # the first is best
+    monkeypatch.setattr(fit_module, "LOOK_STEPS", 1)
+    monkeypatch.setattr(fit_module, "PATIENCE", 2)
+    monkeypatch.setattr(Trainer, "advance", lambda self, warmth: warmths.append(warmth) or skip(self))
+
+    def skip(trainer):
+        trainer.step += 1
+
+    xgapfill.fit(chl, Repaint(WALK), init=tiny_weights("chl"), steps=24)
+    assert warmths[:4] == [1.0] * 4
+    assert 4 < len(warmths) < 12
+    assert sorted(warmths, reverse=True) == warmths
+    assert warmths[-1] < 0.5
+
+
 def test_variational_nets_are_fitted_alike(chl):
     """A variational autoencoder is trained by the same words; its weights are of its kind."""
     weights = chl.gapfill.fit(Vae(2), init=tiny_weights("chl-vae"), steps=2)
