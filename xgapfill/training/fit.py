@@ -112,7 +112,7 @@ def fit(
             before = of_background(before)
         state, interrupted = _learn(trainer, judge, card, before, budget, progress)
         best = Weights(card, _arrays(state))
-        best = judge.factors(best, budget.seed).put(best)
+        best = judge.factors(best, budget.seed, 1.0 if init is None else init.card.inflation).put(best)
         after = judge.look(best)
     if init is not None and not _better(ratios(after, before)):
         return Fitted(init, False, interrupted)
@@ -203,12 +203,16 @@ class _Judge:
         """One-pass estimates with the factors of the card."""
         return self.aside.submit(collect, self.batches, weights, self.kind.estimate, None, 0, 0).result()
 
-    def factors(self, weights: Weights, seed: int) -> Factors:
-        """The best factors at these blocks, of weights that have none; members are drawn on some of them."""
+    def factors(self, weights: Weights, seed: int, inflation: float) -> Factors:
+        """The best factors at these blocks, of weights that have none.
+
+        Members are drawn on some of the blocks, too few to tell that `inflation`, of the weights at the beginning, is too
+        much.
+        """
         found = Factors.best(self.look(weights))
         few = self.batches[:MEMBER_BATCHES]
         drawn = self.aside.submit(collect, few, weights, self.kind.estimate, self.kind.members, MEMBERS, seed).result()
-        return replace(found, inflation=best_inflation(found.on(drawn)))
+        return replace(found, inflation=max(inflation, best_inflation(found.on(drawn))))
 
 
 def ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
