@@ -13,7 +13,8 @@ import xgapfill
 
 FRAMES, GAP = slice(6, 14), slice(32, 96)  # the gap: this range of rows and of columns, in all frames
 COUNT, SEED = 160, 5
-METHODS = ("background", "kriging", "posterior_mean", "repaint")
+METHODS = ("background", "kriging", "posterior_mean", "repaint", "vae")
+DRAWING = ("repaint", "vae")
 ERRORS = (0.2, 0.1, 0.05)
 """Standard deviations of the samples' errors, log10 of chlorophyll; that of fractions is half of it."""
 MEMBERS = 4
@@ -32,7 +33,7 @@ def run(methods: tuple[str, ...] = METHODS) -> dict[tuple[str, str, float], floa
         for name in methods:
             row = []
             for error in (np.inf, *ERRORS):
-                more: dict[str, Any] = {} if name != "repaint" else {"members": MEMBERS}
+                more: dict[str, Any] = {"members": MEMBERS} if name in DRAWING else {}
                 if np.isfinite(error):
                     more["insitu"] = samples(ds, given, error)
                 wrong = errors_of(ds.gapfill(variable, name, cond, **more)[variable], ds)

@@ -206,8 +206,8 @@ class _Judge:
     def factors(self, weights: Weights, seed: int, inflation: float) -> Factors:
         """The best factors at these blocks, of weights that have none.
 
-        Members are drawn on some of the blocks, too few to tell that `inflation`, of the weights at the beginning, is too
-        much.
+        Members are drawn on some of the blocks, too few to tell that `inflation`, that of the weights at the beginning,
+        is too much.
         """
         found = Factors.best(self.look(weights))
         few = self.batches[:MEMBER_BATCHES]
