@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-ITERATIONS = 10
+ITERATIONS, MORE_ITERATIONS = 10, 10  # of the solver; more in windows that have observations with errors
 NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
 WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
 FEW = 5.0  # independent samples' worth of belief in the prior variance
@@ -236,10 +236,11 @@ def interpolate(
     variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
     smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
     spectrum = smooth + nugget
+    more = 0 if precision is None else MORE_ITERATIONS
     precision = torch.zeros_like(w) if precision is None else precision
     counted = w + nugget * precision / (1.0 + nugget * precision)
     usual = _usual_error(counted, smooth, nugget, step_days, step_km)
-    field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS)
+    field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS, more)
     # A seen pixel's weight in the solution: over its variance, what the others do not tell of it.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget

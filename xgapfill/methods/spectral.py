@@ -63,7 +63,13 @@ def mode_variances(covariance: Tensor) -> Tensor:
 
 
 def complete(
-    values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor, usual: Tensor, iterations: int
+    values: Tensor,
+    precision: Tensor,
+    held: Tensor,
+    spectrum: Tensor,
+    usual: Tensor,
+    iterations: int,
+    more: int = 0,
 ) -> Tensor:
     """Conditional mean of a Gaussian field, known exactly at some places and with errors at others.
 
@@ -80,6 +86,7 @@ def complete(
     spectrum : (..., t, y, x) variances of the field's cosine modes, nugget and all: positive
     usual : (..., t, y, x) variance of the error where only what is held is known, about: it need not be exact
     iterations : on the finest grid
+    more : iterations for fields that are known with errors anywhere
 
     Returns
     -------
@@ -105,7 +112,8 @@ def complete(
 
     x = free * _coarse(values, precision, held, spectrum)
     residual = precision * (values - x) - free * to_field(to_modes(known + x) / spectrum)
-    return known + _descend(x, residual, operator, preconditioner, iterations)
+    limit = iterations + more * (precision > 0).flatten(-3).any(-1)[..., None, None, None]
+    return known + _descend(x, residual, operator, preconditioner, limit, iterations + more)
 
 
 def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -> Tensor:
@@ -131,7 +139,8 @@ def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -
     def preconditioner(residual: Tensor) -> Tensor:
         return to_field(smooth * to_modes(residual))
 
-    x = _descend(torch.zeros_like(mean), exactness * mean, operator, preconditioner, COARSE_ITERATIONS)
+    limit = torch.tensor(COARSE_ITERATIONS, device=mean.device)
+    x = _descend(torch.zeros_like(mean), exactness * mean, operator, preconditioner, limit, COARSE_ITERATIONS)
     modes = values.new_zeros(shape)
     modes[..., : x.shape[-2], : x.shape[-1]] = n * to_modes(x)
     return to_field(modes)
@@ -147,19 +156,20 @@ def _descend(
     residual: Tensor,
     operator: Callable[[Tensor], Tensor],
     preconditioner: Callable[[Tensor], Tensor],
+    limit: Tensor,
     iterations: int,
 ) -> Tensor:
     """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual.
 
-    The number of iterations is fixed, and one step length goes to a field: its bits do not depend on its neighbours in
-    the batch.
+    The number of iterations is fixed; a field stands still beyond its limit, and one step length goes to a field: its
+    bits do not depend on its neighbours in the batch.
     """
     direction = z = preconditioner(residual)
     rho = (residual * z).sum(dim=AXES, keepdim=True)
     for iteration in range(iterations):
         image = operator(direction)
         step = rho / (direction * image).sum(dim=AXES, keepdim=True).clamp_min(1e-30)
-        x = x + step * direction
+        x = x + torch.where(limit > iteration, step, 0.0) * direction
         if iteration == iterations - 1:
             break
         residual = residual - step * image
