@@ -22,16 +22,15 @@ from xgapfill.methods.denoising import (
     FAST_ETA,
     FAST_SIGMA_MAX,
     FAST_SIGMA_MIN,
-    Prepared,
     address_noise,
     numbered,
     prepare,
 )
 from xgapfill.methods.devices import computing
 from xgapfill.patch import Noise, Windows
-from xgapfill.training.calibrate import drawn, white, windows_of
+from xgapfill.training.calibrate import drawn, least_crps, white, windows_of
 from xgapfill.training.mixtures import mixture
-from xgapfill.validation.scores import crps_ensemble
+from xgapfill.validation.scores import crps_ensemble, spread_over_rmse
 from xgapfill.weights import Weights, load
 
 CALLS = (2, 4, 8, 16, 32)
@@ -65,7 +64,7 @@ class Row(NamedTuple):
 
 
 def ways(paper: bool) -> list[Way]:
-    """All ways; `paper` takes RePaint's own schedules in, 190 and 2410 calls."""
+    """All ways; `paper` takes RePaint's own schedules in, of 190 and 2410 moves down."""
     found: list[Way] = []
     for calls in CALLS:
         walk = karras_walk(calls, SIGMA_MAX, FAST_SIGMA_MIN)
@@ -133,14 +132,9 @@ def run(
 
 def _least(truth: NDArray, mean: NDArray, departures: NDArray) -> tuple[float, float, float]:
     """Least CRPS over the inflations of (m, n) departures, and spread over RMSE and the inflation there."""
-
-    def crps(factor: float) -> float:
-        return float(np.mean(crps_ensemble(mean + factor * departures, truth)))
-
-    factor = float(min(INFLATIONS, key=crps))
+    factor = least_crps(mean, departures, truth, INFLATIONS)
     members = mean + factor * departures
-    variance = members.var(axis=0, ddof=1).mean() * (1 + 1 / len(members))
-    return crps(factor), float((variance / np.mean((members.mean(axis=0) - truth) ** 2)) ** 0.5), factor
+    return float(np.mean(crps_ensemble(members, truth))), spread_over_rmse(members, truth), factor
 
 
 def _members(
@@ -148,7 +142,7 @@ def _members(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean (b, t, c, y, x) and departures of the members from it (m, b, t, c, y, x), transformed units."""
     with computing(Repaint()) as bring:
-        prepared: Prepared = prepare(windows, weights, bring, "float32")
+        prepared = prepare(windows, weights, bring, "float32")
         mean, _ = prepared.once()
         scene, error = prepared.scene, prepared.guess.error
         departures = []

@@ -113,7 +113,7 @@ def complete(
     x = free * _coarse(values, precision, held, spectrum)
     residual = precision * (values - x) - free * to_field(to_modes(known + x) / spectrum)
     limit = iterations + more * (precision > 0).flatten(-3).any(-1)[..., None, None, None]
-    return known + _descend(x, residual, operator, preconditioner, limit, iterations + more)
+    return known + _descend(x, residual, operator, preconditioner, limit)
 
 
 def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -
         return to_field(smooth * to_modes(residual))
 
     limit = torch.tensor(COARSE_ITERATIONS, device=mean.device)
-    x = _descend(torch.zeros_like(mean), exactness * mean, operator, preconditioner, limit, COARSE_ITERATIONS)
+    x = _descend(torch.zeros_like(mean), exactness * mean, operator, preconditioner, limit)
     modes = values.new_zeros(shape)
     modes[..., : x.shape[-2], : x.shape[-1]] = n * to_modes(x)
     return to_field(modes)
@@ -157,13 +157,13 @@ def _descend(
     operator: Callable[[Tensor], Tensor],
     preconditioner: Callable[[Tensor], Tensor],
     limit: Tensor,
-    iterations: int,
 ) -> Tensor:
     """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual.
 
-    The number of iterations is fixed; a field stands still beyond its limit, and one step length goes to a field: its
-    bits do not depend on its neighbours in the batch.
+    Each field makes as many iterations as its limit says and then stands still, and one step length goes to a field:
+    its bits do not depend on its neighbours in the batch.
     """
+    iterations = int(limit.max())
     direction = z = preconditioner(residual)
     rho = (residual * z).sum(dim=AXES, keepdim=True)
     for iteration in range(iterations):

@@ -195,9 +195,12 @@ def best_inflation(hidden: Hidden) -> float:
 
     Below 1 textures would be smoother than what was observed, for the sake of a few windows where nothing was seen.
     """
-    departures = hidden.members - hidden.mean
-    factors = FACTORS[FACTORS >= 1.0]
-    return float(min(factors, key=lambda f: float(np.mean(crps_ensemble(hidden.mean + f * departures, hidden.truth)))))
+    return least_crps(hidden.mean, hidden.members - hidden.mean, hidden.truth, FACTORS[FACTORS >= 1.0])
+
+
+def least_crps(mean: NDArray, departures: NDArray, truth: NDArray, factors: NDArray) -> float:
+    """One of the factors on the departures (m, n) of members from their mean (n,): that with the least fair CRPS."""
+    return float(min(factors, key=lambda f: float(np.mean(crps_ensemble(mean + f * departures, truth)))))
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
