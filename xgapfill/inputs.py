@@ -125,7 +125,9 @@ def read(
 def check_kind(array: Any) -> None:
     """TypeError for what is no DataArray of floating numbers."""
     if not isinstance(array, xr.DataArray):
-        raise TypeError(f"a DataArray is wanted, found {type(array).__name__}")
+        raise TypeError(
+            f"a DataArray is wanted, such as ds.CHL, found {type(array).__name__}; names go with a Dataset: ds.gapfill"
+        )
     dtype = array.dtype
     if dtype.kind == "f":
         return

@@ -165,7 +165,8 @@ def draw(rows: list[Row], file: Path, name: str) -> None:
         part = sorted((row.calls, row.crps) for row in rows if row.family == family)
         axes.plot(*zip(*part, strict=True), "o-", label=family, markersize=4)
     axes.set(xscale="log", xlabel="calls of the network a member", ylabel="fair CRPS, choose set", title=name)
-    axes.set_xticks(ticks := (*CALLS, 64, 2410) if rows[-1].calls > 1000 else (*CALLS, 64), [str(n) for n in ticks])
+    ticks = [*CALLS, 64, *(row.calls for row in rows if row.calls > 1000)]
+    axes.set_xticks(ticks, [str(n) for n in ticks])
     axes.minorticks_off()
     axes.legend(frameon=False)
     figure.savefig(file, dpi=150)
