@@ -77,7 +77,7 @@ def repaint(
         Same seed, same members, on one machine; however the data are cut or chunked.
     schedule : {"fast", "paper"} or sequence of (from, to)
         Walk over noise levels. ``"fast"``: a few calls of the network. ``"paper"``: the walk of Lugmayr et al. (2022),
-        T=250, jumps of 10, 10 resamplings: 2410 calls, hours for a map. Or pairs of noise levels that end at 0;
+        T=250, jumps of 10, 10 resamplings: 2410 moves down, hours for a map. Or pairs of noise levels that end at 0;
         walks that begin below 20 begin at a draw of the Gaussian field of the background.
     weights : str, path or Weights, optional
         Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
