@@ -16,6 +16,7 @@ from . import (
     calls,
     classical,
     fit,
+    headroom,
     nets,
     problems,
     realism,
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
     add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
     add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
+    add("headroom", lambda g: headroom.run(g.data), "what could still be gained: combinations in hindsight, oracles")
     trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour")
     trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
     trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")

@@ -109,9 +109,7 @@ def choose_size_classes(folder: str | Path) -> xr.Dataset:
     """
     problem = choose_problem(folder, gaps="transplanted")
     chl = as_chl(problem._replace(values=problem.truth))
-    latitude = float(problem.lat.mean())
-    residuals = size_class_anomalies(CHOOSE_SEED, len(chl), (problem.lat.size, problem.lon.size), latitude=latitude)
-    parts = ilr_inverse(relation.psc_ilr_mean(problem.truth) + residuals)
+    parts = ilr_inverse(relation.psc_ilr_mean(problem.truth) + residuals_of(problem))
     classes = xr.DataArray(
         parts.astype(np.float32),
         dims=("psc", *chl.dims),
@@ -119,6 +117,13 @@ def choose_size_classes(folder: str | Path) -> xr.Dataset:
         attrs={"units": "1", "long_name": "fraction of chlorophyll-a by phytoplankton size class"},
     )
     return xr.Dataset({"PSC": classes.where(~problem.hidden), "truth": classes.where(problem.hidden), "CHL": chl})
+
+
+def residuals_of(problem: Problem) -> NDArray[np.float32]:
+    """Departures of the log-ratios from their relation to chlorophyll, as the choose set has them: (2, t, y, x)."""
+    latitude = float(problem.lat.mean())
+    shape = problem.lat.size, problem.lon.size
+    return size_class_anomalies(CHOOSE_SEED, len(problem.truth), shape, latitude=latitude)
 
 
 def as_chl(problem: Problem) -> xr.DataArray:
