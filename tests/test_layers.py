@@ -43,7 +43,7 @@ LAYERS = (
     ("fitting", "labels", "extract"),
     ("statistics", "reducing"),
     ("fill", "gaps", "tutorial"),
-    ("planning",),
+    ("probing", "planning"),
     ("api", "validation", "stores", "running", "writing"),
     ("classical", "tuning"),
     ("accessor",),

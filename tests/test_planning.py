@@ -14,7 +14,7 @@ from maps import chl_map, psc_map
 
 import xgapfill
 from xgapfill import fill as fill_module
-from xgapfill import planning
+from xgapfill import planning, reducing
 from xgapfill.patch import Filled
 from xgapfill.testing import tiny_weights
 from xgapfill.validation.validate import validate
@@ -72,7 +72,7 @@ def test_windows_beyond_the_limits_are_not_counted(monkeypatch):
 def test_plan_and_validate_take_what_the_verbs_take():
     """The same options can be given to a fill, its plan and its validation, but for what these make nothing of."""
     options = {*signature(xgapfill.fill_with).parameters} - {"da"}
-    assert options - {*signature(xgapfill.plan).parameters} == {"reduce"}
+    assert options <= {*signature(xgapfill.plan).parameters}
     nothing = {"max_gap", "max_distance", "full", "reduce"}  # all hidden pixels are scored
     assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
 
@@ -127,6 +127,40 @@ def test_network_passes_are_those_of_the_fill(monkeypatch, schedule, members):
     passes.clear()
     chl.gapfill.posterior_mean(weights=weights).compute(scheduler="sync")
     assert one.calls == len(passes) > 0
+
+
+def brightest(member):
+    """Largest value of every pixel."""
+    return member.max("time")
+
+
+REDUCED = {
+    "mean": ("repaint", "mean"),
+    "some": ("repaint", ["std", {"quantile": [0.1, 0.9]}]),
+    "function": ("repaint", (brightest, "mean")),
+    "anchored": ("vae", "mean"),
+}
+
+
+@pytest.mark.parametrize("case", REDUCED)
+def test_statistics_are_planned_as_they_are_computed(monkeypatch, case):
+    """As many passes as are made, members drawn two at a time; the size of the result is that of the statistics."""
+    for module in (fill_module, planning):
+        monkeypatch.setattr(module, "BLOCK", (3, 12, 48))
+    monkeypatch.setattr(reducing, "TOGETHER", 2)
+    monkeypatch.setattr(reducing, "SLAB", 3)
+    name, reduce = REDUCED[case]
+    options = {"schedule": [(1.0, 0.0)]} if name == "repaint" else {}
+    chl, chosen, passes = chl_map((4, 12, 30), share=0.4), xgapfill.methods.find(name, **options), []
+    weights = tiny_weights({"repaint": "chl", "vae": "chl-vae"}[name])
+    estimate = xgapfill.plan(chl, chosen, weights=weights, members=3, reduce=reduce)
+    plain = type(chosen).fill
+    monkeypatch.setattr(type(chosen), "fill", lambda *given: passes.append(chosen.passes(given[-1])) or plain(*given))
+    made = chl.gapfill(chosen, weights=weights, members=3, reduce=reduce).compute(scheduler="sync")
+    variables = made.data_vars.values() if isinstance(made, xr.Dataset) else [made]
+    assert estimate.calls == sum(passes) > 0
+    assert estimate.output_bytes == sum(each.nbytes for each in variables)
+    assert 0 < estimate.memory < xgapfill.plan(chl, chosen, weights=weights, members=11).memory
 
 
 def test_the_device_is_said(monkeypatch):

@@ -65,17 +65,17 @@ def _parser() -> argparse.ArgumentParser:
     filled = argparse.ArgumentParser(add_help=False)
     filled.add_argument("--method", default="repaint", help="(%(default)s)")
     filled.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
-    filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
-    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was seen stay missing")
-
-    fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
-    fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
-    fill.add_argument(
+    filled.add_argument(
         "--reduce",
         nargs="+",
         metavar="STATISTIC",
         help="write statistics over members in place of them: mean, std, or a number from 0 to 1 for a quantile",
     )
+    filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
+    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was seen stay missing")
+
+    fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
+    fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
     fill.add_argument("--restart", action="store_true", help="start again where an interrupted run could be resumed")
     fill.add_argument("--append", action="store_true", help="make the store longer if IN has become longer at its end")
     fill.set_defaults(run=_fill)
@@ -101,8 +101,6 @@ def _fill(given: argparse.Namespace) -> int:
 
     ds = _opened(given)
     options = {**_options(given), "seed": given.seed}
-    if given.reduce:
-        options["reduce"] = _statistics(given.reduce)
     filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, **options)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart, append=given.append)
@@ -152,6 +150,8 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
     options = {name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance")}
     if given.device:
         options["device"] = given.device
+    if given.reduce:
+        options["reduce"] = _statistics(given.reduce)
     return options | _observations(given)
 
 

@@ -6,31 +6,30 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill import seamask
+from xgapfill import reducing, seamask
 from xgapfill.chunked import Chunked
 from xgapfill.fill import Case, kernel_of, lay_out, read_case, with_observations
 from xgapfill.grid import Box
 from xgapfill.inputs import read_sea
 from xgapfill.kernel import FillKernel
-from xgapfill.lazy import compute_block
+from xgapfill.lazy import BLOCK, compute_block
 from xgapfill.limits import Limits
-from xgapfill.methods import Repaint, find
-from xgapfill.methods.base import BATCH, Method, SeriesMethod, batches, passes
+from xgapfill.methods import find
+from xgapfill.methods.base import BATCH, Method, SeriesMethod
 from xgapfill.methods.devices import device_of
+from xgapfill.probing import COUNTS, TIMED, Count, Look, Operation, Time
 
 SAMPLE = 32
 LOOK = 4  # every so many pixels are looked at to see where the sea is
 FLOOR = 0.02  # of a block without sea: the mask may be wrong there
-COUNTS = ("batches", "windows", "gaps", "sea")
-TIMED = ("batch", "decoding")
-TIMED_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -106,6 +105,7 @@ def plan(
     max_gap: Any = None,
     max_distance: float | None = None,
     full: bool = False,
+    reduce: Any = None,
     exact: bool = False,
     **parameters: Any,
 ) -> Plan:
@@ -113,7 +113,7 @@ def plan(
 
     Parameters
     ----------
-    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full
+    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full, reduce
         As in `xgapfill.repaint`. Windows that have nothing to fill within the limits are not counted.
     method : str or Method
         As in `xgapfill.fill_with`.
@@ -145,26 +145,22 @@ def plan(
     if isinstance(chosen, SeriesMethod) and case.weights is None:
         raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
     mask = read_sea(sea, case.quantity)
-    kernel = kernel_of(
-        case,
-        chosen,
-        members=members,
-        seed=seed,
-        full=full,
-        sea=None if mask is None else mask[0],
-        limits=Limits.of(max_gap, max_distance, case.quantity.grid),
-    )
-    counted = lay_out(case, _Count(kernel), layers=len(COUNTS), dtype=np.float64, mask=mask)
+    flag, limits = None if mask is None else mask[0], Limits.of(max_gap, max_distance, case.quantity.grid)
+    kernel = kernel_of(case, chosen, members=members, seed=seed, full=full, sea=flag, limits=limits)
+    op: Operation = kernel
+    if reduce is not None:
+        statistics = reducing.check(reduce, chosen, members, full)
+        op = reducing.reduced(kernel, case.quantity, statistics, len(case.sources), BLOCK)
+    lay = partial(lay_out, case, dtype=np.float64, mask=mask, block=getattr(op, "block", None))
+    counted = lay(Count(op), layers=len(COUNTS))
     numbers, shares = _sample(counted, case, None if exact else SAMPLE)
     looked = [_computed(counted, number) for number in numbers]
     sums = np.stack([values for values, _ in looked])
-    batch, decoding = 0.0, 0.0
-    if sums[:, 0].any():
-        most = int(np.argmax(sums[:, 0]))
-        timed = lay_out(case, _Time(kernel), layers=len(TIMED), dtype=np.float64, mask=mask)
-        batch, decoding = _computed(timed, numbers[most])[0]
+    most, batch, decoding = int(np.argmax(sums[:, 0])), 0.0, 0.0
+    if sums[most, 0]:
+        batch, decoding = _computed(lay(Time(op), layers=len(TIMED)), numbers[most])[0]
         decoding /= max(sums[most, 2], 1)
-    seconds = np.array([spent for _, spent in looked]) + batch * sums[:, 0] + decoding * sums[:, 2]
+    seconds = np.array([spent for _, spent in looked]) + batch * sums[:, 0] + decoding * sums[:, 2] + sums[:, 5]
     total, error = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
     return Plan(
         method=chosen.name,
@@ -172,76 +168,14 @@ def plan(
         sampled=len(set(numbers)),
         windows=float(total[1]),
         windows_error=float(error[1]),
-        calls=float(total[0]) * passes(chosen, members),
+        calls=float(total[4]),
         missing_share=float(total[2] / total[3]) if total[3] else 0.0,
-        seconds=float(total[4]),
-        seconds_error=float(error[4]),
-        memory=_memory(case, kernel, counted),
-        output_bytes=int(np.prod(case.quantity.grid.shape)) * kernel.layers * 4,
+        seconds=float(total[-1]),
+        seconds_error=float(error[-1]),
+        memory=_memory(case, op, counted),
+        output_bytes=_output(op),
         device=device_of(chosen),
     )
-
-
-@dataclass(frozen=True)
-class Look:
-    """Gets the blocks that a kernel gets, to do something else with them."""
-
-    kernel: FillKernel
-
-    @property
-    def reach(self) -> tuple[int | None, int, int]:
-        """As of the kernel."""
-        return self.kernel.reach
-
-    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """As of the kernel."""
-        return self.kernel.around(axis, places)
-
-
-class _Count(Look):
-    """Sums of a block are `COUNTS`."""
-
-    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
-        known = self.kernel.encode(arrays, box)
-        found = list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
-        inside = core.within(box)
-        sea = (known.sea | known.anything)[inside]
-        gaps = sea & ~np.asarray(known.observed.all(axis=0))[inside]
-        return _layers((len(found), sum(len(starts) for starts, _ in found), gaps.sum(), sea.sum()), core)
-
-
-class _Time(Look):
-    """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
-
-    Passes of a network cost the same whatever the walk, so that a long one is judged by a short one.
-    """
-
-    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
-        kernel, method, factor = self.kernel, self.kernel.method, 1.0
-        if passes(method, 1):
-            short = replace(method, schedule="fast") if isinstance(method, Repaint) else method
-            factor = passes(method, kernel.members) / passes(short, 1)
-            kernel = replace(kernel, method=short, members=1)
-        clock = time.process_time if device_of(method) == "cpu" else time.perf_counter
-        known = kernel.encode(arrays, box)
-        found = sum(1 for _ in batches(kernel.needed(known, box, core, kernel.near(known, box, core))))
-        times = []
-        for count in (1, 1, min(TIMED_BATCHES, found)):  # the first one warms up
-            start = clock()
-            blend = kernel.blend(known, box, core, count)
-            times.append(clock() - start)
-        batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
-        start = clock()
-        kernel.decode(known.within(core.within(box)), kernel.raw(arrays, box, core), blend)
-        decoding = (clock() - start) * self.kernel.members / kernel.members
-        return _layers((batch * factor, decoding), core)
-
-
-def _layers(values: Sequence[float], core: Box) -> NDArray[np.float64]:
-    """Layers of a core that sum to these values."""
-    out = np.zeros((len(values), *core.shape))
-    out[:, 0, 0, 0] = values
-    return out
 
 
 def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
@@ -286,19 +220,41 @@ def _total(
     return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each)) * math.sqrt(1 - len(each) / blocks)
 
 
-def _memory(case: Case, kernel: FillKernel, counted: Any) -> float:
+def _memory(case: Case, op: Operation, counted: Any) -> float:
     """Arrays of the largest block: what is read, encoded and blended, a batch of windows, and chunks of dask input."""
+    look = Look(op)
+    kernel = look.kernel
     block = np.array([max(sizes) for sizes in counted.chunks[1:]])
-    ranges = [kernel.around(axis, (0, int(length))) for axis, length in enumerate(block)]
+    ranges = [op.around(axis, (0, int(length))) for axis, length in enumerate(block)]
     around = np.array([high - low for low, high in ranges])
-    if kernel.reach[0] is None:
+    if op.reach[0] is None:
         around[0] = block[0]
+    core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
+    members, parts = max(look.drawn(core, 4)), kernel.families[0].parts
     read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
     variances = 0 if case.error is None else kernel.targets
-    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * case.quantity.family.parts + 3)
-    held = np.prod(block) * 4 * (kernel.layers * 2 + kernel.members * len(kernel.channels))
-    window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * kernel.members)
+    if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
+        around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled a slab at a time
+    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3)
+    layers = kernel.layers if isinstance(op, FillKernel) else op.layers + members * parts + _gathered(op)
+    held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels))
+    window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * members)
     return float(known + max(read, held + window) + _chunks(case, counted))
+
+
+def _gathered(op: reducing.Reduced) -> int:
+    """Layers of members, or as many bytes, that statistics keep: all of them for quantiles, sums for others."""
+    kinds = {each.kind for field in op.fields if field.function is None for each in field.statistics}
+    parts = op.kernel.families[0].parts
+    return parts * (op.kernel.members * ("quantile" in kinds) + 6 * bool(kinds - {"quantile"}))
+
+
+def _output(op: Operation) -> int:
+    """Bytes of the result, as float32."""
+    if isinstance(op, FillKernel):
+        return op.layers * math.prod(op.grid.shape) * 4
+    maps = 1 if op.series else len(op.kernel.grid.slots)
+    return sum(op.sizes) * maps * math.prod(op.kernel.grid.shape[1:]) * 4
 
 
 def _chunks(case: Case, counted: Any) -> float:

@@ -119,16 +119,23 @@ class Reduced:
 
     def members(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[NDArray]:
         """Draw one member after the other: (parts, *core.shape)."""
-        size = self.kernel.families[0].parts * int(np.prod(core.shape)) * arrays[0].itemsize
-        count = int(np.clip(HELD_BYTES // size, 1, TOGETHER))
-        for first in range(0, self.kernel.members, count):
-            wanted = range(first, min(first + count, self.kernel.members))
-            beside = (0,) if first and getattr(self.kernel.method, "anchored", False) else ()
+        for beside, wanted in self.together(core, arrays[0].itemsize):
             noise = replace(self.kernel.noise, members=(*beside, *wanted))
             kernel = replace(self.kernel, members=len(beside) + len(wanted), noise=noise, full=False)
             slabs = [kernel(*slab) for slab in self.slabs(arrays, box, core)]
             drawn = np.concatenate(slabs, axis=1)
             yield from drawn.reshape(kernel.members, -1, *core.shape)[len(beside) :]
+
+    def together(self, core: Box, itemsize: int) -> list[tuple[tuple[int, ...], range]]:
+        """Numbers of the members of a core that are drawn together, each after that of one that they rest on."""
+        size = self.kernel.families[0].parts * int(np.prod(core.shape)) * itemsize
+        count = int(np.clip(HELD_BYTES // size, 1, TOGETHER))
+        firsts = range(0, self.kernel.members, count)
+        anchored = getattr(self.kernel.method, "anchored", False)
+        return [
+            ((0,) if first and anchored else (), range(first, min(first + count, self.kernel.members)))
+            for first in firsts
+        ]
 
     def slabs(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
         """Cut whole series into parts in time with what lies around them; other boxes stay whole."""
