@@ -17,7 +17,7 @@ from xgapfill.fill import fill, fit
 from xgapfill.methods import Method, find
 from xgapfill.methods.base import SeriesMethod, takes_weights
 
-from .case import Case, cube, score_units
+from .answered import Answered, cube, score_units
 from .distance import NAMES, distance_class, distance_to_seen
 from .opponents import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
 from .scores import SpreadScale, degree_of_smoothing
@@ -113,15 +113,15 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    case = Case.of(target, truth, masks, seed, size_class)
+    answered = Answered.of(target, truth, masks, seed, size_class)
     settings = _settings(weights, insitu, error, sea, size_class, seed)
     if insitu is not None:
-        case = case.without(insitu, cond)
-    found = _reconstruct(case, methods, cond, members, settings, smoothing)
-    table = score_table(case.truth, case.seen, case.hidden, found, scales=scales, labels=case.labels)
-    if case.labels:
+        answered = answered.without(insitu, cond)
+    found = _reconstruct(answered, methods, cond, members, settings, smoothing)
+    table = score_table(answered.truth, answered.seen, answered.hidden, found, scales=scales, labels=answered.labels)
+    if answered.labels:
         table = table.rename(variable="size_class")
-        if not case.quantity.family.needs_chl:
+        if not answered.quantity.family.needs_chl:
             closure = [_closure(each) for each in found.values()]
             table["closure"] = (
                 "filled_by",
@@ -129,7 +129,7 @@ def validate(
                 {"long_name": "largest departure from 1 of the sum of filled fractions"},
             )
     return table.assign_attrs(
-        scored=f"{'log10 of ' if case.logarithmic else ''}{target.name}", members=members, seed=seed
+        scored=f"{'log10 of ' if answered.logarithmic else ''}{target.name}", members=members, seed=seed
     )
 
 
@@ -157,13 +157,13 @@ def fit_scales(
     dict
         Label -> factors, of the methods that give a spread and no members.
     """
-    case = Case.of(target, truth, masks, seed, size_class)
+    answered = Answered.of(target, truth, masks, seed, size_class)
     settings = _settings(weights, insitu, error, sea, size_class, seed)
     if insitu is not None:
-        case = case.without(insitu, cond)
-    found = _reconstruct(case, methods, cond, 2, settings, False)
-    classes = distance_class(distance_to_seen(case.seen))[case.hidden]
-    answer = case.truth[:, case.hidden]
+        answered = answered.without(insitu, cond)
+    found = _reconstruct(answered, methods, cond, 2, settings, False)
+    classes = distance_class(distance_to_seen(answered.seen))[answered.hidden]
+    answer = answered.truth[:, answered.hidden]
     return {
         label: SpreadScale.fit(each.mean, each.spread, answer, np.broadcast_to(classes, answer.shape), len(NAMES))
         for label, each in found.items()
@@ -178,7 +178,7 @@ def _settings(weights: Any, insitu: Any, error: Any, sea: Any, size_class: str |
 
 
 def _reconstruct(
-    case: Case, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
+    answered: Answered, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
@@ -190,25 +190,28 @@ def _reconstruct(
         whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
         if whole is None:
             method = _method(cast(Method, each))
-            own = _own_settings(case, method, cond, settings)
-            one = replace(_fill(case, method, cond, members, own), seconds=time.perf_counter() - start)
+            own = _own_settings(answered, method, cond, settings)
+            one = replace(_fill(answered, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
-                plain = unpasted(_named(case.shown), method, cond, own)[:, case.seen]
-                one = replace(one, smoothing=_smoothing(case, score_units(plain, case.quantity.family)))
+                plain = unpasted(_named(answered.shown), method, cond, own)[:, answered.seen]
+                one = replace(one, smoothing=_smoothing(answered, score_units(plain, answered.quantity.family)))
         else:
-            one = _oppose(case, whole, None if each in WITHOUT_CONDITIONS else cond)
+            one = _oppose(answered, whole, None if each in WITHOUT_CONDITIONS else cond)
             one = replace(one, seconds=time.perf_counter() - start)
         found[label] = one
     return found
 
 
-def _own_settings(case: Case, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _own_settings(answered: Answered, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings that a method takes. Weights are for networks, methods of series are fitted."""
     if not getattr(method, "takes_errors", False):
         settings = {**settings, "insitu": None, "error": None}
     if isinstance(method, SeriesMethod):
-        return {**settings, "weights": fit(_named(case.shown), method, cond=cond, size_class=settings["size_class"])}
-    return settings if takes_weights(method, case.quantity.family.channels) else {**settings, "weights": None}
+        return {
+            **settings,
+            "weights": fit(_named(answered.shown), method, cond=cond, size_class=settings["size_class"]),
+        }
+    return settings if takes_weights(method, answered.quantity.family.channels) else {**settings, "weights": None}
 
 
 def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -219,59 +222,59 @@ def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -
         raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
 
 
-def _smoothing(case: Case, plain: NDArray) -> float:
+def _smoothing(answered: Answered, plain: NDArray) -> float:
     """Degree of smoothing, given (p, n) estimates of the seen pixels."""
-    return degree_of_smoothing(plain, case.truth[:, case.seen])
+    return degree_of_smoothing(plain, answered.truth[:, answered.seen])
 
 
-def _fill(case: Case, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
+def _fill(answered: Answered, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
-    family, target = case.quantity.family, _named(case.shown)
+    family, target = answered.quantity.family, _named(answered.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
-        filled = np.stack([score_units(cube(one, case.quantity), family)[:, case.hidden] for one in each])
+        filled = np.stack([score_units(cube(one, answered.quantity), family)[:, answered.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
-    result = result[[target.name, f"{target.name}_spread_log10" if case.logarithmic else f"{target.name}_spread"]]
-    mean, spread = (cube(each, case.quantity)[:, case.hidden] for each in result.load().data_vars.values())
+    result = result[[target.name, f"{target.name}_spread_log10" if answered.logarithmic else f"{target.name}_spread"]]
+    mean, spread = (cube(each, answered.quantity)[:, answered.hidden] for each in result.load().data_vars.values())
     return Reconstruction(score_units(mean, family), spread)
 
 
-def _oppose(case: Case, opponent: Opponent, cond: Any) -> Reconstruction:
+def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction:
     """Fill whole fields, channel by channel of the family."""
-    family = case.quantity.family
+    family = answered.quantity.family
     if family.needs_chl:
         raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
-    encoded = family.encode(cube(case.shown, case.quantity))
+    encoded = family.encode(cube(answered.shown, answered.quantity))
     blocks = held_out_like_gaps(np.all(encoded.seen, axis=0, keepdims=True)[0])
     if cond is not None:
-        opponent = on_conditions(opponent, _conditions(case, cond))
+        opponent = on_conditions(opponent, _conditions(answered, cond))
     filled = [
-        opponent(np.where(seen, values, np.float32(np.nan)), case.hidden, blocks)
+        opponent(np.where(seen, values, np.float32(np.nan)), answered.hidden, blocks)
         for values, seen in zip(encoded.values, encoded.seen, strict=True)
     ]
 
     def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
         mean = np.stack([each.values[places] for each in filled])
         spread = np.stack([each.spread[places] for each in filled])
-        if case.logarithmic:
+        if answered.logarithmic:
             return mean, spread
         unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
         return family.decode_mean(mean, spread, Given(unknown))
 
-    return Reconstruction(*decoded(case.hidden), smoothing=_smoothing(case, decoded(case.seen)[0]))
+    return Reconstruction(*decoded(answered.hidden), smoothing=_smoothing(answered, decoded(answered.seen)[0]))
 
 
-def _conditions(case: Case, cond: Any) -> list[NDArray[np.float32]]:
+def _conditions(answered: Answered, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the conditions at the addresses of the target, NaN where unseen."""
     channels = []
-    for given in inputs.conditions(cond, case.quantity):
+    for given in inputs.conditions(cond, answered.quantity):
         encoded = given.family.encode(cube(given.arrays[0].load(), given))
         places = np.ix_(
-            given.grid.index_slots(case.quantity.grid.slots),
-            given.grid.index_rows(case.quantity.grid.rows),
-            given.grid.index_cols(case.quantity.grid.cols),
+            given.grid.index_slots(answered.quantity.grid.slots),
+            given.grid.index_rows(answered.quantity.grid.rows),
+            given.grid.index_cols(answered.quantity.grid.cols),
         )
         for values, seen in zip(encoded.values, encoded.seen, strict=True):
             channels.append(np.where(seen, values, np.float32(np.nan))[places])

@@ -19,7 +19,7 @@ from .masks import load, transplanted
 
 
 @dataclass(frozen=True)
-class Case:
+class Answered:
     """A field with an answer, parts in the order of the family.
 
     Attributes
@@ -40,7 +40,7 @@ class Case:
     @classmethod
     def of(
         cls, target: xr.DataArray, truth: xr.DataArray | None, masks: Any, seed: int, size_class: str | None
-    ) -> Case:
+    ) -> Answered:
         """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
         quantity = inputs.read(target, size_class)
         target = target.load()
@@ -60,7 +60,7 @@ class Case:
             raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
         return cls(quantity, target, values, seen & ~hidden, hidden)
 
-    def without(self, insitu: Any, cond: Any) -> Case:
+    def without(self, insitu: Any, cond: Any) -> Answered:
         """Do not score pixels in which samples of the target lie; they stay hidden."""
         family, maps = self.quantity.family, (self.quantity, *inputs.conditions(cond, self.quantity))
         channels = dict.fromkeys([*(channel for each in maps for channel in each.family.channels), CHL])
