@@ -13,6 +13,7 @@ from xgapfill.validation.masks import freeze
 from . import (
     archive,
     background,
+    blended,
     calls,
     classical,
     fit,
@@ -76,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
     add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
     add("headroom", lambda g: headroom.run(g.data), "what could still be gained: combinations in hindsight, oracles")
+    whole = add("blended", lambda g: blended.run(g.data, g.weights), "do members spread on maps as they err")
+    whole.add_argument("weights", help="shipped name or path")
     trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour")
     trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
     trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")

@@ -246,6 +246,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("training"))
     parser.add_argument("--batches", type=int, default=24)
     parser.add_argument("--members", type=int, default=8)
+    parser.add_argument(
+        "--inflation", type=float, help="of the members' departures; without it that with the least CRPS"
+    )
     parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -255,6 +258,8 @@ def main(arguments: list[str] | None = None) -> None:
     drawing = model.members if given.members > 1 else None
     hidden = collect(drawn(made, given.batches, 0), weights, model.estimate, drawing, given.members, seed=0)
     found = Factors.best(hidden)
+    if given.inflation is not None:
+        found = replace(found, inflation=given.inflation)
     print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
     scores = score(found.on(hidden), made.targets)
     print(text(scores))
