@@ -45,7 +45,7 @@ def main() -> int:
     filled = timed(f"{given.method}, the globe", getattr(chl.gapfill, given.method)(full=True))
     print_statuses(filled.CHL_status)
     near = around_dateline(chl)
-    views = {"seen": near, given.method.replace("_", " "): around_dateline(filled.CHL)}
+    views = {"observed": near, given.method.replace("_", " "): around_dateline(filled.CHL)}
     if given.method != "background":
         views["one realisation"] = timed("one realisation, the dateline", near.gapfill.repaint(seed=0))
     views["spread of log10"] = around_dateline(filled.CHL_spread_log10)
@@ -86,7 +86,7 @@ def step_at_dateline(filled: xr.Dataset) -> float:
     return float(steps[9] / np.delete(steps, 9).mean())
 
 
-def draw(seen: xr.DataArray, filled: xr.DataArray, views: dict[str, xr.DataArray]) -> None:
+def draw(observed: xr.DataArray, filled: xr.DataArray, views: dict[str, xr.DataArray]) -> None:
     """Draw the globe before and after, and the zoom."""
     try:
         from matplotlib.colors import LogNorm
@@ -97,7 +97,9 @@ def draw(seen: xr.DataArray, filled: xr.DataArray, views: dict[str, xr.DataArray
     figure = Figure(figsize=(14, 14), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(2.2, 1))
     concentration = {"norm": LogNorm(0.02, 10), "cmap": "viridis"}
-    for axes, (title, field) in zip(above.subplots(2, 1), {"seen": seen, "filled": filled}.items(), strict=True):
+    for axes, (title, field) in zip(
+        above.subplots(2, 1), {"observed": observed, "filled": filled}.items(), strict=True
+    ):
         image = show(axes, field, f"chlorophyll, 1-8 January 2015, {title}", concentration)
     above.colorbar(image, ax=above.axes, label="mg m-3", shrink=0.6)
     for axes, (title, field) in zip(below.subplots(1, len(views)), views.items(), strict=True):

@@ -1,6 +1,6 @@
 """Fill the gaps of the simulated ocean and compare with its truth: ``python examples/quickstart.py``.
 
-Prints a score table and writes quickstart.png: what was seen, the truth, the background, the posterior mean, one
+Prints a score table and writes quickstart.png: what was observed, the truth, the background, the posterior mean, one
 realisation and the spread of the members, for the share of microphytoplankton in one 8-day frame.
 """
 
@@ -72,7 +72,7 @@ def panels(filled: dict[str, xr.DataArray], gappy: xr.DataArray, truth: xr.DataA
     frame = {"time": int(share.argsort()[len(share) // 2]), "size_class": 0}
     background, mean, members = filled.values()
     maps = {
-        "seen": gappy,
+        "observed": gappy,
         "truth": truth,
         "background": background,
         "posterior mean": mean,

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import xarray as xr
+from bench import problems, report
 
 import xgapfill  # noqa: F401  (registers .gapfill)
-from xgapfill.benchmarks import problems, report
-from xgapfill.validation.validate import fit_scales
+from xgapfill.api.validate import fit_scales
 
 SIMPLE = ("pixel_mean", "time_interpolation")
 OURS = ("background", "posterior_mean", "repaint")
@@ -44,11 +44,11 @@ def main() -> int:
 
 
 def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
-    """Score chlorophyll, in log10, at pixels that were seen and are hidden."""
+    """Score chlorophyll, in log10, at pixels that were observed and are hidden."""
     rows = (*SIMPLE, "global_dct_pls", "global_kriging", *OURS)
     choose = problems.choose_problem(folder, gaps="transplanted")
-    seen = problems.as_chl(choose._replace(values=choose.truth))
-    scales = fit_scales(seen, rows[:-1], masks=choose.hidden, weights=weights)
+    observed = problems.as_chl(choose._replace(values=choose.truth))
+    scales = fit_scales(observed, rows[:-1], masks=choose.hidden, weights=weights)
 
     problem = problems.report_problem(folder)
     chl = problems.as_chl(problem._replace(values=problem.truth))

@@ -15,8 +15,8 @@ import dask.array
 import numpy as np
 import xarray as xr
 
+from xgapfill.lattice.windows import Filled
 from xgapfill.methods.base import SeriesMethod, tiling_of
-from xgapfill.patch import Filled
 
 START = np.datetime64("2015-03-06", "ns")
 DAY = np.timedelta64(1, "D")
@@ -119,7 +119,7 @@ class Counting:
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Any:
         """As the method inside."""
-        Counting.calls.append(int(windows.seen.any(axis=(1, 2, 3, 4)).sum()))
+        Counting.calls.append(int(windows.observed.any(axis=(1, 2, 3, 4)).sum()))
         return self.method.fill(windows, weights, noise, members)
 
 
@@ -152,7 +152,7 @@ class Quick:
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Filled:
         """The same value all over a window."""
-        count = np.maximum(windows.seen.sum(axis=(1, 3, 4), keepdims=True), 1)
+        count = np.maximum(windows.observed.sum(axis=(1, 3, 4), keepdims=True), 1)
         mean = windows.values.sum(axis=(1, 3, 4), keepdims=True) / count * self.scale
         values = np.broadcast_to(mean, (members, *windows.values.shape)).astype(np.float32)
         if self.draws:
@@ -192,9 +192,11 @@ def virtual_chl() -> xr.DataArray:
     def block(block_info: Any) -> np.ndarray:
         place = block_info[None]["array-location"]
         t, y, x = np.ogrid[tuple(slice(*ends) for ends in place)]
-        seen = np.random.default_rng([start for start, _ in place]).random([end - start for start, end in place]) < 0.5
+        observed = (
+            np.random.default_rng([start for start, _ in place]).random([end - start for start, end in place]) < 0.5
+        )
         field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + 0.2 * np.cos(t / 23))
-        return np.where(seen, field, np.nan).astype(np.float32)
+        return np.where(observed, field, np.nan).astype(np.float32)
 
     chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (4320, 540), (4680, 585)))
     years = np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")

@@ -135,4 +135,4 @@ def test_lazy_modules():
     """Modules that most sessions do not need are found when asked for, others are an AttributeError."""
     assert "validate" in dir(xgapfill)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        xgapfill.nonsense  # noqa: B018
+        _ = xgapfill.nonsense

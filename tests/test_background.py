@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.methods import BATCH, Background, variogram  # noqa: E402
-from xgapfill.methods.background import ITERATIONS, _usual_error  # noqa: E402
-from xgapfill.methods.priors import Prior, from_mapping, shipped, to_mapping  # noqa: E402
-from xgapfill.methods.spectral import complete, cosine_basis, mode_variances, to_field, to_modes  # noqa: E402
-from xgapfill.noise import Noise  # noqa: E402
-from xgapfill.patch import Windows  # noqa: E402
-from xgapfill.testing import windows as windows_of  # noqa: E402
+from xgapfill.gaussian import covariance as variogram
+from xgapfill.gaussian.background import ITERATIONS, _usual_error
+from xgapfill.gaussian.priors import Prior, from_mapping, shipped, to_mapping
+from xgapfill.gaussian.spectral import complete, cosine_basis, mode_variances, to_field, to_modes
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Windows
+from xgapfill.methods import BATCH, Background
+from xgapfill.testing import windows as windows_of
 
 NOISE = Noise(0, 8640)
 
 
 def windows(seed: int = 0, channels: tuple[str, ...] = ("log10_chl",), share: float = 0.4) -> Windows:
-    """Random windows of which a share is seen."""
+    """Random windows of which a share is observed."""
     rng = np.random.default_rng(seed)
     shape = (BATCH, 5, len(channels), 64, 64)
-    seen = rng.random(shape) < share
-    return windows_of(rng.normal(size=shape), channels, seen)
+    observed = rng.random(shape) < share
+    return windows_of(rng.normal(size=shape), channels, observed)
 
 
 def test_cosine_basis_is_orthonormal():
@@ -99,12 +99,12 @@ def test_usual_error_is_about_that_of_kriging():
     basis = to_field(torch.eye(768).unflatten(-1, shape)).flatten(1).double().numpy()
     covariance = basis.T @ ((smooth + nugget)[0].double().numpy().reshape(-1, 1) * basis)
     rough = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(shape), (0, 2, 2))
-    seen = rough > np.quantile(rough, 0.6)
-    w = torch.tensor(seen[None], dtype=torch.float32)
-    known = seen.ravel()
+    observed = rough > np.quantile(rough, 0.6)
+    w = torch.tensor(observed[None], dtype=torch.float32)
+    known = observed.ravel()
     gain = np.linalg.solve(covariance[np.ix_(known, known)], covariance[known])
-    exact = (np.diag(covariance) - (covariance[known] * gain).sum(0)).reshape(shape)[~seen]
-    found = _usual_error(w, smooth, nugget, 8.0, step_km)[0].numpy()[~seen]
+    exact = (np.diag(covariance) - (covariance[known] * gain).sum(0)).reshape(shape)[~observed]
+    found = _usual_error(w, smooth, nugget, 8.0, step_km)[0].numpy()[~observed]
     assert np.corrcoef(np.log(found), np.log(exact))[0, 1] > 0.85
     assert 0.5 < np.exp(np.mean(np.log(found / exact))) < 2.0
 
@@ -112,14 +112,14 @@ def test_usual_error_is_about_that_of_kriging():
 def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
     """A window gives the same bits whatever fills the rest of the batch, and wherever in it it stands."""
     first, second = windows(0), windows(1)
-    mixed = Windows(**{**vars(second), "values": second.values.copy(), "seen": second.seen.copy()})
-    mixed.values[2], mixed.seen[2] = first.values[0], first.seen[0]
+    mixed = Windows(**{**vars(second), "values": second.values.copy(), "observed": second.observed.copy()})
+    mixed.values[2], mixed.observed[2] = first.values[0], first.observed[0]
     alone, among = (Background().fill(w, None, NOISE, 1) for w in (first, mixed))
     assert np.array_equal(alone.values[0, 0], among.values[0, 2])
     assert np.array_equal(alone.spread[0], among.spread[2])
 
 
-def test_nothing_seen_gives_the_prior():
+def test_nothing_observed_gives_the_prior():
     """Without any observation the mean is the prior's and the spread is about the prior's."""
     filled = Background().fill(windows(share=0.0), None, NOISE, 1)
     prior = shipped()["log10_chl"]
@@ -128,15 +128,15 @@ def test_nothing_seen_gives_the_prior():
 
 
 def test_a_condition_alone_gives_the_prior_regression():
-    """Where only the condition is seen, the target follows it as the prior says."""
+    """Where only the condition is observed, the target follows it as the prior says."""
     channels = ("psc_ilr1", "psc_ilr2", "log10_chl")
     w = windows(channels=channels, share=1.0)
     chl = np.full_like(w.values[:, :, 2], 0.2)
-    seen = np.zeros_like(w.seen)
-    seen[:, :, 2] = True
-    values = np.where(seen, 0.0, 0.0).astype(np.float32)
+    observed = np.zeros_like(w.observed)
+    observed[:, :, 2] = True
+    values = np.where(observed, 0.0, 0.0).astype(np.float32)
     values[:, :, 2] = chl
-    filled = Background().fill(Windows(**{**vars(w), "values": values, "seen": seen}), None, NOISE, 1)
+    filled = Background().fill(Windows(**{**vars(w), "values": values, "observed": observed}), None, NOISE, 1)
     prior = shipped()["psc_ilr1"]
     slope, curvature = prior.regression["log10_chl"]
     expected = prior.mean + slope * 0.5 + curvature * 0.25
@@ -144,13 +144,15 @@ def test_a_condition_alone_gives_the_prior_regression():
 
 
 def test_a_smooth_field_is_found_again():
-    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was seen."""
+    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was observed."""
     rows, cols = np.mgrid[:64, :64]
     field = (0.4 * np.sin(rows / 12) * np.cos(cols / 15)).astype(np.float32)
     w = windows()
     values = np.broadcast_to(field, w.values.shape).copy()
-    seen = np.broadcast_to(cols < 32, w.seen.shape).copy()
-    filled = Background().fill(Windows(**{**vars(w), "values": values * seen, "seen": seen}), None, NOISE, 1)
+    observed = np.broadcast_to(cols < 32, w.observed.shape).copy()
+    filled = Background().fill(
+        Windows(**{**vars(w), "values": values * observed, "observed": observed}), None, NOISE, 1
+    )
     error = np.abs(filled.values[0] - values)
     assert error[..., :32].max() < 0.05
     spread = filled.spread.mean(axis=(0, 1, 2, 3))

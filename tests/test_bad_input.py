@@ -138,7 +138,7 @@ def test_one_answer_has_no_members():
     ("verb", "target", "cond", "options", "message"),
     [
         ("dineof", CHL, None, {"modes": 3}, "do not have 3 modes; take from 1 to 2"),
-        ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "3 well seen pixels and frames or more.*give more data"),
+        ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "3 well observed pixels and frames or more.*give more data"),
         ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "has no EOFs.*standard deviation 0"),
         ("som", PSC.isel(lat=slice(0, 3)), CHL.isel(lat=slice(0, 3)), {}, "at least 100 pixels.*give more data"),
         ("som", PSC, CHL.where(CHL.isnull(), 0.5), {}, "log10_chl is -0.30103 everywhere; leave it out"),
@@ -154,7 +154,7 @@ def test_series_that_nothing_can_be_learned_from(verb, target, cond, options, me
 
 @pytest.mark.parametrize("verb", ["climatology", "interpolate", "dctpls", "kriging", "background"])
 def test_a_constant_field_stays_constant(verb):
-    """What is the same wherever it was seen is filled with about that, and the error is finite and positive."""
+    """What is the same wherever it was observed is filled with about that, and the error is finite and positive."""
     level = xr.full_like(CHL, 0.3).where(CHL.notnull())
     result = getattr(level.gapfill, verb)(full=True).compute()
     np.testing.assert_allclose(result.CHL, 0.3, rtol=0.25)

@@ -7,9 +7,11 @@ import pytest
 import xarray as xr
 from maps import chl_map, psc_map
 
-from xgapfill import cf
-from xgapfill.fill import fill
+from xgapfill.inputs import axes as cf
+from xgapfill.inputs.sea import sea_flag
 from xgapfill.methods import Background
+from xgapfill.outputs.attributes import Provenance
+from xgapfill.pipeline import fill
 
 
 def renamed(**names):
@@ -110,7 +112,7 @@ def test_flags_say_where_the_sea_is():
     values = np.array([0.0, 1, 2, 3, np.nan])
 
     def sea_of(mask):
-        return (~cf.sea_flag(mask).is_land(values)).tolist()
+        return (~sea_flag(mask).is_land(values)).tolist()
 
     bits = xr.DataArray([0], attrs={"flag_masks": np.int8([1, 2]), "flag_meanings": "land ice"})
     assert sea_of(bits) == [True, False, True, False, True]
@@ -125,7 +127,7 @@ def test_flags_say_where_the_sea_is():
 def test_history_has_no_clock(monkeypatch):
     """The line of the call comes first and has a date only when SOURCE_DATE_EPOCH says which."""
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    made = cf.Provenance("background(CHL)", {"method": "background"}, "Be careful.")
+    made = Provenance("background(CHL)", {"method": "background"}, "Be careful.")
     attrs = made.added_to({"history": "made", "comment": "Raw.", "units": "mg m-3"})
     assert attrs["history"].splitlines()[0].startswith("background(CHL) - xgapfill ")
     assert attrs["history"].splitlines()[1:] == ["made"]

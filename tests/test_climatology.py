@@ -7,10 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Windows
 from xgapfill.methods.base import BATCH
 from xgapfill.methods.climatology import Climatology, Year, climatology
-from xgapfill.noise import Noise
-from xgapfill.patch import Windows
 from xgapfill.testing import windows as windows_of
 
 NOISE = Noise(0, 8640)
@@ -19,7 +19,7 @@ MONTH = 365.2425 / 12
 
 
 def windows(values: np.ndarray, channels: tuple[str, ...] = ("log10_chl",), dated: bool = True) -> Windows:
-    """One monthly window (t, c, y, x) that begins in January, NaN where unseen, and empty ones."""
+    """One monthly window (t, c, y, x) that begins in January, NaN where missing, and empty ones."""
     whole = np.full((BATCH, *values.shape), np.nan)
     whole[0] = values
     angle = 2 * np.pi * (np.arange(len(values)) + 0.5) / 12
@@ -72,7 +72,7 @@ def test_auto_wants_two_years():
         Climatology("year").fill(undated, None, NOISE, 1)
 
 
-def test_a_season_never_seen_takes_that_of_the_window():
+def test_a_season_never_observed_takes_that_of_the_window():
     """A pixel that sees no winter takes its mean and what winter is to the others."""
     values = yearly(4)
     dark = np.arange(48) % 12 < 5
@@ -85,8 +85,8 @@ def test_a_season_never_seen_takes_that_of_the_window():
     assert filled.spread[0, 1, 0, 2, 2] >= filled.spread[0, 8, 0, 2, 2]
 
 
-def test_spread_is_the_error_of_an_unseen_date():
-    """The spread is what a new date departs by, also where few dates were seen."""
+def test_spread_is_the_error_of_an_missing_date():
+    """The spread is what a new date departs by, also where few dates were observed."""
     for years in (2, 6):
         values = yearly(years, side=24)
         new = yearly(1, seed=9, side=24)
@@ -106,7 +106,7 @@ def test_leaving_one_out_is_exact():
 
 
 def test_a_single_observation():
-    """One seen pixel fills its window, with the prior's spread."""
+    """One observed pixel fills its window, with the prior's spread."""
     values = np.full((3, 1, 4, 4), np.nan)
     values[1, 0, 2, 2] = -1.5
     filled = Climatology().fill(windows(values), None, NOISE, 1)
@@ -120,7 +120,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
     gaps = [np.where(rng.random((24, 3, 8, 8)) < 0.3, rng.normal(size=(24, 3, 8, 8)), np.nan) for _ in range(2)]
     gaps[0][:, 1] = np.nan  # goes through the regression
     alone, mixed = (windows(field, PSC) for field in gaps)
-    mixed.values[3], mixed.seen[3] = alone.values[0], alone.seen[0]
+    mixed.values[3], mixed.observed[3] = alone.values[0], alone.observed[0]
     first, second = (Climatology().fill(w, None, NOISE, 1) for w in (alone, mixed))
     assert np.array_equal(first.values[0, 0], second.values[0, 3])
     assert np.array_equal(first.spread[0], second.spread[3])

@@ -16,7 +16,7 @@ import zarr
 from maps import Quick, chl_map, same
 
 import xgapfill
-from xgapfill import fill as fill_module
+from xgapfill import pipeline as fill_module
 from xgapfill.cli import main
 from xgapfill.methods import Repaint
 from xgapfill.testing import tiny_weights

@@ -6,35 +6,34 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import distance_transform_edt
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.distances import nearest_in_windows  # noqa: E402
-from xgapfill.methods.base import BATCH  # noqa: E402
-from xgapfill.methods.dctpls import SMOOTHING, TIME_WEIGHT, DctPls, penalised  # noqa: E402
-from xgapfill.methods.priors import shipped  # noqa: E402
-from xgapfill.methods.windowed import blocks  # noqa: E402
-from xgapfill.noise import Noise  # noqa: E402
-from xgapfill.testing import windows  # noqa: E402
-from xgapfill.validation.dct import Dct, dct_pls  # noqa: E402
+from xgapfill.gaussian.priors import shipped
+from xgapfill.lattice.distance import nearest_in_windows
+from xgapfill.lattice.noise import Noise
+from xgapfill.methods.base import BATCH
+from xgapfill.methods.dctpls import SMOOTHING, TIME_WEIGHT, DctPls, penalised
+from xgapfill.methods.shared import blocks
+from xgapfill.testing import windows
+from xgapfill.validation.baselines.dct import Dct, dct_pls
 
 NOISE = Noise(0, 8640)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
 
 
 def noisy(seed: int, channels: int = 1, share: float = 0.4, side: int = 64) -> np.ndarray:
-    """Random windows of which a share is seen."""
+    """Random windows of which a share is observed."""
     rng = np.random.default_rng(seed)
     shape = (BATCH, 5, channels, side, side)
     return np.where(rng.random(shape) < share, rng.normal(size=shape), np.nan)
 
 
 def fields(values: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a method makes of the first channel: values with 0 where unseen, and 1 where seen."""
+    """What a method makes of the first channel: values with 0 where missing, and 1 where observed."""
     data = windows(values)
-    values, seen = (torch.from_numpy(a[:, :, 0].astype(np.float32)) for a in (data.values, data.seen))
-    return values, seen
+    values, observed = (torch.from_numpy(a[:, :, 0].astype(np.float32)) for a in (data.values, data.observed))
+    return values, observed
 
 
 def smooth(scale: float = 1.0) -> np.ndarray:
@@ -55,34 +54,36 @@ def test_solves_the_normal_equations(s, time_weight):
     """The field is the solution of (W + s L'L) z = W y, as a dense solver finds it."""
     rng = np.random.default_rng(0)
     shape = (3, 5, 6)
-    y, seen = rng.normal(size=shape), rng.random(shape) < 0.5
+    y, observed = rng.normal(size=shape), rng.random(shape) < 0.5
     eyes = [np.eye(n) for n in shape]
     parts = [[second_difference(n) if i == k else eyes[k] for k, n in enumerate(shape)] for i in range(3)]
     laplacian = sum(
         weight * np.kron(np.kron(a, b), c) for weight, (a, b, c) in zip((time_weight, 1, 1), parts, strict=True)
     )
-    exact = np.linalg.solve(np.diag(seen.ravel().astype(float)) + s * laplacian.T @ laplacian, (seen * y).ravel())
-    tensors = [torch.tensor(a[None], dtype=torch.float32) for a in (np.where(seen, y, 0), seen)]
+    exact = np.linalg.solve(
+        np.diag(observed.ravel().astype(float)) + s * laplacian.T @ laplacian, (observed * y).ravel()
+    )
+    tensors = [torch.tensor(a[None], dtype=torch.float32) for a in (np.where(observed, y, 0), observed)]
     pair = [torch.tensor([a], dtype=torch.float64) for a in (s, time_weight)]
     found = penalised(*tensors, *pair, torch.zeros(1, *shape), 200)
     np.testing.assert_allclose(found.numpy().ravel(), exact, atol=2e-4)
 
 
 @pytest.mark.parametrize("slot", [1.0, 7.07, 0.5])
-def test_the_nearest_seen_pixel_is_that_of_a_distance_transform(slot):
-    """Distances equal those of the general transform, and the value is one that was seen at that distance."""
+def test_the_nearest_observed_pixel_is_that_of_a_distance_transform(slot):
+    """Distances equal those of the general transform, and the value is one that was observed at that distance."""
     rng = np.random.default_rng(4)
-    seen = rng.random((4, 5, 20, 33)) < np.array([0.3, 0.01, 0.0, 0.002])[:, None, None, None]
-    seen[0, 2] = False
-    values = np.arange(seen.size, dtype=np.float32).reshape(seen.shape)
-    distance, value = nearest_in_windows(values, seen, np.full(4, slot))
+    observed = rng.random((4, 5, 20, 33)) < np.array([0.3, 0.01, 0.0, 0.002])[:, None, None, None]
+    observed[0, 2] = False
+    values = np.arange(observed.size, dtype=np.float32).reshape(observed.shape)
+    distance, value = nearest_in_windows(values, observed, np.full(4, slot))
     assert np.isinf(distance[2]).all()
     assert (value[2] == 0).all()
     for b in (0, 1, 3):
-        np.testing.assert_allclose(distance[b], distance_transform_edt(~seen[b], sampling=(slot, 1, 1)), rtol=1e-5)
-        source = np.array(np.unravel_index(value[b].astype(int), seen.shape))
-        assert seen[tuple(source)].all()
-        away = (source[1:] - np.indices(seen[b].shape)) * np.array([slot, 1, 1])[:, None, None, None]
+        np.testing.assert_allclose(distance[b], distance_transform_edt(~observed[b], sampling=(slot, 1, 1)), rtol=1e-5)
+        source = np.array(np.unravel_index(value[b].astype(int), observed.shape))
+        assert observed[tuple(source)].all()
+        away = (source[1:] - np.indices(observed[b].shape)) * np.array([slot, 1, 1])[:, None, None, None]
         np.testing.assert_allclose(np.sqrt((away**2).sum(0)), distance[b], rtol=1e-5)
 
 
@@ -110,7 +111,7 @@ def test_the_search_finds_how_smooth_a_field_is():
     assert (time_weight == 0.5).all()
 
 
-def test_little_seen_keeps_to_the_usual():
+def test_little_observed_keeps_to_the_usual():
     """Some twenty pixels do not choose."""
     y, w = fields(noisy(3, share=0.001))
     held = w * torch.from_numpy(blocks((5, 64, 64)))
@@ -121,7 +122,7 @@ def test_little_seen_keeps_to_the_usual():
 
 
 def test_a_smooth_field_is_found_again():
-    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was seen."""
+    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was observed."""
     values = np.broadcast_to(smooth()[:, None], (BATCH, 5, 1, 64, 64))
     shown = np.where(np.arange(64) < 32, values, np.nan)
     filled = DctPls().fill(windows(shown), None, NOISE, 1)
@@ -132,7 +133,7 @@ def test_a_smooth_field_is_found_again():
 
 
 def test_a_condition_alone_gives_the_prior_regression():
-    """Where only chlorophyll is seen, size classes are what the prior regression makes of it."""
+    """Where only chlorophyll is observed, size classes are what the prior regression makes of it."""
     batch = np.full((BATCH, 5, 3, 32, 32), np.nan)
     batch[0, :, 2] = 0.2
     prior = shipped()["psc_ilr1"]

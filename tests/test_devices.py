@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from maps import chl_map, same
 
 import xgapfill
-from xgapfill.methods import Background, PosteriorMean, Repaint, devices
-from xgapfill.methods.devices import computing, device_of
+from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.nets import device as devices
+from xgapfill.nets.device import computing, device_of
 from xgapfill.testing import tiny_weights
 from xgapfill.weights import Weights
-
-torch = pytest.importorskip("torch")
 
 
 def lively() -> Weights:
@@ -66,7 +66,7 @@ def test_everything_is_brought_to_the_device(monkeypatch, verb):
 
 @pytest.mark.parametrize("method", ["posterior_mean", "repaint"])
 def test_bfloat16_is_near_float32(method):
-    """Asked for by name, it changes values a little, and keeps what was seen."""
+    """Asked for by name, it changes values a little, and keeps what was observed."""
     chl, weights = chl_map((2, 10, 12)), lively()
     full, short = (chl.gapfill(method, weights=weights, precision=p).compute() for p in ("float32", "bfloat16"))
     assert not same(full, short)

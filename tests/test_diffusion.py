@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.diffusion.samplers import dpm_solver, heun, repaint  # noqa: E402
-from xgapfill.diffusion.schedule import (  # noqa: E402
-    check_walk,
-    karras_walk,
-    linear_sigmas,
-    repaint_times,
-    repaint_walk,
-)
+from xgapfill.diffusion.samplers import dpm_solver, heun, repaint
+from xgapfill.diffusion.schedule import check_walk, karras_walk, linear_sigmas, repaint_times, repaint_walk
 
 N = 24  # pixels of the one-dimensional Gaussian field
 
@@ -67,20 +60,20 @@ def test_walks_that_make_no_sense(walk):
 
 
 def gaussian_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Covariance, seen pixels, a field, and the kriging mean and covariance of the rest."""
+    """Covariance, observed pixels, a field, and the kriging mean and covariance of the rest."""
     place = np.arange(N)
     covariance = np.exp(-np.abs(place[:, None] - place[None]) / 6.0)
-    seen = (place < 6) | (place > 17)
+    observed = (place < 6) | (place > 17)
     field = np.linalg.cholesky(covariance) @ np.random.default_rng(1).standard_normal(N)
-    gain = covariance[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-    return covariance, seen, field, gain @ field[seen], covariance - gain @ covariance[seen]
+    gain = covariance[:, observed] @ np.linalg.inv(covariance[np.ix_(observed, observed)])
+    return covariance, observed, field, gain @ field[observed], covariance - gain @ covariance[observed]
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_sampler_reproduces_kriging(eta):
-    """With the exact denoiser given what was seen, samples have the kriging mean and variance."""
-    _, seen, field, mean, covariance = gaussian_problem()
-    hidden = ~seen
+    """With the exact denoiser given what was observed, samples have the kriging mean and variance."""
+    _, observed, field, mean, covariance = gaussian_problem()
+    hidden = ~observed
     eigen, vectors = np.linalg.eigh(covariance[np.ix_(hidden, hidden)])
     eigen, vectors = torch.tensor(eigen), torch.tensor(vectors)
     centre, known = torch.tensor(mean[hidden]), torch.tensor(field)
@@ -96,12 +89,12 @@ def test_sampler_reproduces_kriging(eta):
     sample = repaint(
         denoise,
         known.expand(members, -1),
-        torch.tensor(seen).expand(members, -1),
+        torch.tensor(observed).expand(members, -1),
         karras_walk(200, 20.0, 0.02),
         lambda k: torch.tensor(rng.standard_normal((members, N))),
         eta=eta,
     ).numpy()
-    assert np.array_equal(sample[:, seen], np.broadcast_to(field[seen], (members, seen.sum())))
+    assert np.array_equal(sample[:, observed], np.broadcast_to(field[observed], (members, observed.sum())))
     sd = np.sqrt(np.diag(covariance)[hidden])
     assert np.abs((sample.mean(0)[hidden] - mean[hidden]) / sd).max() < 0.07
     assert np.abs(sample.std(0)[hidden] / sd - 1).max() < 0.07
@@ -123,19 +116,19 @@ def test_second_order_samplers_follow_the_flow(sampler):
 
 
 @pytest.mark.parametrize("sampler", [heun, dpm_solver])
-def test_second_order_samplers_keep_what_was_seen(sampler):
-    """Seen values come back as they are."""
-    known, seen = torch.arange(4.0), torch.tensor([True, False, True, False])
+def test_second_order_samplers_keep_what_was_observed(sampler):
+    """Observed values come back as they are."""
+    known, observed = torch.arange(4.0), torch.tensor([True, False, True, False])
     sigmas = [a for a, _ in karras_walk(4, 20.0, 0.1)]
-    found = sampler(lambda x, s: x / (1 + s**2), known, seen, sigmas, lambda k: torch.ones(4))
-    assert torch.equal(found[seen], known[seen])
+    found = sampler(lambda x, s: x / (1 + s**2), known, observed, sigmas, lambda k: torch.ones(4))
+    assert torch.equal(found[observed], known[observed])
 
 
 def test_jumps_bring_an_unconditional_denoiser_towards_kriging():
     """Without its jumps RePaint misses the kriging mean; the more it walks, the nearer it comes."""
-    covariance, seen, field, mean, conditional = gaussian_problem()
+    covariance, observed, field, mean, conditional = gaussian_problem()
     eigen, vectors = (torch.tensor(a) for a in np.linalg.eigh(covariance))
-    hidden = ~seen
+    hidden = ~observed
     sd = np.sqrt(np.diag(conditional)[hidden])
 
     def denoise(x, sigma):
@@ -147,7 +140,7 @@ def test_jumps_bring_an_unconditional_denoiser_towards_kriging():
         sample = repaint(
             denoise,
             torch.tensor(field).expand(members, -1),
-            torch.tensor(seen).expand(members, -1),
+            torch.tensor(observed).expand(members, -1),
             walk,
             lambda k: torch.tensor(rng.standard_normal((members, N))),
         ).numpy()

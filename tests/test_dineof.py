@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bench.classical import public_dineof
 from numpy.typing import NDArray
 
-from xgapfill.benchmarks.classical import public_dineof
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Series, Windows
 from xgapfill.methods import dineof as module
 from xgapfill.methods import eofs
 from xgapfill.methods.dineof import Dineof
 from xgapfill.methods.eofs import clouds, dineof, time_filter
-from xgapfill.noise import Noise
-from xgapfill.patch import Series, Windows
 from xgapfill.testing import windows as windows_of
 from xgapfill.weights import Weights, load
 
@@ -24,7 +24,7 @@ FIRST = 100  # slot
 
 
 def low_rank(m: int = 200, n: int = 30, rank: int = 3, noise: float = 0.02, seed: int = 0) -> tuple[NDArray, NDArray]:
-    """A smooth field of known rank, noise on it, and where it is seen."""
+    """A smooth field of known rank, noise on it, and where it is observed."""
     rng = np.random.default_rng(seed)
     phase = np.arange(1, rank + 1)
     space = np.cos(np.linspace(0, 3, m)[:, None] * phase + rng.normal(size=rank))
@@ -33,15 +33,15 @@ def low_rank(m: int = 200, n: int = 30, rank: int = 3, noise: float = 0.02, seed
     return truth + noise * rng.normal(size=truth.shape), rng.random(truth.shape) < 0.5
 
 
-def box(fields: NDArray, seen: NDArray, channels: tuple[str, ...], targets: int) -> tuple[Series, Windows]:
+def box(fields: NDArray, observed: NDArray, channels: tuple[str, ...], targets: int) -> tuple[Series, Windows]:
     """What the fit and the filling are given of (c, t, y, x) fields."""
     c, t, ny, nx = fields.shape
     rows, cols = np.mgrid[:ny, :nx]
-    values = np.where(seen, fields, 0).astype(np.float32)
+    values = np.where(observed, fields, 0).astype(np.float32)
     season = np.zeros((t, 2), np.float32)
     sample = Series(
         values=values.reshape(c, t, -1),
-        seen=seen.reshape(c, t, -1),
+        observed=observed.reshape(c, t, -1),
         channels=channels,
         targets=targets,
         slots=np.arange(FIRST, FIRST + t),
@@ -52,13 +52,13 @@ def box(fields: NDArray, seen: NDArray, channels: tuple[str, ...], targets: int)
         lat=np.full(ny * nx, 45, np.float32),
         lon=np.full(ny * nx, 330, np.float32),
     )
-    shown = (values.swapaxes(0, 1)[None], channels, seen.swapaxes(0, 1)[None])
+    shown = (values.swapaxes(0, 1)[None], channels, observed.swapaxes(0, 1)[None])
     windows = windows_of(*shown, targets=targets, starts=np.array([[FIRST, 0, 0]]), season=season[None])
     return sample, windows
 
 
 def ocean(c: int = 1, t: int = 24, size: int = 24, seed: int = 0) -> tuple[NDArray, NDArray]:
-    """Correlated channels (c, t, y, x) of a few modes and small noise; the last channel is seen most."""
+    """Correlated channels (c, t, y, x) of a few modes and small noise; the last channel is observed most."""
     rng = np.random.default_rng(seed)
     rows, cols = np.mgrid[:size, :size] / size
     space = np.stack([np.cos(3 * rows + 1), np.sin(4 * cols), np.cos(5 * rows - 4 * cols)])
@@ -69,16 +69,16 @@ def ocean(c: int = 1, t: int = 24, size: int = 24, seed: int = 0) -> tuple[NDArr
     return np.stack(mixed), blobs < np.linspace(0.35, 0.8, c)[:, None, None, None] if c > 1 else blobs < 0.5
 
 
-def dense(x: NDArray, seen: NDArray, modes: int, smoother: NDArray, tolerance: float = 1e-3) -> NDArray:
+def dense(x: NDArray, observed: NDArray, modes: int, smoother: NDArray, tolerance: float = 1e-3) -> NDArray:
     """DINEOF by full singular value decompositions, written from the papers."""
-    mean, sd = x[seen].mean(), x[seen].std()
-    filled = np.where(seen, x - mean, 0)
+    mean, sd = x[observed].mean(), x[observed].std()
+    filled = np.where(observed, x - mean, 0)
     for k in range(1, modes + 1):
         for _ in range(300):
             v = np.linalg.svd(filled @ smoother.T)[2][:k].T
             reconstructed = filled @ v @ v.T
-            change = np.sqrt(np.mean((reconstructed - filled)[~seen] ** 2))
-            filled = np.where(seen, filled, reconstructed)
+            change = np.sqrt(np.mean((reconstructed - filled)[~observed] ** 2))
+            filled = np.where(observed, filled, reconstructed)
             if change < tolerance * sd:
                 break
     return mean + reconstructed
@@ -87,49 +87,51 @@ def dense(x: NDArray, seen: NDArray, modes: int, smoother: NDArray, tolerance: f
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 def test_is_dense_dineof(alpha):
     """The iteration on the covariance is the iteration of full decompositions, with the temporal filter and without."""
-    x, seen = low_rank(80, 20, rank=4)
+    x, observed = low_rank(80, 20, rank=4)
     smoother = time_filter(np.arange(20), alpha, 3)
-    found = dineof(x, seen, modes=4, smoother=smoother if alpha else None)
-    exact = dense(x, seen, 4, smoother)
+    found = dineof(x, observed, modes=4, smoother=smoother if alpha else None)
+    exact = dense(x, observed, 4, smoother)
     assert np.abs(found.mean + found.spatial @ found.temporal.T - exact).max() < 1e-3
-    single = dineof(x.astype(np.float32), seen, modes=4, smoother=smoother if alpha else None)
+    single = dineof(x.astype(np.float32), observed, modes=4, smoother=smoother if alpha else None)
     assert np.abs(single.mean + single.spatial @ single.temporal.T - exact).max() < 1e-3
 
 
 def test_finds_the_rank_and_the_field():
     """Cross-validation finds the number of modes; the field comes back to within its noise."""
-    x, seen = low_rank(rank=3)
+    x, observed = low_rank(rank=3)
     truth, _ = low_rank(rank=3, noise=0)
-    found = dineof(x, seen)
+    found = dineof(x, observed)
     modes = found.temporal.shape[1]
     assert modes in (3, 4)  # the mean that was taken off may be one more
     assert modes + eofs.RISES <= len(found.errors) < 29
     assert np.allclose(found.temporal.T @ found.temporal, np.eye(modes), atol=1e-8)
-    assert np.sqrt(np.mean((found.mean + found.spatial @ found.temporal.T - truth)[~seen] ** 2)) < 0.02
+    assert np.sqrt(np.mean((found.mean + found.spatial @ found.temporal.T - truth)[~observed] ** 2)) < 0.02
 
 
-def test_what_was_not_seen_does_not_matter():
-    """Numbers where nothing was seen, NaN among them, change nothing; nor does doing it again."""
-    x, seen = low_rank()
-    first, second = dineof(x, seen), dineof(np.where(seen, x, np.nan), seen)
+def test_what_was_not_observed_does_not_matter():
+    """Numbers where nothing was observed, NaN among them, change nothing; nor does doing it again."""
+    x, observed = low_rank()
+    first, second = dineof(x, observed), dineof(np.where(observed, x, np.nan), observed)
     assert np.array_equal(first.spatial, second.spatial)
     assert first.errors == second.errors
 
 
 def test_keeps_out_as_many_as_the_original():
-    """floor(min(0.01 M N + 40, 0.03 M N)) values are kept out, under connected clouds, a fifth of the seen at most."""
+    """floor(min(0.01 M N + 40, 0.03 M N)) values are kept out, under connected clouds, a fifth of the observed at
+    most.
+    """
     rows, cols = (part.ravel() for part in np.mgrid[:20, :20])
-    seen = np.random.default_rng(0).random((50, 400)) < 0.8
-    hidden = clouds(seen, rows, cols, seed=1)
+    observed = np.random.default_rng(0).random((50, 400)) < 0.8
+    hidden = clouds(observed, rows, cols, seed=1)
     assert hidden.sum() == 0.01 * 50 * 400 + 40
-    assert not (hidden & ~seen).any()
-    assert np.array_equal(hidden, clouds(seen, rows, cols, seed=1))
+    assert not (hidden & ~observed).any()
+    assert np.array_equal(hidden, clouds(observed, rows, cols, seed=1))
     frame = np.argmax(hidden.sum(axis=1))
     apart = np.hypot(
         rows[hidden[frame]][:, None] - rows[hidden[frame]], cols[hidden[frame]][:, None] - cols[hidden[frame]]
     )
     assert (np.sort(apart, axis=1)[:, 1] < 2).all()
-    few = np.zeros_like(seen)
+    few = np.zeros_like(observed)
     few[:, :3] = True
     assert clouds(few, rows, cols).sum() == 30
 
@@ -147,7 +149,7 @@ def test_time_filter_diffuses():
 
 def test_interrupting_keeps_the_best_so_far(monkeypatch):
     """Ctrl-C during the search goes on with the best number of modes up to then; before the first it stops."""
-    x, seen = low_rank(rank=5)
+    x, observed = low_rank(rank=5)
     settle, last = eofs._settle, 2
 
     def interrupted(filled, shown, k, *limits):
@@ -156,10 +158,10 @@ def test_interrupting_keeps_the_best_so_far(monkeypatch):
         return settle(filled, shown, k, *limits)
 
     monkeypatch.setattr(eofs, "_settle", interrupted)
-    assert dineof(x, seen).temporal.shape[1] == 2
+    assert dineof(x, observed).temporal.shape[1] == 2
     last = 0
     with pytest.raises(KeyboardInterrupt):
-        dineof(x, seen)
+        dineof(x, observed)
 
 
 def test_filling_is_the_exact_conditional_mean():
@@ -175,10 +177,10 @@ def test_filling_is_the_exact_conditional_mean():
     covariance = wide @ prior.covariance @ wide.T + np.kron(prior.noise, np.eye(t))
     expected = wide @ prior.mean.ravel()
     for pixel in range(5):
-        seen, values = w[pixel].T.ravel(), y[pixel].T.ravel()
-        gain = covariance[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-        exact = (expected + gain @ (values - expected)[seen]).reshape(c, t).T
-        variance = np.diag(covariance - gain @ covariance[seen]).reshape(c, t).T
+        observed, values = w[pixel].T.ravel(), y[pixel].T.ravel()
+        gain = covariance[:, observed] @ np.linalg.inv(covariance[np.ix_(observed, observed)])
+        exact = (expected + gain @ (values - expected)[observed]).reshape(c, t).T
+        variance = np.diag(covariance - gain @ covariance[observed]).reshape(c, t).T
         gaps = ~w[pixel]
         assert np.allclose(mean[pixel][gaps], exact[gaps])
         assert np.allclose(error[pixel][gaps] ** 2, variance[gaps])
@@ -197,12 +199,12 @@ def test_prior_is_found_again():
     assert np.allclose(prior.covariance, root @ root.T, atol=0.1)
 
 
-def test_channels_that_are_never_seen_together():
+def test_channels_that_are_never_observed_together():
     """They need share nothing, and fields without noise have errors above 0 all the same."""
-    fields, seen = ocean(c=2, size=12)
+    fields, observed = ocean(c=2, size=12)
     fields[:] = np.cos(np.arange(24.0))[:, None, None] * np.cos(np.arange(12.0))
-    seen[1] = ~seen[0]
-    sample, windows = box(fields, seen, ("psc_ilr1", "psc_ilr2"), 2)
+    observed[1] = ~observed[0]
+    sample, windows = box(fields, observed, ("psc_ilr1", "psc_ilr2"), 2)
     filled = Dineof(modes=2).fill(windows, Dineof(modes=2).fit(sample), NOISE, 1)
     assert np.abs(filled.values[0, 0].swapaxes(0, 1) - fields).max() < 0.1
     assert (filled.spread > 0).all()
@@ -210,13 +212,13 @@ def test_channels_that_are_never_seen_together():
 
 def test_fills_pixels_it_was_not_fitted_on():
     """Weights from half of the pixels fill the other half, and the error says how far off they are."""
-    fields, seen = ocean()
+    fields, observed = ocean()
     half = np.arange(24) % 2 == 0
-    sample, _ = box(fields[..., half], seen[..., half], ("log10_chl",), 1)
+    sample, _ = box(fields[..., half], observed[..., half], ("log10_chl",), 1)
     weights = Dineof().fit(sample)
-    _, windows = box(fields[..., ~half], seen[..., ~half], ("log10_chl",), 1)
+    _, windows = box(fields[..., ~half], observed[..., ~half], ("log10_chl",), 1)
     filled = Dineof().fill(windows, weights, NOISE, 1)
-    gaps = ~windows.seen
+    gaps = ~windows.observed
     off = (filled.values[0] - fields[..., ~half].swapaxes(0, 1)[None])[gaps]
     # the noise of the truth, and that of four amplitudes known from twelve dates
     assert np.sqrt(np.mean(off**2)) < 1.1 * np.sqrt(1 + 4 / 12) * np.hypot(0.8 * 0.3, 0.15)
@@ -224,23 +226,23 @@ def test_fills_pixels_it_was_not_fitted_on():
 
 
 def test_size_classes_profit_from_chlorophyll():
-    """Where only the condition is seen, the targets follow it."""
-    fields, seen = ocean(c=3)
+    """Where only the condition is observed, the targets follow it."""
+    fields, observed = ocean(c=3)
     errors = []
     for c, channels in ((3, ("psc_ilr1", "psc_ilr2", "log10_chl")), (2, ("psc_ilr1", "psc_ilr2"))):
-        sample, windows = box(fields[:c], seen[:c], channels, 2)
+        sample, windows = box(fields[:c], observed[:c], channels, 2)
         filled = Dineof().fill(windows, Dineof(modes=3).fit(sample), NOISE, 1)
-        only = (~seen[:2] & seen[2]).swapaxes(0, 1)
+        only = (~observed[:2] & observed[2]).swapaxes(0, 1)
         errors.append(np.sqrt(np.mean((filled.values[0, 0, :, :2] - fields[:2].swapaxes(0, 1))[only] ** 2)))
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_little_seen_is_near_the_mean_with_a_large_error():
-    """A pixel never seen gets the mean series of all pixels; one that was seen a lot has the smaller error."""
-    fields, seen = ocean()
-    seen[:, :, 0, 0] = False
-    seen[:, ::2, 0, 1] = True
-    sample, windows = box(fields, seen, ("log10_chl",), 1)
+def test_little_observed_is_near_the_mean_with_a_large_error():
+    """A pixel never observed gets the mean series of all pixels; one that was observed a lot has the smaller error."""
+    fields, observed = ocean()
+    observed[:, :, 0, 0] = False
+    observed[:, ::2, 0, 1] = True
+    sample, windows = box(fields, observed, ("log10_chl",), 1)
     filled = Dineof(modes=3).fill(windows, Dineof(modes=3).fit(sample), NOISE, 1)
     series = filled.values[0, 0, :, 0]
     assert np.isfinite(filled.values).all()
@@ -250,28 +252,28 @@ def test_little_seen_is_near_the_mean_with_a_large_error():
 
 
 def test_a_frame_without_data_lies_between_its_neighbours():
-    """A date on which nothing was seen gets modes from the dates around it; single frames are filled as well."""
-    fields, seen = ocean()
-    seen[:, 7] = False
-    sample, windows = box(fields, seen, ("log10_chl",), 1)
+    """A date on which nothing was observed gets modes from the dates around it; single frames are filled as well."""
+    fields, observed = ocean()
+    observed[:, 7] = False
+    sample, windows = box(fields, observed, ("log10_chl",), 1)
     weights = Dineof(modes=3).fit(sample)
     filled = Dineof().fill(windows, weights, NOISE, 1).values[0, 0, :, 0]
     assert np.sqrt(np.mean((filled[7] - fields[0, 7]) ** 2)) < 0.45
-    frame = {name: getattr(windows, name)[:, 5:6] for name in ("values", "seen", "season")}
+    frame = {name: getattr(windows, name)[:, 5:6] for name in ("values", "observed", "season")}
     single = replace(windows, **frame, starts=windows.starts + np.array([5, 0, 0]))
     assert np.isfinite(Dineof().fill(single, weights, NOISE, 1).values).all()
 
 
 def test_same_bits(tmp_path):
     """The same sample gives the same weights; a window's bits depend on no neighbour in the batch, nor on the disk."""
-    fields, seen = ocean(c=2, size=12)
-    sample, windows = box(fields, seen, ("psc_ilr1", "psc_ilr2"), 2)
+    fields, observed = ocean(c=2, size=12)
+    sample, windows = box(fields, observed, ("psc_ilr1", "psc_ilr2"), 2)
     method = pickle.loads(pickle.dumps(Dineof(max_modes=4)))
     weights = method.fit(sample)
     assert weights == Dineof(max_modes=4).fit(sample)
     filled = method.fill(windows, weights, NOISE, 1)
     batch = {}
-    for name in ("values", "seen", "sea", "starts", "lat", "lon", "season", "step_km"):
+    for name in ("values", "observed", "sea", "starts", "lat", "lon", "season", "step_km"):
         part = getattr(windows, name)
         batch[name] = np.concatenate([part[..., ::-1] if part.ndim == 5 else part, part, np.zeros_like(part)])
     loaded = load(weights.save(tmp_path / "eofs"))
@@ -284,19 +286,19 @@ def test_same_bits(tmp_path):
 
 def test_bad_input():
     """Too little, nothing, constants, too many modes, other times and channels: errors that say so."""
-    x, seen = low_rank(20, 10)
-    with pytest.raises(ValueError, match="3 well seen pixels and frames"):
-        dineof(x[:, :2], seen[:, :2])
+    x, observed = low_rank(20, 10)
+    with pytest.raises(ValueError, match="3 well observed pixels and frames"):
+        dineof(x[:, :2], observed[:, :2])
     with pytest.raises(ValueError, match="take from 1 to 9"):
-        dineof(x, seen, modes=10)
+        dineof(x, observed, modes=10)
     with pytest.raises(ValueError, match="standard deviation 0"):
-        dineof(np.full_like(x, 3), seen)
+        dineof(np.full_like(x, 3), observed)
     with pytest.raises(ValueError, match="nothing of the matrix"):
-        dineof(x, np.zeros_like(seen))
+        dineof(x, np.zeros_like(observed))
     with pytest.raises(ValueError, match="standard deviation nan"):
-        dineof(np.full_like(x, np.nan), seen)
+        dineof(np.full_like(x, np.nan), observed)
     with pytest.raises(ValueError, match="hidden"):
-        dineof(x, seen, hidden=seen)
+        dineof(x, observed, hidden=observed)
     with pytest.raises(ValueError, match=r"alpha must be from 0 to 0\.5, found 2"):
         Dineof(alpha=2)
     for modes in (0, 2.5, True):
@@ -306,16 +308,16 @@ def test_bad_input():
 
 def test_bad_series():
     """The same of series: the channel, the frames and the slots are named."""
-    fields, seen = ocean(c=2, size=12, t=8)
+    fields, observed = ocean(c=2, size=12, t=8)
     names = "psc_ilr1", "psc_ilr2"
-    sample, windows = box(fields, seen, names, 2)
+    sample, windows = box(fields, observed, names, 2)
     with pytest.raises(ValueError, match="nothing of psc_ilr2"):
-        Dineof().fit(box(fields, seen & np.array([True, False])[:, None, None, None], names, 2)[0])
+        Dineof().fit(box(fields, observed & np.array([True, False])[:, None, None, None], names, 2)[0])
     with pytest.raises(ValueError, match="psc_ilr1 has no EOFs"):
-        Dineof().fit(box(0 * fields + 1, seen, names, 2)[0])
+        Dineof().fit(box(0 * fields + 1, observed, names, 2)[0])
     with pytest.raises(ValueError, match="take from 1 to 7"):
         Dineof(modes=8).fit(sample)
-    alone = seen & (np.arange(8) == 3)[:, None, None]
+    alone = observed & (np.arange(8) == 3)[:, None, None]
     with pytest.raises(ValueError, match="give more data"):
         Dineof().fit(box(fields, alone, names, 2)[0])
     weights = Dineof(modes=2).fit(sample)

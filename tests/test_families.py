@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xgapfill.families import CLASSES, Chlorophyll, Given, SizeClasses, Temperature, class_of, recognise, size_classes
-from xgapfill.families.chlorophyll import mg_m3
-from xgapfill.families.temperature import offset_to_celsius
-from xgapfill.families.transforms import close, ilr, ilr_inverse, ilr_moments, log10, lognormal_spread, power10
+from xgapfill.variables import CLASSES, Chlorophyll, Given, SizeClasses, Temperature, class_of, recognise, size_classes
+from xgapfill.variables.chlorophyll import mg_m3
+from xgapfill.variables.temperature import offset_to_celsius
+from xgapfill.variables.transforms import close, ilr, ilr_inverse, ilr_moments, log10, lognormal_spread, power10
 
 parts = (
     hnp.arrays(np.float64, (3, 7), elements=st.floats(0, 1)).map(lambda p: p + 1e-6).map(lambda p: p / p.sum(axis=0))
@@ -67,10 +67,10 @@ def test_chlorophyll_counts_impossible_values_as_missing(values):
     """Concentrations in (0, 1000] are observed, missing ones are neither, all others are invalid."""
     found = Chlorophyll().encode(values[None])
     possible = (values > 0) & (values <= 1000)
-    assert (found.observed[0] == possible).all()
+    assert (found.present[0] == possible).all()
     assert (found.invalid[0] == (~np.isnan(values) & ~possible)).all()
     assert np.isfinite(found.values).all()
-    assert (found.values[~found.seen] == 0).all()
+    assert (found.values[~found.observed] == 0).all()
 
 
 @pytest.mark.parametrize("family", [Chlorophyll(), Chlorophyll(1e6), Temperature(), Temperature(-273.15)])
@@ -95,20 +95,20 @@ def test_decoding_never_overflows():
             assert np.isfinite(part).all()
 
 
-def test_two_seen_classes_tell_the_third():
-    """Two fractions of three are used as if the third was seen, but it is not reported as observed."""
+def test_two_observed_classes_tell_the_third():
+    """Two fractions of three are used as if the third was observed, but it is not reported as observed."""
     raw = np.array([[0.5], [np.nan], [0.2]])
     found = SizeClasses().encode(raw)
     np.testing.assert_allclose(found.values, ilr(np.array([[0.5], [0.3], [0.2]])), atol=1e-6)
-    assert found.seen.all()
-    assert found.observed.ravel().tolist() == [True, False, True]
+    assert found.observed.all()
+    assert found.present.ravel().tolist() == [True, False, True]
 
 
-def test_one_seen_class_stays_and_the_others_share_the_rest():
+def test_one_observed_class_stays_and_the_others_share_the_rest():
     """One fraction of three is nothing to the method; on output it stays and the others keep their ratio."""
     raw = np.array([[np.nan], [0.6], [np.nan]], np.float32)
     family = SizeClasses()
-    assert not family.encode(raw).seen.any()
+    assert not family.encode(raw).observed.any()
     drawn = np.array([[0.5], [0.3], [0.2]], np.float32)
     found = family.decode_draw(ilr(drawn), Given(raw))
     np.testing.assert_allclose(found.ravel(), [0.4 * 5 / 7, 0.6, 0.4 * 2 / 7], rtol=1e-5)
@@ -120,16 +120,18 @@ def test_one_seen_class_stays_and_the_others_share_the_rest():
 
 @given(parts, hnp.arrays(bool, (3, 7)))
 @settings(deadline=None)
-def test_completed_triples_sum_to_one(fractions, seen):
-    """Whatever parts of a triple are seen, they come back and all sum to 1."""
-    given_parts = np.where(seen, fractions, np.nan).astype(np.float32)
+def test_completed_triples_sum_to_one(fractions, observed):
+    """Whatever parts of a triple are observed, they come back and all sum to 1."""
+    given_parts = np.where(observed, fractions, np.nan).astype(np.float32)
     found = SizeClasses().decode_draw(np.zeros((2, 7), np.float32), Given(given_parts))
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
-    assert (found[seen] == given_parts[seen]).all()
+    assert (found[observed] == given_parts[observed]).all()
 
 
 def test_class_chlorophyll_sums_to_chlorophyll():
-    """Classes in mg m-3 are fractions of their sum where all are seen, and sum to chlorophyll where they are filled."""
+    """Classes in mg m-3 are fractions of their sum where all are observed, and sum to chlorophyll where they are
+    filled.
+    """
     family = SizeClasses(factor=1.0)
     raw = np.array([[1.0, np.nan, 0.5], [0.6, np.nan, np.nan], [0.4, np.nan, 0.2]], np.float32)
     chl = np.array([np.nan, 3.0, 1.0], np.float32)
@@ -138,7 +140,7 @@ def test_class_chlorophyll_sums_to_chlorophyll():
     np.testing.assert_allclose(ilr_inverse(found.values)[:, 0], [0.5, 0.3, 0.2], atol=1e-6)
     np.testing.assert_allclose(ilr_inverse(found.values)[:, 2], [0.5, 0.3, 0.2], atol=1e-6)
     out = family.decode_draw(
-        found.values, Given(np.where(found.observed, raw, np.nan), np.array([2.0, 3, 1], np.float32))
+        found.values, Given(np.where(found.present, raw, np.nan), np.array([2.0, 3, 1], np.float32))
     )
     np.testing.assert_allclose(out.sum(axis=0), [2, 3, 1], rtol=1e-6)
 

@@ -10,12 +10,12 @@ import xarray as xr
 from maps import Quick, axes, chl_map, chunked, psc_map, same
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill.fill import fill
-from xgapfill.grid import Grid
+from xgapfill import pipeline as fill_module
+from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.tiling import Tiling
 from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.pipeline import fill
 from xgapfill.testing import tiny_weights
-from xgapfill.tiles import Tiling
 
 
 class Constant:
@@ -32,7 +32,7 @@ class Constant:
 
     def fill(self, windows, weights, noise, members):
         """The same value everywhere."""
-        from xgapfill.patch import Filled
+        from xgapfill.lattice.windows import Filled
 
         values = np.full((members, *windows.values.shape), self.value, np.float32)
         return Filled(values, np.full(windows.values.shape, self.error, np.float32))
@@ -69,8 +69,8 @@ def test_missing_coordinates_are_places_not_cuts():
     """A row, a column and a date that are absent from a file are lattice places: the others are filled as with them."""
     chl = chl_map((4, 12, 14))
     holes = {"time": [0, 1, 3], "lat": [*range(5), *range(6, 12)], "lon": [*range(7), *range(8, 14)]}
-    unseen = chl.where((chl.time != chl.time[2]) & (chl.lat != chl.lat[5]) & (chl.lon != chl.lon[7]))
-    assert same(fill(chl.isel(holes), Background()), fill(unseen, Background()).isel(holes))
+    missing = chl.where((chl.time != chl.time[2]) & (chl.lat != chl.lat[5]) & (chl.lon != chl.lon[7]))
+    assert same(fill(chl.isel(holes), Background()), fill(missing, Background()).isel(holes))
 
 
 def test_floating_dtypes():
@@ -123,14 +123,14 @@ def test_blending_weights_sum_to_one():
 
 
 def test_class_chlorophyll_sums_to_chlorophyll():
-    """Classes in mg m-3 sum to chlorophyll where it was seen, and to what it is filled with elsewhere."""
+    """Classes in mg m-3 sum to chlorophyll where it was observed, and to what it is filled with elsewhere."""
     chl = chl_map((2, 12, 14))
     psc = psc_map(chl)
     classes = (psc * chl.fillna(0.5)).assign_attrs(units="milligram m-3").rename("PSC").transpose(*psc.dims)
     for method, weights in ((Background(), None), (Repaint(((20.0, 1.0), (1.0, 0.0))), tiny_weights("psc-chl"))):
         result = fill(classes, method, cond=chl, weights=weights, full=True).compute()
-        total, seen = result.PSC.sum("size_class"), chl.notnull()
-        np.testing.assert_allclose(total.where(seen, 1), chl.where(seen, 1), rtol=1e-5)
+        total, observed = result.PSC.sum("size_class"), chl.notnull()
+        np.testing.assert_allclose(total.where(observed, 1), chl.where(observed, 1), rtol=1e-5)
         assert np.isfinite(total).all()
         assert (total > 0).all()
         assert result.PSC.attrs["units"] == "milligram m-3"
@@ -139,19 +139,19 @@ def test_class_chlorophyll_sums_to_chlorophyll():
     assert alone.notnull().all()
 
 
-def test_partly_seen_triples_keep_what_was_seen():
-    """Seen parts stay bit for bit and are reported as observed, the others as filled."""
+def test_partly_observed_triples_keep_what_was_observed():
+    """Observed parts stay bit for bit and are reported as observed, the others as filled."""
     chl = chl_map((2, 10, 12))
     psc = psc_map(chl, share=0.3).copy()
     psc[1, :, 4:6] = np.nan
     psc[2, :, 5] = np.nan
     result = fill(psc, Background(), cond=chl, full=True).compute()
-    seen = psc.notnull().values
-    assert same(result.PSC.values[seen], psc.values[seen])
-    assert ((result.PSC_status == 0).values == seen).all()
+    observed = psc.notnull().values
+    assert same(result.PSC.values[observed], psc.values[observed])
+    assert ((result.PSC_status == 0).values == observed).all()
     np.testing.assert_allclose(result.PSC.sum("size_class"), 1, atol=1e-5)
     spread = result.PSC_spread
-    assert (spread.values[seen] == 0).all()
+    assert (spread.values[observed] == 0).all()
     assert (
         spread.isel(size_class=1, lat=4).where(psc.isel(size_class=0, lat=4).notnull(), 0) == 0
     ).all()  # 1 - the others
@@ -188,7 +188,7 @@ def test_too_little_context_is_left_missing():
     assert (result.CHL_status.isel(lon=slice(4, 10)) == 1).all()
 
 
-def test_what_was_seen_is_sea():
+def test_what_was_observed_is_sea():
     """A pixel that the mask calls land is filled in windows that saw it, in the target or in a condition."""
     chl = chl_map((3, 8, 10), share=0.0).copy()
     chl[1, 3, 3] = np.nan
@@ -271,12 +271,12 @@ def test_dask_input_needs_no_even_chunks(monkeypatch):
 
 @pytest.mark.shared
 def test_real_chlorophyll(shared_data):
-    """The Newfoundland year opens and fills: finite on all sea of its mask, seen pixels untouched."""
+    """The Newfoundland year opens and fills: finite on all sea of its mask, observed pixels untouched."""
     with xr.open_dataset(shared_data / "newfoundland_modis_2015_8day.nc", chunks=None) as ds:
         part = ds.isel(time=slice(10, 16))
         result = part.gapfill.background("CHL").CHL.compute()
-        seen = part.CHL.notnull().values
-        assert same(result.values[seen], part.CHL.values[seen])
+        observed = part.CHL.notnull().values
+        assert same(result.values[observed], part.CHL.values[observed])
         assert result.where(part.mask, 1).notnull().all()
         assert result.where(~part.mask & ~part.CHL.notnull().any("time")).isnull().all()
 
@@ -297,30 +297,30 @@ def test_real_products_open(file, name, shared_data):
         part = ds.isel(lat=slice(0, 60), lon=slice(0, 60))
         part = part.isel(time=slice(0, 3)) if "time" in part.dims else part
         result = part.gapfill.background(name, full=True).compute()
-        seen = part[name].notnull().values
-        assert same(result[name].values[seen], part[name].values[seen])
-        assert (result[f"{name}_status"].values[seen] == 0).all()
+        observed = part[name].notnull().values
+        assert same(result[name].values[observed], part[name].values[observed])
+        assert (result[f"{name}_status"].values[observed] == 0).all()
 
 
 def test_windows_are_those_of_the_tiling():
     """A method is called with 5 x 64 x 64 windows at the addresses of the tiling, in batches of four."""
-    seen = []
+    observed = []
 
     class Looking(Constant):
         def fill(self, windows, weights, noise, members):
-            seen.append(windows)
+            observed.append(windows)
             return super().fill(windows, weights, noise, members)
 
     chl = chl_map((2, 10, 12))
     fill(chl, Looking(), cond=None).compute(scheduler="sync")
-    assert {windows.values.shape for windows in seen} == {(4, 5, 1, 64, 64)}
-    assert {windows.channels for windows in seen} == {("log10_chl",)}
+    assert {windows.values.shape for windows in observed} == {(4, 5, 1, 64, 64)}
+    assert {windows.channels for windows in observed} == {("log10_chl",)}
     tiling = Tiling(8640)
-    assert all((start[:2] % tiling.stride[:2] == 0).all() for windows in seen for start in windows.starts)
-    assert all((np.abs(windows.lat - 40) < 4).all() for windows in seen)
-    assert all(np.allclose((windows.season**2).sum(axis=-1), 1) for windows in seen)
-    assert sum(int(windows.sea.any(axis=(1, 2)).sum()) for windows in seen) == len(
-        [s for w in seen for s in np.unique(w.starts[w.sea.any(axis=(1, 2))], axis=0)]
+    assert all((start[:2] % tiling.stride[:2] == 0).all() for windows in observed for start in windows.starts)
+    assert all((np.abs(windows.lat - 40) < 4).all() for windows in observed)
+    assert all(np.allclose((windows.season**2).sum(axis=-1), 1) for windows in observed)
+    assert sum(int(windows.sea.any(axis=(1, 2)).sum()) for windows in observed) == len(
+        [s for w in observed for s in np.unique(w.starts[w.sea.any(axis=(1, 2))], axis=0)]
     )
     assert axes(1, 2, 3)["lat"][1][0] > 40
     assert xgapfill.__version__

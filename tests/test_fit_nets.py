@@ -12,10 +12,10 @@ import xarray as xr
 from maps import FIVE_CHUNKINGS, chl_map, chunked, peak_memory, psc_map, same, virtual_chl
 
 import xgapfill
-from xgapfill import extract as extract_module
-from xgapfill import inputs
-from xgapfill.extract import choose_places, extract
-from xgapfill.fill import kernel_of, read_case
+from xgapfill.inputs import read as inputs
+from xgapfill.kernel import patches as extract_module
+from xgapfill.kernel.job import kernel_of, read_case
+from xgapfill.kernel.patches import choose_places, extract
 from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights
 from xgapfill.training import fit as fit_module
@@ -151,10 +151,10 @@ def test_held_out_pixels_are_never_trained_on(chl):
     for seed in range(40):
         window = series.draw(np.random.default_rng(seed))
         assert (window.values[window.known] < 70).all()
-        assert not (window.seen & ~window.known).any()
-        assert (window.known & ~window.seen)[:, 0].any()
+        assert not (window.observed & ~window.known).any()
+        assert (window.known & ~window.observed)[:, 0].any()
     for window in series.judged:
-        scored = window.known & ~window.seen
+        scored = window.known & ~window.observed
         assert scored.any()
         assert (window.values[scored] == 77).all()
 
@@ -168,11 +168,11 @@ def test_gaps_come_from_other_dates():
         strips[frame, :, 8 * frame : 8 * frame + 8] = True
     series = Gappy(sample(chl.where(~strips)), 1)
     for window in series.judged:
-        hidden = (window.known & ~window.seen)[:, 0]
+        hidden = (window.known & ~window.observed)[:, 0]
         cols = np.unique(np.nonzero(hidden)[2])
         assert (np.bincount(cols // 8)[np.unique(cols // 8)] <= 8).all()
         assert hidden.any()
-    assert series.draw(rng).seen.any()
+    assert series.draw(rng).observed.any()
 
 
 def test_nothing_better_returns_the_weights_it_began_with(chl, monkeypatch):
@@ -279,7 +279,7 @@ xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
         (chl_map((3, 40, 48)), "at least 5 frames", {}),
         (chl_map(SHAPE, share=0.0), "nothing is missing", {}),
         (chl_map(SHAPE) * np.nan, "found 0", {}),
-        (chl_map((7, 8, 8)), "seen pixels", {}),
+        (chl_map((7, 8, 8)), "observed pixels", {}),
         (chl_map(SHAPE), "no weights named 'nonsense'", {"init": "nonsense"}),
         (chl_map(SHAPE), "fill psc_ilr1, psc_ilr2, not log10_chl", {"init": tiny_weights("psc-chl")}),
         (chl_map(SHAPE), "do not know sst", {"cond": "sst", "init": tiny_weights("chl")}),

@@ -23,12 +23,12 @@ from maps import (
 )
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill import fitting
-from xgapfill.inputs import read
+from xgapfill import pipeline as fill_module
+from xgapfill.inputs.read import read
+from xgapfill.kernel import sample as fitting
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled
 from xgapfill.methods import kohonen
-from xgapfill.patch import Filled
-from xgapfill.tiles import Tiling
 from xgapfill.weights import Card, Weights
 
 
@@ -47,10 +47,10 @@ class Mean:
         return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series):
-        """Mean of what was seen."""
+        """Mean of what was observed."""
         assert np.array_equal(series.slots, np.arange(series.slots[0], series.slots[-1] + 1))
-        assert not series.values[~series.seen].any()
-        mean = series.values.sum(axis=(1, 2), dtype=np.float64) / series.seen.sum(axis=(1, 2))
+        assert not series.values[~series.observed].any()
+        mean = series.values.sum(axis=(1, 2), dtype=np.float64) / series.observed.sum(axis=(1, 2))
         targets, conditions = series.channels[: series.targets], series.channels[series.targets :]
         return Weights(Card(name="mean", method="mean", targets=targets, conditions=conditions), {"mean": mean})
 
@@ -139,7 +139,7 @@ def test_only_series_methods_are_fitted():
         xgapfill.fit(chl_map((2, 4, 4)), "background")
 
 
-# 5 GB, more than it may hold; all of it sea, since a window need not have seen every pixel
+# 5 GB, more than it may hold; all of it sea, since a window need not have observed every pixel
 FILL = """
 filled = chl.gapfill(xgapfill.methods.find("{}"), sea=(chl.lat + chl.lon).notnull()).isel(lat=slice(0, 1080))
 assert int(filled.count()) == filled.size

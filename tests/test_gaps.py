@@ -9,11 +9,11 @@ import xarray as xr
 from maps import chl_map, psc_map, raise_if_dask_computes
 
 import xgapfill
-from xgapfill.distances import EARTH_RADIUS, kilometres_to, pixels_to
+from xgapfill.lattice.distance import EARTH_RADIUS, kilometres_to, pixels_to
 
 
 def test_shares_and_distances_by_hand():
-    """One seen pixel: the share of all others is missing, and they are as far as the great circle says."""
+    """One observed pixel: the share of all others is missing, and they are as far as the great circle says."""
     da = chl_map((2, 6, 8), share=0.0)
     da = da.where((da.lat == da.lat[2]) & (da.lon == da.lon[5]) & (da.time == da.time[0]))
     found = da.gapfill.gaps()
@@ -33,26 +33,26 @@ def test_nearest_of_many():
     """Looking at edges alone finds the same distance as looking at all pixels."""
     rng = np.random.default_rng(0)
     lat, lon = 60 + np.arange(20) / 4, np.arange(30) / 4
-    seen = rng.random((20, 30)) < 0.5
-    seen[5:15, 5:20] = True
-    seen[8:10, 8:10] = False
+    observed = rng.random((20, 30)) < 0.5
+    observed[5:15, 5:20] = True
+    observed[8:10, 8:10] = False
     y, x = np.deg2rad(lat)[:, None] + 0 * lon, np.deg2rad(lon) + 0 * lat[:, None]
-    cosine = np.sin(y)[..., None] * np.sin(y[seen]) + np.cos(y)[..., None] * np.cos(y[seen]) * np.cos(
-        x[..., None] - x[seen]
+    cosine = np.sin(y)[..., None] * np.sin(y[observed]) + np.cos(y)[..., None] * np.cos(y[observed]) * np.cos(
+        x[..., None] - x[observed]
     )
     expected = EARTH_RADIUS * np.arccos(np.clip(cosine, -1, 1)).min(axis=-1)
-    np.testing.assert_allclose(kilometres_to(seen, lat, lon), np.where(seen, 0, expected), atol=0.2)
+    np.testing.assert_allclose(kilometres_to(observed, lat, lon), np.where(observed, 0, expected), atol=0.2)
 
 
 def test_distances_go_across_the_dateline():
     """A map that closes around the globe has neighbours at its edges."""
-    seen = np.zeros((3, 36), bool)
-    seen[1, 0] = True
-    assert pixels_to(seen, periodic=True)[1, 35] == 1
-    assert pixels_to(seen)[1, 35] == 35
+    observed = np.zeros((3, 36), bool)
+    observed[1, 0] = True
+    assert pixels_to(observed, periodic=True)[1, 35] == 1
+    assert pixels_to(observed)[1, 35] == 35
     lon = -180 + 10 * (np.arange(36) + 0.5)
     da = xr.DataArray(
-        np.where(seen, 1.0, np.nan),
+        np.where(observed, 1.0, np.nan),
         {"lat": [-40.0, -30.0, -20.0], "lon": lon},
         ("lat", "lon"),
         "CHL",
@@ -65,7 +65,7 @@ def test_distances_go_across_the_dateline():
 
 
 def test_land_is_no_gap():
-    """Land is neither missing nor has it a distance; what was seen is sea."""
+    """Land is neither missing nor has it a distance; what was observed is sea."""
     da = chl_map((2, 8, 10), share=0.0).copy()
     sea = xr.ones_like(da[0], bool).drop_vars("time")
     sea[:, :5] = False
@@ -78,7 +78,7 @@ def test_land_is_no_gap():
 
 
 def test_classes_and_datasets():
-    """A pixel of size classes is seen where all are; the Dataset accessor takes names and uses its mask."""
+    """A pixel of size classes is observed where all are; the Dataset accessor takes names and uses its mask."""
     chl = chl_map((2, 6, 8))
     psc = psc_map(chl).copy()
     psc[1, 0, 0, 0] = np.nan

@@ -13,7 +13,7 @@ from dask.base import tokenize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xgapfill.grid import Box, Grid
+from xgapfill.lattice.grid import Box, Grid
 
 LAT = np.arange(48.98, 45, -1 / 24)
 LON = -61 + (np.arange(160) + 0.5) / 16

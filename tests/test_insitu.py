@@ -13,15 +13,15 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
-from xgapfill import inputs
-from xgapfill.families import Chlorophyll, SizeClasses, Temperature
-from xgapfill.families.transforms import ilr
-from xgapfill.fill import fill
-from xgapfill.grid import Grid
-from xgapfill.insitu import read_samples
-from xgapfill.observations import MOST, combined
-from xgapfill.patch import Filled
-from xgapfill.uncertainty import read_error
+from xgapfill.inputs import read as inputs
+from xgapfill.inputs.errors import read_error
+from xgapfill.inputs.insitu import read_samples
+from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.observations import MOST, combined
+from xgapfill.lattice.windows import Filled
+from xgapfill.pipeline import fill
+from xgapfill.variables import Chlorophyll, SizeClasses, Temperature
+from xgapfill.variables.transforms import ilr
 
 CHL = ("log10_chl",)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
@@ -54,7 +54,7 @@ def probed(target, **options):
     found = {}
     for batch in Probe.windows:
         for number, start in enumerate(batch.starts.tolist()):
-            parts = (batch.values, batch.seen, batch.variance)
+            parts = (batch.values, batch.observed, batch.variance)
             found.setdefault(tuple(start), tuple(None if part is None else part[number] for part in parts))
     return result, found
 
@@ -72,7 +72,7 @@ def samples_of(given, target, channels, *given_maps):
     return read_samples(given, [inputs.read(each) for each in (target, *given_maps)], channels)
 
 
-def unseen(target, count=3):
+def missing(target, count=3):
     """Places (t, y, x) that are missing in a map."""
     missing = target.isnull() if "size_class" not in target.dims else target.isnull().any("size_class")
     return np.argwhere(missing.transpose("time", "lat", "lon").values)[:: max(1, int(missing.sum()) // count)][:count]
@@ -165,8 +165,8 @@ def test_errors_in_the_units_of_methods(family):
 def test_samples_arrive_in_windows():
     """Each window that holds a sample is given it with its variance, another in its stead where satellites saw."""
     target = chl_map((3, 30, 80))
-    hidden, seen = unseen(target, 1)[0], np.argwhere(target.notnull().values)[40]
-    given = table(target, [hidden, seen], CHL=[0.1, 50.0], error=[0.05, 5.0])
+    hidden, observed = missing(target, 1)[0], np.argwhere(target.notnull().values)[40]
+    given = table(target, [hidden, observed], CHL=[0.1, 50.0], error=[0.05, 5.0])
     result, windows = probed(target, insitu=given)
     _, without = probed(target)
     grid = Grid.of(target.time, target.lat, target.lon)
@@ -188,7 +188,7 @@ def test_samples_arrive_in_windows():
         assert (variance == 0).all()
     assert count > 1
     assert result.CHL_status.values[tuple(hidden)] == 1
-    assert result.CHL.values[tuple(seen)] == target.values[tuple(seen)]
+    assert result.CHL.values[tuple(observed)] == target.values[tuple(observed)]
 
 
 def test_samples_alone_are_enough():
@@ -200,7 +200,7 @@ def test_samples_alone_are_enough():
     given = table(target, [(0, 5, 31)], CHL=[0.3]).assign(lat=target.lat.values[5], lon=-179.625)
     result, windows = probed(target, insitu=given, sea=sea)
     assert result.CHL.notnull().all()
-    assert sum(int(seen.sum()) for _, seen, _ in windows.values()) == len(windows) > 1
+    assert sum(int(observed.sum()) for _, observed, _ in windows.values()) == len(windows) > 1
     with pytest.warns(UserWarning, match="1 of 1 in-situ samples lie outside"):
         nothing, windows = probed(target, insitu=given.assign(lat=-60.0), sea=sea)
     assert not windows
@@ -225,10 +225,10 @@ def test_errors_of_maps_count_beyond_those_of_most():
     }
     for name, error in forms.items():
         _, windows = probed(gappy, error=error)
-        for _, seen, variance in windows.values():
+        for _, observed, variance in windows.values():
             assert np.count_nonzero(variance > 1e-6) == 1, name
             assert np.isclose(variance.max(), expected, rtol=1e-3), name
-            assert not variance[~seen].any()
+            assert not variance[~observed].any()
     percent[0, 3, 4] = 1e30
     assert max(variance.max() for *_, variance in probed(gappy, error=percent)[1].values()) <= MOST
 
@@ -260,7 +260,7 @@ def test_errors_of_size_classes():
 def test_methods_that_make_nothing_of_errors_refuse_them():
     """A method that takes all observations as the same says so, instead of leaving samples or errors out."""
     target = chl_map()
-    given = table(target, unseen(target), CHL=0.3)
+    given = table(target, missing(target), CHL=0.3)
     with pytest.raises(ValueError, match="climatology makes nothing of insitu="):
         xgapfill.climatology(target, insitu=given)
     with pytest.raises(ValueError, match="makes nothing of error="):
@@ -270,7 +270,7 @@ def test_methods_that_make_nothing_of_errors_refuse_them():
 def test_what_is_wrong_with_a_table_is_said():
     """Every table that cannot be used raises at the call and says what is wanted."""
     target, chl = psc_map(chl_map()), chl_map()
-    good = table(chl, unseen(chl), CHL=0.3)
+    good = table(chl, missing(chl), CHL=0.3)
     for given, where, message in (
         (good.values, chl, "DataFrame or an xarray Dataset"),
         (good.drop(columns="lat"), chl, "no column of latitude"),
@@ -297,7 +297,7 @@ def test_what_is_wrong_with_a_table_is_said():
 def test_no_samples_is_no_error():
     """Rows without values or places are left out, and combining nothing gives nothing."""
     target = chl_map()
-    given = table(target, unseen(target), CHL=[0.3, np.nan, 0.3])
+    given = table(target, missing(target), CHL=[0.3, np.nan, 0.3])
     given.loc[2, "lat"] = np.nan
     assert len(samples_of(given, target, CHL)) == 1
     empty = np.zeros(0, np.float32)

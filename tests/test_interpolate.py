@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Windows
 from xgapfill.methods.base import BATCH
 from xgapfill.methods.interpolate import Interpolate, linear_in_time, nearest
-from xgapfill.methods.windowed import blocks, error_factor
-from xgapfill.noise import Noise
-from xgapfill.patch import Windows
+from xgapfill.methods.shared import blocks, error_factor
 from xgapfill.testing import windows as windows_of
 
 NOISE = Noise(0, 8640)
@@ -21,14 +21,14 @@ PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
 
 
 def windows(values: np.ndarray, channels: tuple[str, ...] = ("log10_chl",)) -> Windows:
-    """One window (t, c, y, x), NaN where unseen, and empty ones."""
+    """One window (t, c, y, x), NaN where missing, and empty ones."""
     whole = np.full((BATCH, *values.shape), np.nan)
     whole[0] = values
     return windows_of(whole, channels, step_km=np.full((BATCH, 2), 5, np.float32))
 
 
 def random_gaps(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of which a third is seen."""
+    """Random numbers of which a third is observed."""
     rng = np.random.default_rng(seed)
     return np.where(rng.random(shape) < 0.33, rng.normal(size=shape), np.nan).astype(np.float32)
 
@@ -86,19 +86,19 @@ def test_nearest_by_hand():
 
 
 def test_nearest_is_the_nearest():
-    """Distances and values are those of a search through all seen pixels."""
+    """Distances and values are those of a search through all observed pixels."""
     rng = np.random.default_rng(2)
     shape, sampling = (3, 6, 7), (11.0, 4.0, 3.0)
-    values, seen = rng.normal(size=shape).astype(np.float32), rng.random(shape) < 0.15
-    distance, value = nearest(values, seen, sampling)
+    values, observed = rng.normal(size=shape).astype(np.float32), rng.random(shape) < 0.15
+    distance, value = nearest(values, observed, sampling)
     places = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1) * np.array(sampling)
-    every = np.linalg.norm(places[..., None, :] - places[seen], axis=-1)
+    every = np.linalg.norm(places[..., None, :] - places[observed], axis=-1)
     np.testing.assert_allclose(distance, every.min(axis=-1))
     tied = np.isclose(every, every.min(axis=-1, keepdims=True))
-    assert (tied & (values[seen] == value[..., None])).any(axis=-1).all()
+    assert (tied & (values[observed] == value[..., None])).any(axis=-1).all()
 
 
-def test_spread_grows_away_from_what_was_seen():
+def test_spread_grows_away_from_what_was_observed():
     """Far from the data the error is larger, and about as large as it is found to be."""
     rng = np.random.default_rng(3)
     waves = np.hypot(*np.meshgrid(np.fft.rfftfreq(96), np.fft.fftfreq(96)))
@@ -117,7 +117,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
     fields = [random_gaps(seed, (5, 3, 16, 16)) for seed in (4, 5)]
     fields[0][:, 0] = np.nan  # goes through the regression
     alone, mixed = (windows(field, PSC) for field in fields)
-    mixed.values[2], mixed.seen[2] = alone.values[0], alone.seen[0]
+    mixed.values[2], mixed.observed[2] = alone.values[0], alone.observed[0]
     first, second = (Interpolate().fill(w, None, NOISE, 1) for w in (alone, mixed))
     assert np.array_equal(first.values[0, 0], second.values[0, 2])
     assert np.array_equal(first.spread[0], second.spread[2])

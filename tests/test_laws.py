@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, counting, psc_map, raise_if_dask_computes, same
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill import reducing
-from xgapfill.fill import fill, fit
-from xgapfill.grid import Box, Grid
+from xgapfill import pipeline as fill_module
+from xgapfill.kernel import reduce as reducing
+from xgapfill.lattice.grid import Box, Grid
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.base import tiling_of
 from xgapfill.methods.climatology import Climatology
@@ -29,6 +28,7 @@ from xgapfill.methods.interpolate import Interpolate
 from xgapfill.methods.kriging import Kriging
 from xgapfill.methods.regression import Regression
 from xgapfill.methods.som import Som
+from xgapfill.pipeline import fill, fit
 from xgapfill.testing import tiny_weights
 from xgapfill.weights import load
 
@@ -81,21 +81,21 @@ def maps_of(variable, **options):
 
 @every_method
 @every_variable
-def test_what_was_seen_comes_back_bit_for_bit(name, variable):
+def test_what_was_observed_comes_back_bit_for_bit(name, variable):
     """Observed pixels are those of the input to the last bit, and the floating dtype is kept, of float64 too."""
     target, cond = maps_of(variable)
     rng = np.random.default_rng(5)
     for dtype in ("float32", "float64"):
         noisy = (target * (1 + 1e-9 * rng.random(target.shape))).astype(dtype).assign_attrs(target.attrs)
-        seen = noisy.notnull().values
+        observed = noisy.notnull().values
         result = filled(name, noisy, cond).compute()
         assert result.dtype == dtype
-        assert same(result.values[seen], noisy.values[seen])
+        assert same(result.values[observed], noisy.values[observed])
 
 
 @every_method
 @every_variable
-def test_every_sea_pixel_near_anything_seen_is_filled(name, variable):
+def test_every_sea_pixel_near_anything_observed_is_filled(name, variable):
     """A sea pixel is finite when its window saw one value of the target or of a condition."""
     target, cond = maps_of(variable, lat=40.0)
     frame = target.isel(size_class=0, time=1) if variable == "PSC" else target.isel(time=1)
@@ -110,7 +110,7 @@ def test_every_sea_pixel_near_anything_seen_is_filled(name, variable):
         assert np.isfinite(filled(name, target.where(False), cond)).all()
 
 
-def in_a_window_with(name, target, seen):
+def in_a_window_with(name, target, observed):
     """Pixels (t, y, x) that have a window in which the pixel with these indices lies."""
     grid = Grid.of(target.time, target.lat, target.lon)
     box = Box(*((min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)))
@@ -118,7 +118,7 @@ def in_a_window_with(name, target, seen):
     low = np.array([box.slots[0], box.rows[0], box.cols[0]])
     reached = np.zeros(box.shape, bool)
     for start in tiling.touching(box) - low:
-        if all(0 <= at - first < size for at, first, size in zip(seen, start, tiling.size, strict=True)):
+        if all(0 <= at - first < size for at, first, size in zip(observed, start, tiling.size, strict=True)):
             ends = [(max(first, 0), first + size) for first, size in zip(start, tiling.size, strict=True)]
             part = tuple(slice(*pair) for pair in ends)
             inner = tuple(slice(max(-first, 0), None) for first in start)
@@ -128,7 +128,7 @@ def in_a_window_with(name, target, seen):
 
 
 @every_method
-def test_nothing_seen_is_no_error(name):
+def test_nothing_observed_is_no_error(name):
     """A map without a value stays missing, and its status says that there was too little context."""
     target = chl_map().where(False)
     result = filled(name, target, full=True)
@@ -144,14 +144,14 @@ def test_land_stays_missing(name, variable):
     sea = xr.ones_like(target.isel(time=0, drop=True), bool)
     sea = sea.isel(size_class=0, drop=True) if variable == "PSC" else sea
     sea = sea & (sea.lon > sea.lon[9])
-    # what was seen is sea: nothing may be seen on land here
+    # what was observed is sea: nothing may be observed on land here
     target, cond = target.where(sea), None if cond is None else cond.where(sea)
     result = filled(name, target, cond, sea=sea, full=True)
     land = (~sea).broadcast_like(target)
     assert result[target.name].isnull().equals(land.transpose(*target.dims))
     assert (result[f"{target.name}_status"].where(land, 5) == 5).all()
-    coast = chl_map(lat=47.0, lon=-54.0).where(xgapfill.seamask.sea(chl_map(lat=47.0).lat, chl_map(lon=-54.0).lon))
-    own = xgapfill.seamask.sea(coast.lat, coast.lon)
+    coast = chl_map(lat=47.0, lon=-54.0).where(xgapfill.lattice.sea.sea(chl_map(lat=47.0).lat, chl_map(lon=-54.0).lon))
+    own = xgapfill.lattice.sea.sea(coast.lat, coast.lon)
     assert 0 < own.mean() < 1
     assert (np.isfinite(filled(name, coast).values) == own).all()
 
@@ -213,7 +213,7 @@ def test_a_subset_changes_only_near_its_cut(name):
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
 @every_variable
 def test_members(name, variable):
-    """Same seed, same members; the first of many are those of few; they differ only where nothing was seen."""
+    """Same seed, same members; the first of many are those of few; they differ only where nothing was observed."""
     target, cond = maps_of(variable, shape=(2, 20, 20))
     many = filled(name, target, cond, members=3, seed=7).compute()
     assert many.dims == ("realization", *target.dims)
@@ -221,8 +221,8 @@ def test_members(name, variable):
     assert same(filled(name, target, cond, members=2, seed=7), many.isel(realization=slice(2)))
     assert same(filled(name, target, cond, seed=7), many.isel(realization=0))
     differ = (many != many.isel(realization=0)).any("realization").values
-    seen = target.notnull()
-    assert not differ[seen.values].any()
+    observed = target.notnull()
+    assert not differ[observed.values].any()
     assert (differ == target.isnull().values).all()
     other = filled(name, target, cond, seed=8).compute()
     assert ((other != many.isel(realization=0)).values == target.isnull().values).all()
@@ -306,11 +306,11 @@ def test_travels_and_has_a_stable_name(name, variable):
 
 @every_method
 def test_fractions_are_fractions(name):
-    """Filled size classes lie in [0, 1] and sum to 1 within 1e-5, whatever part of a triple was seen."""
+    """Filled size classes lie in [0, 1] and sum to 1 within 1e-5, whatever part of a triple was observed."""
     target, cond = maps_of("PSC")
-    one_unseen = target.where((target.size_class != "nano") | (target.lon < target.lon[15]))
-    two_unseen = one_unseen.where((target.size_class != "pico") | (target.lon > target.lon[25]))
-    result = filled(name, two_unseen, cond).compute()
+    one_missing = target.where((target.size_class != "nano") | (target.lon < target.lon[15]))
+    two_missing = one_missing.where((target.size_class != "pico") | (target.lon > target.lon[25]))
+    result = filled(name, two_missing, cond).compute()
     assert float(abs(result.sum("size_class", skipna=False) - 1).max()) < 1e-5
     assert float(result.min()) >= 0
     assert float(result.max()) <= 1
@@ -345,18 +345,20 @@ def test_orientation_does_not_matter(name, order, flip, east, roll, first):
 @given(seed=st.integers(0, 10**6), share=st.floats(0.0, 0.99), dtype=st.sampled_from(["float32", "float64"]))
 @few
 def test_any_gaps(name, seed, share, dtype):
-    """Whatever is missing: seen bits stay, windows that saw anything are filled, with positive values and spreads."""
+    """Whatever is missing: observed bits stay, windows that saw anything are filled, with positive values and
+    spreads.
+    """
     target = chl_map((2, 10, 12), seed=seed, share=share).astype(dtype)
-    seen = target.notnull().values
+    observed = target.notnull().values
     result = filled(name, target, full=True, seed=seed).compute()
-    assert same(result.CHL.values[seen], target.values[seen])
-    there = np.zeros(seen.shape, bool)
-    for place in np.argwhere(seen):
+    assert same(result.CHL.values[observed], target.values[observed])
+    there = np.zeros(observed.shape, bool)
+    for place in np.argwhere(observed):
         if not there.all():
             there |= in_a_window_with(name, target, tuple(place))
     assert ((result.CHL > 0).values == there).all()
     assert (np.isfinite(result.CHL_spread).values == there).all()
-    assert ((result.CHL_status == 0).values == seen).all()
+    assert ((result.CHL_status == 0).values == observed).all()
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])

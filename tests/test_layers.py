@@ -1,4 +1,4 @@
-"""The shape of the source: layers, sizes, lazy imports. Reads the code, runs nothing but one import."""
+"""The shape of the source: folders, sizes, lazy imports. Reads the code, runs nothing but one import."""
 
 from __future__ import annotations
 
@@ -14,70 +14,26 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "xgapfill"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SCRIPTS = sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "tests").glob("*.py"))
+SCRIPTS = sorted(path for folder in ("examples", "tests", "tests/bench") for path in (ROOT / folder).glob("*.py"))
 
-# From the ground up; a module imports from its own layer and those before it.
-LAYERS = (
-    ("patch", "snapping", "grid", "tiles", "noise", "seamask", "distances"),
-    ("nets", "weights"),
-    (
-        "methods.base",
-        "methods.priors",
-        "methods.devices",
-        "methods.spectral",
-        "methods.background",
-        "methods.variogram",
-    ),  # the first guess is an input of the nets
-    ("diffusion",),
-    ("latent",),
-    ("families",),
-    ("methods",),
-    ("limits", "observations"),
-    ("reading", "chunked", "sources", "blocks", "neighbours", "lazy", "encoding", "kernel", "simulate", "testing"),
-    ("validation.distance", "validation.scores"),
-    ("training",),
-    ("cf",),
-    ("inputs",),
-    ("uncertainty",),
-    ("insitu",),
-    ("fitting", "labels", "extract"),
-    ("statistics", "reducing"),
-    ("fill", "gaps", "tutorial"),
-    ("probing", "planning"),
-    ("api", "validation", "stores", "running", "writing"),
-    ("classical", "tuning"),
+# From the ground up: a folder (or a file at the top) imports from those on lines above its own, never from those below.
+GROUND_UP = (
+    ("_version", "lattice", "variables", "weights", "diffusion"),
+    ("stores", "simulate", "blocks", "gaussian"),
+    ("nets", "inputs", "tutorial"),
+    ("methods", "testing"),
+    ("kernel",),
+    ("outputs", "validation"),
+    ("pipeline", "training"),
+    ("api",),
     ("accessor",),
     ("xgapfill",),
-    ("benchmarks",),
     ("cli",),
 )
-NUMBERS_ONLY = (
-    "patch",
-    "snapping",
-    "grid",
-    "tiles",
-    "noise",
-    "observations",
-    "nets",
-    "diffusion",
-    "latent",
-    "weights",
-    "methods",
-    "families",
-    "encoding",
-    "kernel",
-)
-TORCH_AT_IMPORT = (
-    "nets",
-    "diffusion",
-    "latent",
-    "training",
-    "methods.spectral",
-    "methods.variogram",
-    "benchmarks.calls",
-    "benchmarks.nets",
-    "benchmarks.realism",
-)
+XARRAY = ("accessor", "api", "blocks.source", "cli", "inputs", "kernel.reduce", "kernel.statistics", "outputs")
+XARRAY += ("lattice.sea", "pipeline", "stores", "training", "tutorial", "validation")
+DASK = ("api", "blocks", "cli", "kernel.job", "kernel.patches", "kernel.sample", "outputs", "pipeline", "stores")
+TORCH_AT_IMPORT = ("diffusion", "gaussian.covariance", "gaussian.spectral", "nets", "training")
 
 
 def _name(file: Path) -> str:
@@ -108,34 +64,53 @@ def _walk(node: ast.AST, functions: bool) -> Iterator[ast.AST]:
 def _imports(file: Path, functions: bool = True) -> set[str]:
     """Modules a file imports: dotted names inside the package (``methods.base``), top names of others (``torch``)."""
     found = set()
-    package = ["xgapfill", *file.relative_to(PACKAGE).parts[:-1]]
     for node in _walk(_tree(file), functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            inside = {f"{base}.{alias.name}" for alias in node.names}
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
             modules = {name for name in inside if name.removeprefix("xgapfill.") in MODULES}
-            found |= modules | ({base} if len(modules) < len(inside) else set())
+            found |= modules | ({str(node.module)} if len(modules) < len(inside) else set())
     return {
         name.removeprefix("xgapfill.") if name.split(".")[0] == "xgapfill" else name.split(".")[0] for name in found
     }
 
 
-def _layer(module: str) -> int:
-    for place in (module, module.split(".")[0]):
-        for number, layer in enumerate(LAYERS):
-            if place in layer:
-                return number
-    raise AssertionError(f"{module} stands in no layer: add it to LAYERS")
+def _folder(module: str) -> str:
+    return module.split(".")[0]
+
+
+def _within(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+LEVEL = {folder: number for number, line in enumerate(GROUND_UP) for folder in line}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_downward(module):
-    """A module imports from its own layer or a lower one, inside functions too."""
-    upward = [name for name in _imports(MODULES[module]) if name in MODULES and _layer(name) > _layer(module)]
-    assert not upward
+    """A module imports from its own folder or one below, inside functions too; folders of one line stay apart."""
+    mine = _folder(module)
+    others = {_folder(name) for name in _imports(MODULES[module]) if name in MODULES} - {mine}
+    assert not [other for other in others if LEVEL[other] >= LEVEL[mine]]
+
+
+def test_the_listing_is_short():
+    """The top of the package is read at a glance: few files, folders of one word, and the straight line is short."""
+    files = list(PACKAGE.glob("*.py"))
+    folders = [path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert len(files) <= 8
+    assert len(folders) <= 16
+    assert all(name.isalpha() for name in folders)
+    assert len((PACKAGE / "pipeline.py").read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_libraries_stay_in_their_rooms(module):
+    """Labels (xarray) and graphs (dask) are known only at the borders."""
+    found = _imports(MODULES[module])
+    assert "xarray" not in found or _within(module, XARRAY)
+    assert "dask" not in found or _within(module, DASK)
 
 
 def test_no_cycles():
@@ -156,16 +131,10 @@ def test_no_cycles():
         visit(name, ())
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] in NUMBERS_ONLY])
-def test_numbers_know_no_labels(module):
-    """Modules that compute on plain arrays import neither xarray nor dask."""
-    assert not {"xarray", "dask"} & _imports(MODULES[module])
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_torch_is_imported_where_it_runs(module):
     """Torch is imported at the top only by the modules that are mathematics on tensors."""
-    if not module.startswith(TORCH_AT_IMPORT):
+    if not _within(module, TORCH_AT_IMPORT):
         assert "torch" not in _imports(MODULES[module], functions=False)
 
 

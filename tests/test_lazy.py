@@ -16,11 +16,11 @@ from dask._task_spec import Alias
 from dask.base import tokenize
 from zarr.storage import LocalStore
 
-from xgapfill import neighbours
-from xgapfill.chunked import cut_out
-from xgapfill.grid import Box, Grid
-from xgapfill.lazy import BLOCK, compute_block, map_lattice
-from xgapfill.sources import source_of
+from xgapfill.blocks import neighbours
+from xgapfill.blocks.chunked import cut_out
+from xgapfill.blocks.graph import BLOCK, compute_block, map_lattice
+from xgapfill.blocks.source import source_of
+from xgapfill.lattice.grid import Box, Grid
 
 DIMS = ("time", "lat", "lon")
 REACH = (2, 5, 7)
@@ -209,10 +209,10 @@ def test_blocks_with_distant_places_are_computed_in_pieces(data):
 
 def test_values_arrive_as_they_are_with_missing_around(data):
     """Dtypes are kept or become floating, places outside are missing, and the user's array cannot be written to."""
-    seen = {}
+    observed = {}
 
     def look(arrays, box, core):
-        seen.update(arrays=arrays, box=box)
+        observed.update(arrays=arrays, box=box)
         return np.zeros((1, *core.shape))
 
     look.__dask_tokenize__ = lambda: "look"
@@ -221,8 +221,8 @@ def test_values_arrive_as_they_are_with_missing_around(data):
     kinds = ["f4", "f8", ">f4", "i2", "i4", "?", "f2"]
     sources = [source_of(xr.Variable(DIMS, np.ones((1, 10, 10), kind)), DIMS) for kind in kinds]
     map_lattice(look, sources, [grid] * 7, layers=1, reach=(0, 0, 3), dtype="f8").compute(scheduler="sync")
-    assert [array.dtype.str for array in seen["arrays"]] == ["<f4", "<f8", "<f4", "<f4", "<f8", "<f4", "<f2"]
-    for array in seen["arrays"]:
+    assert [array.dtype.str for array in observed["arrays"]] == ["<f4", "<f8", "<f4", "<f4", "<f8", "<f4", "<f2"]
+    for array in observed["arrays"]:
         assert array.shape == (1, 10, 16)
         assert np.isnan(array[..., :3]).all()
         assert np.isnan(array[..., 13:]).all()
@@ -314,7 +314,7 @@ def test_the_archive_of_dask_takes_at_most_four_tasks_a_block(layout):
 
 def test_reads_of_a_block_are_less_than_three_times_the_block():
     """Of windows of 5 x 64 x 64 on the archive: boxes hold what the windows of a block cover and no more."""
-    from xgapfill.tiles import Tiling
+    from xgapfill.lattice.tiling import Tiling
 
     shape = (1068, 4320, 8640)
     grid, tiling = archive(shape), Tiling(8640)
@@ -340,8 +340,8 @@ def test_reads_of_a_block_are_less_than_three_times_the_block():
 @pytest.mark.parametrize("chunks", [(8, 270, 270), (12, 270, 270), (12, 240, 240)])
 def test_neighbouring_blocks_read_less_than_three_times_what_they_hold(chunks):
     """Of dask input `write` computes so many neighbours together that chunks, whole ones, are read but a few times."""
-    from xgapfill.running import NEIGHBOURS
-    from xgapfill.tiles import Tiling
+    from xgapfill.lattice.tiling import Tiling
+    from xgapfill.stores.run import NEIGHBOURS
 
     shape = (1068, 4320, 8640)
     grid = archive(shape)
@@ -535,7 +535,7 @@ def test_what_does_not_fit_is_refused(data):
 
 @pytest.mark.shared
 @pytest.mark.parametrize("chunks", [None, {"time": 5, "lat": 100, "lon": 77}])
-def test_an_absent_row_is_a_place_where_nothing_was_seen(shared_data, chunks):
+def test_an_absent_row_is_a_place_where_nothing_was_observed(shared_data, chunks):
     """North-east Pacific: the result on 335 rows of a lattice of 336 is that of the file with the row put in."""
     with xr.open_dataset(shared_data / "ne_pacific_modis_2020_8day.nc") as opened:
         given = opened[["CHL"]].isel(time=slice(0, 9)).load()

@@ -1,4 +1,4 @@
-"""Pixels too far from what was seen stay missing, for any method."""
+"""Pixels too far from what was observed stay missing, for any method."""
 
 from __future__ import annotations
 
@@ -8,40 +8,42 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
-from xgapfill.distances import kilometres_to
-from xgapfill.gaps import find_gaps
-from xgapfill.grid import Box, Grid
-from xgapfill.limits import POLAR, Limits
+from xgapfill.api.gaps import find_gaps
+from xgapfill.kernel.limits import POLAR, Limits
+from xgapfill.lattice.distance import kilometres_to
+from xgapfill.lattice.grid import Box, Grid
 
 
-def runs(seen):
-    """Slots between the seen dates around each pixel of (t, y, x), by looking: the first and last date at the ends."""
-    out = np.zeros(seen.shape)
-    for t, y, x in np.argwhere(~seen):
-        before = [s for s in range(t) if seen[s, y, x]]
-        after = [s for s in range(t + 1, len(seen)) if seen[s, y, x]]
+def runs(observed):
+    """Slots between the observed dates around each pixel of (t, y, x), by looking: the first and last date at the
+    ends.
+    """
+    out = np.zeros(observed.shape)
+    for t, y, x in np.argwhere(~observed):
+        before = [s for s in range(t) if observed[s, y, x]]
+        after = [s for s in range(t + 1, len(observed)) if observed[s, y, x]]
         if not before and not after:
             out[t, y, x] = np.inf
         else:
-            out[t, y, x] = (after[0] if after else len(seen) - 1) - (before[-1] if before else 0)
+            out[t, y, x] = (after[0] if after else len(observed) - 1) - (before[-1] if before else 0)
     return out
 
 
 @pytest.mark.parametrize("chunks", [None, {"time": 2, "lat": 5}])
-def test_max_gap_is_the_time_between_the_seen_dates_around(chunks):
+def test_max_gap_is_the_time_between_the_observed_dates_around(chunks):
     """Filled where the gap is no longer than asked for, missing elsewhere with the status that says so."""
     chl = chl_map((8, 12, 14))
     given = chl if chunks is None else chl.chunk(chunks)
     result = xgapfill.background(given, max_gap=24, full=True).compute()
-    seen = chl.notnull().values
-    wanted = runs(seen) * 8 <= 24
-    assert (result.CHL.notnull().values == (wanted | seen)).all()
-    assert (result.CHL_status.values[~wanted & ~seen] == 2).all()
+    observed = chl.notnull().values
+    wanted = runs(observed) * 8 <= 24
+    assert (result.CHL.notnull().values == (wanted | observed)).all()
+    assert (result.CHL_status.values[~wanted & ~observed] == 2).all()
     assert same(result.CHL, xgapfill.background(chl, max_gap=np.timedelta64(24, "D")))
 
 
 def test_max_distance_is_kilometres_in_the_frame():
-    """Filled no farther from a seen pixel of the frame than asked for, as `gaps` measures it."""
+    """Filled no farther from an observed pixel of the frame than asked for, as `gaps` measures it."""
     psc = psc_map(chl_map((3, 20, 24)))
     result = xgapfill.background(psc, max_distance=8.0).compute()
     near = (find_gaps(psc).distance <= 8.0).broadcast_like(psc).transpose(*psc.dims)
@@ -52,7 +54,7 @@ def test_max_distance_is_kilometres_in_the_frame():
 
 
 def test_limits_cross_the_dateline():
-    """On a map that closes, the nearest seen pixel may be on the other side."""
+    """On a map that closes, the nearest observed pixel may be on the other side."""
     lon = -179.5 + np.arange(360)
     values = np.full((2, 4, 360), np.nan, np.float32)
     values[:, :, 359] = 0.3
@@ -73,15 +75,15 @@ def test_distance_is_that_of_the_great_circle(km):
     """Up to the latitude beyond which fewer columns count, what is near is what a search through all pixels finds."""
     lat, lon = 79.125 + 0.25 * np.arange(43), -179.875 + 0.25 * np.arange(1440)
     grid = Grid.of(None, lat, lon)
-    seen = np.random.default_rng(0).random((43, 1440)) < 0.002
+    observed = np.random.default_rng(0).random((43, 1440)) < 0.002
     box = Box((0, 1), (grid.rows[0], grid.rows[-1] + 1), (0, 1440))
     limits = Limits(max_distance=km)
     around = box.grown((0, *limits.reach(grid)[1:]))
     columns = np.arange(*around.cols) % 1440
     known = np.zeros(around.shape, bool)
-    known[0, around.shape[1] // 2 - 21 : around.shape[1] // 2 + 22] = np.roll(seen, 720, axis=1)[:, columns]
+    known[0, around.shape[1] // 2 - 21 : around.shape[1] // 2 + 22] = np.roll(observed, 720, axis=1)[:, columns]
     found = np.roll(limits.within(known, grid, around, box)[0], 720, axis=1)
-    expected = kilometres_to(seen, lat, lon) <= km
+    expected = kilometres_to(observed, lat, lon) <= km
     inside = lat < POLAR
     assert (found[inside] == expected[inside]).all()
     assert not (found & ~expected).any()

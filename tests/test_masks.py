@@ -7,18 +7,18 @@ from xgapfill.validation import masks
 
 
 @pytest.fixture
-def seen() -> np.ndarray:
+def observed() -> np.ndarray:
     """Twelve frames with gaps of very different size."""
     generator = np.random.default_rng(0)
     smooth = generator.normal(size=(12, 8, 10)).repeat(6, axis=1).repeat(6, axis=2)
     return smooth < generator.normal(size=(12, 1, 1))
 
 
-def test_blocks_hide_their_share_of_seen_pixels_only(seen):
-    """Every frame must lose at least the share and little more, and never a pixel that was not seen."""
-    hidden = masks.disc_blocks(seen, share=0.15, radius=(2, 4))
-    assert not (hidden & ~seen).any()
-    counts = seen.sum(axis=(1, 2))
+def test_blocks_hide_their_share_of_observed_pixels_only(observed):
+    """Every frame must lose at least the share and little more, and never a pixel that was not observed."""
+    hidden = masks.disc_blocks(observed, share=0.15, radius=(2, 4))
+    assert not (hidden & ~observed).any()
+    counts = observed.sum(axis=(1, 2))
     lost = hidden.sum(axis=(1, 2))
     assert (lost >= 0.15 * counts).all()
     assert (lost <= 0.15 * counts + 57).all()
@@ -33,36 +33,36 @@ def test_blocks_are_discs():
     assert max(np.ptp(rows), np.ptp(cols)) <= 18
 
 
-def test_transplanted_gaps_are_those_of_another_date(seen):
+def test_transplanted_gaps_are_those_of_another_date(observed):
     """What is hidden in a frame must be exactly what another frame lacks, within the shares allowed."""
-    hidden = masks.transplanted(seen, most=0.6, least=0.05)
+    hidden = masks.transplanted(observed, most=0.6, least=0.05)
     assert hidden.any()
-    for frame, lost in zip(seen, hidden, strict=True):
+    for frame, lost in zip(observed, hidden, strict=True):
         if lost.any():
             assert 0.05 <= lost.sum() / frame.sum() <= 0.6
-            assert any(np.array_equal(lost, frame & ~other) for other in seen)
+            assert any(np.array_equal(lost, frame & ~other) for other in observed)
 
 
 def test_frames_that_no_date_suits_keep_their_pixels():
     """Where every other date sees all or nothing, nothing may be hidden."""
-    seen = np.zeros((3, 4, 4), bool)
-    seen[0] = True
-    assert not masks.transplanted(seen).any()
+    observed = np.zeros((3, 4, 4), bool)
+    observed[0] = True
+    assert not masks.transplanted(observed).any()
 
 
 @pytest.mark.parametrize("draw", [masks.disc_blocks, masks.transplanted])
-def test_a_seed_fixes_the_mask(seen, draw):
+def test_a_seed_fixes_the_mask(observed, draw):
     """The same seed must give the same mask and another seed another one."""
-    assert np.array_equal(draw(seen, seed=4), draw(seen, seed=4))
-    assert not np.array_equal(draw(seen, seed=4), draw(seen, seed=5))
+    assert np.array_equal(draw(observed, seed=4), draw(observed, seed=4))
+    assert not np.array_equal(draw(observed, seed=4), draw(observed, seed=5))
 
 
-def test_a_frozen_mask_comes_back(seen, tmp_path):
+def test_a_frozen_mask_comes_back(observed, tmp_path):
     """A mask kept in a file must come back bit for bit, and take about a bit a pixel at most."""
     path = tmp_path / "mask.npz"
-    masks.freeze(path, seen)
-    assert np.array_equal(masks.load(path), seen)
-    assert path.stat().st_size < seen.size / 8 + 1000
+    masks.freeze(path, observed)
+    assert np.array_equal(masks.load(path), observed)
+    assert path.stat().st_size < observed.size / 8 + 1000
 
 
 def test_wrong_masks_are_refused(tmp_path):

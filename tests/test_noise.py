@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from xgapfill.noise import Noise
+from xgapfill.lattice.noise import Noise
 
 
 @given(

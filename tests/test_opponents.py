@@ -2,33 +2,33 @@
 
 import numpy as np
 import pytest
+from bench import problems
+from bench.__main__ import main
+from bench.windows import seconds_a_window
 from numpy.testing import assert_allclose
 from scipy import fft
 
-from xgapfill.benchmarks import problems
-from xgapfill.benchmarks.__main__ import main
-from xgapfill.benchmarks.windows import seconds_a_window
+from xgapfill.lattice.distance import distance_class, distance_to_observed
 from xgapfill.methods import Background
-from xgapfill.validation.dct import Dct, dct_pls
-from xgapfill.validation.distance import distance_class, distance_to_seen
-from xgapfill.validation.kriging import Covariance, kriging
-from xgapfill.validation.masks import disc_blocks
-from xgapfill.validation.opponents import (
+from xgapfill.validation.baselines.dct import Dct, dct_pls
+from xgapfill.validation.baselines.kriging import Covariance, kriging
+from xgapfill.validation.baselines.simple import pixel_mean, time_interpolation
+from xgapfill.validation.baselines.tuned import (
     OPPONENTS,
     held_out_like_gaps,
     on_conditions,
     tuned_dct_pls,
     tuned_kriging,
 )
+from xgapfill.validation.masks import disc_blocks
 from xgapfill.validation.scores import rmse
-from xgapfill.validation.simple import pixel_mean, time_interpolation
 
 NAN = np.nan
 
 
 @pytest.fixture(scope="module")
 def ocean() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A smooth random field that changes slowly, the same with gaps, and where seen pixels were hidden."""
+    """A smooth random field that changes slowly, the same with gaps, and where observed pixels were hidden."""
     generator = np.random.default_rng(0)
     waves = np.meshgrid(*(np.fft.fftfreq(size) * size for size in (10, 48, 48)), indexing="ij")
     size = np.sqrt(1 + (waves[0] * 2) ** 2 + waves[1] ** 2 + waves[2] ** 2)
@@ -41,13 +41,13 @@ def ocean() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_pixel_mean_by_hand():
-    """A gap must take the mean of its pixel, a pixel never seen the mean of everything seen."""
+    """A gap must take the mean of its pixel, a pixel never observed the mean of everything observed."""
     values = np.array([[[1.0, NAN]], [[3.0, NAN]], [[NAN, NAN]]], np.float32)
     assert_allclose(pixel_mean(values)[:, 0], [[1, 2], [3, 2], [2, 2]])
 
 
 def test_time_interpolation_by_hand():
-    """Between dates linear, beyond the first and last one constant, and a pixel never seen as its neighbour."""
+    """Between dates linear, beyond the first and last one constant, and a pixel never observed as its neighbour."""
     values = np.array([NAN, 1.0, NAN, NAN, 4.0, NAN], np.float32)[:, None, None]
     values = np.concatenate([values, np.full_like(values, NAN)], axis=2)
     assert_allclose(time_interpolation(values)[:, 0, 0], [1, 1, 2, 3, 4, 4])
@@ -90,19 +90,19 @@ def test_kriging_equals_the_bordered_system():
     toward = covariance(((places[:, None] - targets) ** 2).sum(-1))
     bordered = np.block([[matrix, np.ones((20, 1))], [np.ones((1, 20)), np.zeros((1, 1))]])
     solved = np.linalg.solve(bordered, np.vstack([toward, np.ones(len(targets))]))
-    observed = values[~wanted]
+    data = values[~wanted]
     share = 1 - (solved[:-1] * toward).sum(0) - solved[-1]
-    mean = np.linalg.solve(matrix, observed).sum() / np.linalg.solve(matrix, np.ones(20)).sum()
-    sill = (observed - mean) @ np.linalg.solve(matrix, observed - mean) / 19
+    mean = np.linalg.solve(matrix, data).sum() / np.linalg.solve(matrix, np.ones(20)).sum()
+    sill = (data - mean) @ np.linalg.solve(matrix, data - mean) / 19
     estimate, spread = kriging(values, wanted, covariance)
-    assert_allclose(estimate[wanted], solved[:-1].T @ observed, atol=1e-5)
+    assert_allclose(estimate[wanted], solved[:-1].T @ data, atol=1e-5)
     assert_allclose(spread[wanted], np.sqrt(sill * share), rtol=1e-4)
     assert np.isnan(estimate[~wanted]).all()
 
 
-def test_kriging_wants_something_seen():
-    """A field of which nothing was seen must be refused."""
-    with pytest.raises(ValueError, match="at least one seen pixel"):
+def test_kriging_wants_something_observed():
+    """A field of which nothing was observed must be refused."""
+    with pytest.raises(ValueError, match="at least one observed pixel"):
         kriging(np.full((1, 2, 2), NAN, np.float32), np.ones((1, 2, 2), bool), Covariance())
 
 
@@ -129,24 +129,24 @@ def test_every_opponent_knows_its_error(ocean, name):
     truth, values, hidden = ocean
     blocks = disc_blocks(np.isfinite(values), radius=(2, 5), seed=9)
     found = OPPONENTS[name](values, hidden, blocks)
-    classes = distance_class(distance_to_seen(np.isfinite(values)))
+    classes = distance_class(distance_to_observed(np.isfinite(values)))
     for k in range(2):
         here = hidden & (classes == k)
         assert_allclose(found.spread[here].mean(), rmse(found.values, truth, here), rtol=0.33)
 
 
-def test_held_out_pixels_were_seen_in_every_frame(ocean):
+def test_held_out_pixels_were_observed_in_every_frame(ocean):
     """Every frame that sees anything must give up some of it, and only that."""
-    seen = np.isfinite(ocean[1])
-    seen[0] = True
-    seen[1] = False
-    blocks = held_out_like_gaps(seen)
-    assert not (blocks & ~seen).any()
-    assert np.array_equal(blocks.any(axis=(1, 2)), seen.any(axis=(1, 2)))
+    observed = np.isfinite(ocean[1])
+    observed[0] = True
+    observed[1] = False
+    blocks = held_out_like_gaps(observed)
+    assert not (blocks & ~observed).any()
+    assert np.array_equal(blocks.any(axis=(1, 2)), observed.any(axis=(1, 2)))
 
 
 def test_a_condition_that_tells_all_leaves_no_error(ocean):
-    """A field that is a quadratic of its condition must come back exactly, far from anything seen."""
+    """A field that is a quadratic of its condition must come back exactly, far from anything observed."""
     condition = ocean[0]
     truth = 1 + 2 * condition - 0.5 * condition**2
     hidden = np.zeros(truth.shape, bool)
@@ -166,15 +166,15 @@ def test_missing_data_are_named(tmp_path, capsys):
 @pytest.mark.shared
 @pytest.mark.parametrize("gaps", ["discs", "transplanted"])
 def test_the_choose_set(shared_data, gaps):
-    """The problem must hide seen pixels of late frames only, on a lattice without absent rows."""
+    """The problem must hide observed pixels of late frames only, on a lattice without absent rows."""
     problem = problems.choose_problem(shared_data, gaps=gaps)
     assert problem.values.shape == (8, 336, 285)
     assert problem.time.min() >= np.datetime64("2020-06-09")
     assert_allclose(np.diff(problem.lat), np.diff(problem.lat)[0], rtol=1e-3)
     assert np.isfinite(problem.truth[problem.hidden]).all()
     assert np.isnan(problem.values[problem.hidden]).all()
-    seen = ~np.isnan(problem.values)
-    assert np.array_equal(problem.values[seen], problem.truth[seen])
+    observed = ~np.isnan(problem.values)
+    assert np.array_equal(problem.values[observed], problem.truth[observed])
     assert problem.sea[np.isfinite(problem.truth).any(axis=0)].all()
     with pytest.raises(ValueError, match="gaps must be"):
         problems.choose_problem(shared_data, gaps="none")

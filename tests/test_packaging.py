@@ -43,7 +43,7 @@ def test_files_of_the_package():
     """Type marker and sea mask are inside the package."""
     package = resources.files("xgapfill")
     assert package.joinpath("py.typed").is_file()
-    assert package.joinpath("data").joinpath("sea.npz").is_file()
+    assert package.joinpath("lattice").joinpath("sea.npz").is_file()
 
 
 def test_licence_is_declared(project):

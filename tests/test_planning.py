@@ -13,11 +13,12 @@ import xarray as xr
 from maps import chl_map, psc_map
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill import planning, reducing
-from xgapfill.patch import Filled
+from xgapfill import pipeline as fill_module
+from xgapfill.api import plan as planning
+from xgapfill.api.validate import validate
+from xgapfill.kernel import reduce as reducing
+from xgapfill.lattice.windows import Filled
 from xgapfill.testing import tiny_weights
-from xgapfill.validation.validate import validate
 
 
 def test_windows_are_those_that_are_filled(monkeypatch):
@@ -51,7 +52,7 @@ class Cheap:
 
     def fill(self, windows, weights, noise, members):
         """Zeros."""
-        Cheap.called.append(int(windows.seen.any(axis=(1, 2, 3, 4)).sum()))
+        Cheap.called.append(int(windows.observed.any(axis=(1, 2, 3, 4)).sum()))
         return Filled(np.zeros((1, *windows.values.shape), np.float32), np.ones_like(windows.values))
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-
-pytest.importorskip("torch")
-
-from xgapfill.benchmarks import realism
-from xgapfill.benchmarks.problems import Problem
+import torch  # noqa: F401
+from bench import realism
+from bench.problems import Problem
 
 
 def test_area_under_the_curve():
@@ -46,7 +43,7 @@ def test_pixels_nobody_knows_say_nothing():
 
 
 def test_patches_are_hidden_in_large_part():
-    """A patch is taken where enough is known and enough hidden; what was seen is as observed in both."""
+    """A patch is taken where enough is known and enough hidden; what was observed is as observed in both."""
     truth = noise(6, 0).reshape(2, 36, 12)
     hidden = np.zeros(truth.shape, bool)
     hidden[0, :20] = hidden[1, 12:30] = True

@@ -12,10 +12,10 @@ from dask.base import tokenize
 from maps import Counting, Quick, chl_map, psc_map, raise_if_dask_computes, same
 
 import xgapfill
-from xgapfill import reducing
-from xgapfill.fill import fill
+from xgapfill.kernel import reduce as reducing
+from xgapfill.kernel.statistics import Gathered, read
 from xgapfill.methods.kriging import Kriging
-from xgapfill.statistics import Gathered, read
+from xgapfill.pipeline import fill
 
 
 def trend(member):
@@ -35,7 +35,9 @@ def peak_by_month(member):
 
 
 def test_they_are_those_of_xarray_over_realization():
-    """Mean, spread and quantiles equal the xarray methods on stored members; what was seen comes back bit for bit."""
+    """Mean, spread and quantiles equal the xarray methods on stored members; what was observed comes back bit for
+    bit.
+    """
     chl = chl_map((3, 20, 24))
     psc = psc_map(chl)
     options = {"cond": chl, "members": 11, "seed": 3}
@@ -48,14 +50,14 @@ def test_they_are_those_of_xarray_over_realization():
     expected = members.quantile(quantiles, "realization")
     assert found.PSC_quantile.dims == expected.dims
     assert np.allclose(found.PSC_quantile, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
-    seen = psc.notnull().values
+    observed = psc.notnull().values
     mean = fill(psc, Quick(draws=True), **options, reduce="mean")
     assert isinstance(mean, xr.DataArray)
     assert (mean.name, mean.dims, mean.dtype) == ("PSC", psc.dims, psc.dtype)
     assert mean.attrs["cell_methods"] == "realization: mean"
-    assert same(mean.values[seen], psc.values[seen])
+    assert same(mean.values[observed], psc.values[observed])
     assert same(mean, found.PSC_mean)
-    assert (found.PSC_std.values[seen] == 0).all()
+    assert (found.PSC_std.values[observed] == 0).all()
     median = fill(psc, Quick(draws=True), **options, reduce={"quantile": 0.5})
     assert median.dims == psc.dims
     assert same(median, found.PSC_quantile.isel(quantile=1))

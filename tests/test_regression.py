@@ -6,22 +6,15 @@ import pickle
 
 import numpy as np
 import pytest
+import torch  # noqa: F401
 
-pytest.importorskip("torch")
-
-from xgapfill.families.relation import SCATTER, brewin_fractions
-from xgapfill.families.transforms import ilr_inverse
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Windows
 from xgapfill.methods.base import BATCH
-from xgapfill.methods.regression import (
-    PUBLISHED,
-    Regression,
-    brewin2015_fractions,
-    hirata2011_fractions,
-    published_ilr,
-)
-from xgapfill.noise import Noise
-from xgapfill.patch import Windows
+from xgapfill.methods.regression import PUBLISHED, Regression, brewin2015_fractions, hirata2011_fractions, published_ilr
 from xgapfill.testing import windows as windows_of
+from xgapfill.variables.relation import SCATTER, brewin_fractions
+from xgapfill.variables.transforms import ilr_inverse
 
 NOISE = Noise(0, 8640)
 PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
@@ -36,12 +29,12 @@ BREWIN15 = """.0770 .1925 .7305 .1151 .2875 .5974 .2129 .4222 .3649
 
 
 def windows(values: np.ndarray, channels: tuple[str, ...] = PSC, targets: int = 2) -> Windows:
-    """Windows (b, t, c, y, x), NaN where unseen."""
+    """Windows (b, t, c, y, x), NaN where missing."""
     return windows_of(values, channels, targets=targets)
 
 
 def gappy(seed: int, channels: int = 3, share: float = 0.5, side: int = 32) -> np.ndarray:
-    """Random windows of which a share is seen."""
+    """Random windows of which a share is observed."""
     rng = np.random.default_rng(seed)
     shape = (BATCH, 4, channels, side, side)
     return np.where(rng.random(shape) < share, 0.4 * rng.normal(size=shape), np.nan)
@@ -126,7 +119,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch(relation):
     assert np.array_equal(alone.spread[0], among.spread[2])
     assert np.isfinite(among.values).all()
     assert np.isfinite(among.spread).all()
-    assert (among.spread[~windows(second).seen] > 0).all()
+    assert (among.spread[~windows(second).observed] > 0).all()
 
 
 def test_wrong_calls_are_refused():

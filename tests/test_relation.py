@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xgapfill.families import relation
-from xgapfill.families.transforms import ilr_inverse
 from xgapfill.simulate import size_class_anomalies
+from xgapfill.variables import relation
+from xgapfill.variables.transforms import ilr_inverse
 
 SIZE_FRACTIONATED, HPLC = "size_fractionated_psc_samples.csv", "hplc_dpa_psc.csv"
 DECADES = (0.01, 0.1, 1.0)

@@ -10,9 +10,9 @@ from maps import Quick, chl_map, same
 from test_writing import counted, dying_after
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill import running
+from xgapfill import pipeline as fill_module
 from xgapfill.cli import main
+from xgapfill.stores import run as running
 
 server = pytest.importorskip("moto.server", reason="needs moto[server]")
 pytest.importorskip("s3fs", reason="needs s3fs")

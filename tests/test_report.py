@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from bench import background
+from bench.report import targets, targets_text
 
-from xgapfill.benchmarks import background
-from xgapfill.benchmarks.report import table_text, targets, targets_text
 from xgapfill.validation.scores import LAGS
-from xgapfill.validation.table import CLASSES
+from xgapfill.validation.table import CLASSES, table_text
 
 ROWS = ["background", "posterior_mean", "repaint"]
 

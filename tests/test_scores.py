@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
+from xgapfill.lattice.distance import distance_class, distance_to_observed
 from xgapfill.validation import scores
-from xgapfill.validation.distance import distance_class, distance_to_seen
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_structure_function_counts_pairs_that_touch_the_place():
 
 
 def test_degree_of_smoothing():
-    """A reconstruction that moves every seen pixel by 0.1 must have a degree of smoothing of 0.1."""
+    """A reconstruction that moves every observed pixel by 0.1 must have a degree of smoothing of 0.1."""
     assert_allclose(scores.degree_of_smoothing([1.1, 1.9, 7.0], [1.0, 2.0, np.nan]), 0.1)
 
 
@@ -136,9 +136,9 @@ def test_ensemble_shapes_are_checked():
 
 def test_distance_is_that_of_the_frame():
     """Distances must be Euclidean within the frame, infinite where it saw nothing, and fall into three classes."""
-    seen = np.zeros((2, 12, 12), bool)
-    seen[0, 0, 0] = True
-    distance = distance_to_seen(seen)
+    observed = np.zeros((2, 12, 12), bool)
+    observed[0, 0, 0] = True
+    distance = distance_to_observed(observed)
     assert distance[0, 0, 0] == 0
     assert distance[0, 3, 4] == 5
     assert np.isinf(distance[1]).all()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xgapfill import seamask
-from xgapfill.seamask import sea
+from xgapfill.lattice import sea as seamask
+from xgapfill.lattice.sea import sea
 
 
 def test_known_places():

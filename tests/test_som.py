@@ -7,29 +7,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch  # noqa: F401
 import xarray as xr
 
-pytest.importorskip("torch")
-
 from xgapfill import tutorial
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Series, Windows
 from xgapfill.methods.kohonen import batch_update, best_units, neighbourhood, train
 from xgapfill.methods.som import Som
-from xgapfill.noise import Noise
-from xgapfill.patch import Series, Windows
 from xgapfill.testing import windows as windows_of
 from xgapfill.weights import load
 
 NOISE = Noise(0, 8640)
 
 
-def series(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **given) -> Series:
+def series(values: np.ndarray, observed: np.ndarray, channels: tuple[str, ...], **given) -> Series:
     """A series of (c, t, n) values, without season and on one latitude unless given."""
     _, t, n = values.shape
     usual = {"season": np.zeros((t, 2), np.float32), "lat": np.full(n, 40, np.float32), "targets": 1}
     usual["lon"] = np.full(n, 330, np.float32)
     return Series(
-        values=np.where(seen, values, 0).astype(np.float32),
-        seen=seen,
+        values=np.where(observed, values, 0).astype(np.float32),
+        observed=observed,
         channels=channels,
         slots=np.arange(t),
         step_days=8.0,
@@ -39,14 +38,14 @@ def series(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **gi
     )
 
 
-def windows(values: np.ndarray, seen: np.ndarray, channels: tuple[str, ...], **given) -> Windows:
+def windows(values: np.ndarray, observed: np.ndarray, channels: tuple[str, ...], **given) -> Windows:
     """Windows of (b, 1, c, y, x) values, without season and on one latitude unless given."""
     usual = {"lat": np.full((len(values), values.shape[-2]), 40, np.float32), "targets": 1}
-    return windows_of(values, channels, seen, **(usual | given))
+    return windows_of(values, channels, observed, **(usual | given))
 
 
 def curve(n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A target that follows the square of a driver, two channels (2, 4, n / 4), and where they are seen."""
+    """A target that follows the square of a driver, two channels (2, 4, n / 4), and where they are observed."""
     rng = np.random.default_rng(seed)
     driver = rng.uniform(-2, 2, n)
     values = np.stack([driver**2 + 0.1 * rng.normal(size=n), driver]).reshape(2, 4, -1)
@@ -118,15 +117,15 @@ def test_one_unit_is_linear_regression():
     slope, constant = np.polyfit(driver[0], values[0, 0], 1)
     asked = np.zeros((1, 1, 2, 4, 4))
     asked[0, 0, 1] = np.linspace(-2, 2, 16).reshape(4, 4)
-    seen = np.broadcast_to(np.array([False, True])[:, None, None], asked.shape)
-    filled = Som().fill(windows(asked, seen, channels), weights, NOISE, 1)
+    observed = np.broadcast_to(np.array([False, True])[:, None, None], asked.shape)
+    filled = Som().fill(windows(asked, observed, channels), weights, NOISE, 1)
     assert np.allclose(filled.values[0, 0, 0, 0], constant + slope * asked[0, 0, 1], atol=2e-3)
     assert np.allclose(filled.spread[0, 0, 0], np.std(values[0, 0] - constant - slope * driver[0]), rtol=1e-2)
 
 
 def test_a_curve_is_followed():
     """The map follows a relation of which a straight line knows nothing, with and without regression in the units."""
-    values, seen = curve(20_000)
+    values, observed = curve(20_000)
     channels = ("psc_ilr1", "log10_chl")
     asked = np.zeros((1, 1, 2, 8, 8))
     asked[0, 0, 1] = np.linspace(-1.8, 1.8, 64).reshape(8, 8)
@@ -134,7 +133,7 @@ def test_a_curve_is_followed():
     errors = []
     for linear in (True, False):
         som = Som(linear=linear, context=False)
-        filled = som.fill(windows(asked, only_driver, channels), som.fit(series(values, seen, channels)), NOISE, 1)
+        filled = som.fill(windows(asked, only_driver, channels), som.fit(series(values, observed, channels)), NOISE, 1)
         errors.append(np.sqrt(np.mean((filled.values[0, 0, 0, 0] - asked[0, 0, 1] ** 2) ** 2)))
         assert 0.1 < filled.spread[0, 0, 0].mean() < 0.3  # the noise is 0.1
     assert max(errors) < 0.05
@@ -142,16 +141,16 @@ def test_a_curve_is_followed():
 
 def test_nothing_known_gives_the_mean():
     """Pixels without any known component take mean and spread of the data; land and empty windows stay finite."""
-    values, seen = curve()
+    values, observed = curve()
     channels = ("psc_ilr1", "log10_chl")
     som = Som(context=False)
-    weights = som.fit(series(values, seen, channels))
+    weights = som.fit(series(values, observed, channels))
     one = np.zeros((2, 1, 2, 8, 8), bool)
     one[0, 0, :, 0, 0] = True
     asked = windows(np.ones(one.shape), one, channels)
     asked.sea[0, 7] = False
     filled = som.fill(asked, weights, NOISE, 1)
-    target = values[0][seen[0]]
+    target = values[0][observed[0]]
     assert np.isfinite(filled.values).all()
     assert np.isfinite(filled.spread).all()
     assert (filled.spread[~one] > 0).all()
@@ -170,9 +169,9 @@ def test_season_tells_what_is_usual():
     som = Som()
     weights = som.fit(series(values, np.ones(values.shape, bool), ("log10_chl",), season=season))
     assert weights.card.network["components"] == ("log10_chl", "season_cos", "season_sin")
-    seen = np.zeros((2, 1, 1, 4, 4), bool)
-    seen[..., 0, 0] = True
-    asked = windows(np.zeros(seen.shape), seen, ("log10_chl",), season=season[[0, 11]][:, None])
+    observed = np.zeros((2, 1, 1, 4, 4), bool)
+    observed[..., 0, 0] = True
+    asked = windows(np.zeros(observed.shape), observed, ("log10_chl",), season=season[[0, 11]][:, None])
     filled = som.fill(asked, weights, NOISE, 1)
     assert np.allclose(filled.values[0, 0, 0, 0, 1:], season[0, 0] * 2, atol=0.2)
     assert np.allclose(filled.values[0, 1, 0, 0, 1:], season[11, 0] * 2, atol=0.2)
@@ -191,24 +190,24 @@ def test_place_tells_what_is_usual():
     assert weights.card.network["components"] == ("log10_chl", "longitude")
     assert weights.card.network["meridian"] == pytest.approx(180, abs=0.1)
     asked = np.zeros((1, 1, 1, 4, 20))
-    seen = np.zeros(asked.shape, bool)
-    seen[..., 0, 0] = True
-    filled = som.fill(windows(asked, seen, ("log10_chl",), lon=lon[None, ::20]), weights, NOISE, 1)
+    observed = np.zeros(asked.shape, bool)
+    observed[..., 0, 0] = True
+    filled = som.fill(windows(asked, observed, ("log10_chl",), lon=lon[None, ::20]), weights, NOISE, 1)
     assert np.allclose(filled.values[0, 0, 0, 0, 1:], east[::20], atol=0.05)
 
 
 def test_same_bits(tmp_path):
     """The same series gives the same weights, saved or not, and a window does not depend on its batch."""
-    values, seen = curve()
+    values, observed = curve()
     channels = ("psc_ilr1", "log10_chl")
     som = pickle.loads(pickle.dumps(Som(rows=6, cols=4)))
-    weights, again = (som.fit(series(values, seen, channels)) for _ in range(2))
+    weights, again = (som.fit(series(values, observed, channels)) for _ in range(2))
     assert weights == again
     rng = np.random.default_rng(1)
     shape = (4, 1, 2, 16, 16)
     asked = windows(rng.normal(size=shape), rng.random(shape) < 0.5, channels)
     filled = som.fill(asked, weights, NOISE, 1)
-    several = ("values", "seen", "sea", "starts", "lat", "lon", "season", "step_km")
+    several = ("values", "observed", "sea", "starts", "lat", "lon", "season", "step_km")
     part = {name: getattr(asked, name)[2:3] for name in several}
     alone = som.fill(replace(asked, **part), load(weights.save(tmp_path / "map")), NOISE, 1)
     assert np.array_equal(filled.values[:, 2:3], alone.values)
@@ -217,9 +216,9 @@ def test_same_bits(tmp_path):
 
 def test_small_samples_make_small_maps():
     """The map has no more units than its complete vectors can fill, and no more vectors than allowed are used."""
-    values, seen = curve(800)
-    network = Som().fit(series(values, seen, ("psc_ilr1", "log10_chl"))).card.network
-    assert network["rows"] * network["cols"] <= (seen.all(axis=0).sum()) / 20
+    values, observed = curve(800)
+    network = Som().fit(series(values, observed, ("psc_ilr1", "log10_chl"))).card.network
+    assert network["rows"] * network["cols"] <= (observed.all(axis=0).sum()) / 20
     card = Som(vectors=300).fit(series(*curve(), ("psc_ilr1", "log10_chl"))).card
     assert int(card.trained_on.split()[0]) <= 300
 
@@ -234,16 +233,16 @@ def test_small_samples_make_small_maps():
     ],
 )
 def test_what_no_map_can_be_made_of(spoil, says):
-    """Constant, never seen and never jointly seen channels and too few vectors are refused in words."""
-    values, seen = curve()
-    spoil(values, seen)
+    """Constant, never observed and never jointly observed channels and too few vectors are refused in words."""
+    values, observed = curve()
+    spoil(values, observed)
     with pytest.raises(ValueError, match=says):
-        Som().fit(series(values, seen, ("psc_ilr1", "log10_chl")))
+        Som().fit(series(values, observed, ("psc_ilr1", "log10_chl")))
 
 
 def test_wrong_use_is_refused():
     """Parameters, a single component, and weights of other channels."""
-    values, seen = curve()
+    values, observed = curve()
     with pytest.raises(ValueError, match="rows must be a whole number"):
         Som(rows=0)
     with pytest.raises(ValueError, match="would not fit in memory; take at most 4096"):
@@ -251,8 +250,8 @@ def test_wrong_use_is_refused():
     with pytest.raises(ValueError, match="linear must be True or False"):
         Som(linear="no")
     with pytest.raises(ValueError, match="several components"):
-        Som(context=False).fit(series(values[:1], seen[:1], ("psc_ilr1",)))
-    weights = Som().fit(series(values, seen, ("psc_ilr1", "log10_chl")))
+        Som(context=False).fit(series(values[:1], observed[:1], ("psc_ilr1",)))
+    weights = Som().fit(series(values, observed, ("psc_ilr1", "log10_chl")))
     asked = windows(np.zeros((1, 1, 2, 4, 4)), np.zeros((1, 1, 2, 4, 4), bool), ("psc_ilr1", "sst"))
     for wrong in (weights, None):
         with pytest.raises(ValueError, match="fit with these channels"):

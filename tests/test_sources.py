@@ -14,9 +14,9 @@ import xarray as xr
 from dask.base import tokenize
 from zarr.storage import LocalStore
 
-from xgapfill import sources
-from xgapfill.chunked import Chunked, Pieces
-from xgapfill.sources import InMemory, OnFile, in_file_order, source_of
+from xgapfill.blocks import source as sources
+from xgapfill.blocks.chunked import Chunked, Pieces
+from xgapfill.blocks.source import InMemory, OnFile, in_file_order, source_of
 
 DIMS = ("time", "lat", "lon")
 INDICES = {

@@ -12,11 +12,11 @@ import xarray as xr
 from maps import FIVE_CHUNKINGS, chl_map, chunked, raise_if_dask_computes, same
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill.fill import fill
-from xgapfill.grid import Grid
+from xgapfill import pipeline as fill_module
+from xgapfill.lattice.grid import Grid
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.kriging import Kriging
+from xgapfill.pipeline import fill
 from xgapfill.testing import tiny_weights
 
 # An untrained net leaves the Gaussian field behind the background: what samples do to that, they do to any.

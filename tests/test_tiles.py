@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from dask.base import tokenize
 
-from xgapfill.grid import Box
-from xgapfill.tiles import Tiling
+from xgapfill.lattice.grid import Box
+from xgapfill.lattice.tiling import Tiling
 
 COLUMNS = [36, 60, 720, 1440, 3600, 4320, 5760, 8640]
 
@@ -56,7 +56,7 @@ def test_exactly_the_windows_that_touch_a_box_are_found(ncols: int, corner: tupl
 
 
 @pytest.mark.parametrize("ncols", [60, 3600, 8640])
-def test_a_pixel_has_the_same_windows_seen_from_any_box(ncols: int):
+def test_a_pixel_has_the_same_windows_observed_from_any_box(ncols: int):
     """Around a pixel windows follow each other in the same order whatever the box, also one turn further on."""
     tiling = Tiling(ncols)
     pixel = Box((4, 5), (100, 101), (3, 4))
@@ -107,8 +107,8 @@ def test_windows_are_looked_for_no_farther_than_they_count():
         every = Tiling(8640, size=(7, 80, 80), stride=(3, 48, 48)).touching(box).tolist()
         ranges = (box.slots, box.rows, box.cols)
 
-        def counts(start):
-            axes = zip(start, tiling.size, tiling.margin, ranges, strict=True)  # noqa: B023
+        def counts(start, ranges=ranges):
+            axes = zip(start, tiling.size, tiling.margin, ranges, strict=True)
             return all(touches(first + more, size - 2 * more, places) for first, size, more, places in axes)
 
         found = tiling.touching(box)

@@ -6,17 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.diffusion.denoiser import SIGMA_MAX  # noqa: E402
-from xgapfill.methods import variogram  # noqa: E402
-from xgapfill.methods.priors import shipped  # noqa: E402
-from xgapfill.methods.spectral import complete, mode_variances, to_field  # noqa: E402
-from xgapfill.training.loop import Settings, Trainer, collate, prepare  # noqa: E402
-from xgapfill.training.mixtures import Mixture  # noqa: E402
-from xgapfill.training.samples import GapShapes, Sample, Series, chlorophyll_sample, size_class_sample  # noqa: E402
+from xgapfill.gaussian import covariance as variogram
+from xgapfill.gaussian.priors import shipped
+from xgapfill.gaussian.spectral import complete, mode_variances, to_field
+from xgapfill.nets.scene import SIGMA_MAX
+from xgapfill.training.loop import Settings, Trainer, collate, prepare
+from xgapfill.training.mixtures import Mixture
+from xgapfill.training.samples import GapShapes, Sample, Series, chlorophyll_sample, size_class_sample
 
 PRIOR = replace(shipped()["log10_chl"], mean=0.0, variance=1.0, regression={"log10_chl": (1.0, 0.0)})
 SMALL = Settings(batch=2, pool=4, fresh=2, widths=(8, 16))
@@ -75,11 +74,11 @@ def test_training_on_gappy_data_goes_towards_kriging():
         white = torch.tensor(generator.standard_normal((1, 5, 64, 64)), dtype=torch.float32)
         field = to_field(spectrum.sqrt() * white)[0].numpy() + noise**0.5 * generator.standard_normal((5, 64, 64))
         known = _blobs(generator, 0.6)
-        seen = known & _blobs(generator, 0.6)
+        observed = known & _blobs(generator, 0.6)
         return Sample(
             np.where(known, field, 0).astype(np.float32)[:, None],
             known[:, None],
-            seen[:, None],
+            observed[:, None],
             np.ones((64, 64), bool),
             np.linspace(40, 43, 64, dtype=np.float32),
             np.zeros((5, 2), np.float32),
@@ -102,9 +101,9 @@ def test_training_on_gappy_data_goes_towards_kriging():
     background_error = (truth**2 * physical)[hidden].mean()
     net_error = ((mean - truth) ** 2 * physical)[hidden].mean()
     # Kriging is the solver itself with the true covariance.
-    held, seen = (part.transpose(1, 2) for part in (scene.held, scene.seen))
-    kriged = complete(held, 0.0 * held, seen, spectrum[:, None] + noise, 1.0 + 0.0 * held, 200).transpose(1, 2)
-    background = torch.where(scene.seen, 0.0, scene.held)
+    held, observed = (part.transpose(1, 2) for part in (scene.held, scene.observed))
+    kriged = complete(held, 0.0 * held, observed, spectrum[:, None] + noise, 1.0 + 0.0 * held, 200).transpose(1, 2)
+    background = torch.where(scene.observed, 0.0, scene.held)
     kriging_error = ((kriged - background - error * truth) ** 2)[hidden].mean()
     print(f"mean square errors: background {background_error:.4f}, net {net_error:.4f}, kriging {kriging_error:.4f}")
     assert kriging_error < 0.9 * background_error  # there is something to learn
@@ -123,16 +122,16 @@ def _blobs(rng: np.random.Generator, share: float) -> np.ndarray:
 
 
 def test_samples_hide_only_what_is_known(made):
-    """What is seen is known, and something known is hidden."""
+    """What is observed is known, and something known is hidden."""
     for seed in range(5):
         sample = made.draw(np.random.default_rng(seed))
-        assert not (sample.seen & ~sample.known).any()
-        assert (sample.known & ~sample.seen).any()
+        assert not (sample.observed & ~sample.known).any()
+        assert (sample.known & ~sample.observed).any()
         assert np.isfinite(sample.values).all()
 
 
 def test_size_classes_on_real_chlorophyll():
-    """Classes laid on a gappy CHL series are known where CHL is, and seldom seen without it."""
+    """Classes laid on a gappy CHL series are known where CHL is, and seldom observed without it."""
     rng = np.random.default_rng(0)
     field = np.where(rng.random((1, 8, 70, 70)) < 0.6, rng.normal(-0.5, 0.3, (1, 8, 70, 70)), np.nan).astype(np.float32)
     series = Series(field, np.ones((70, 70), bool), np.linspace(40, 43, 70), 1 / 24, np.arange(8) * 8.0, 8.0)
@@ -142,5 +141,5 @@ def test_size_classes_on_real_chlorophyll():
         sample = size_class_sample(np.random.default_rng(seed), series, gaps, 0.02, anomalies)
         assert sample.values.shape == (5, 3, 64, 64)
         assert np.array_equal(sample.known[:, 0], sample.known[:, 2])
-        assert not (sample.seen & ~sample.known).any()
+        assert not (sample.observed & ~sample.known).any()
         assert np.isfinite(sample.values).all()

@@ -63,14 +63,16 @@ def test_gaps(ocean):
         assert missing[..., ~sea].all()
 
 
-def test_what_was_seen_is_true(ocean):
-    """Seen pixels are those of the truth, size classes come as triples and only where chlorophyll was seen."""
+def test_what_was_observed_is_true(ocean):
+    """Observed pixels are those of the truth, size classes come as triples and only where chlorophyll was
+    observed.
+    """
     for name in ("PSC", "CHL"):
-        seen = ocean[name].notnull().values
-        np.testing.assert_array_equal(ocean[name].values[seen], ocean[f"{name}_truth"].values[seen])
-    seen = ocean.PSC.notnull()
-    assert (seen.all("size_class") == seen.any("size_class")).all()
-    assert not (seen.any("size_class") & ocean.CHL.isnull()).any()
+        observed = ocean[name].notnull().values
+        np.testing.assert_array_equal(ocean[name].values[observed], ocean[f"{name}_truth"].values[observed])
+    observed = ocean.PSC.notnull()
+    assert (observed.all("size_class") == observed.any("size_class")).all()
+    assert not (observed.any("size_class") & ocean.CHL.isnull()).any()
     total = ocean.PSC_truth.sum("size_class", skipna=False)
     assert float(abs(total - 1).max()) < 1e-5
 

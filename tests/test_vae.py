@@ -4,59 +4,52 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.diffusion.denoiser import Scene  # noqa: E402
-from xgapfill.latent.bound import (  # noqa: E402
-    importance_weighted_bound,
-    log_normal,
-    log_ratio,
-    masked_log_likelihood,
-    pick,
-)
-from xgapfill.latent.net import CELL, LATENTS, Vae  # noqa: E402
-from xgapfill.latent.texture import gaussian_departure  # noqa: E402
-from xgapfill.methods import Vae as Method  # noqa: E402
-from xgapfill.methods.spectral import cosine_basis  # noqa: E402
-from xgapfill.methods.vae import _cells  # noqa: E402
-from xgapfill.noise import Noise  # noqa: E402
-from xgapfill.testing import tiny_weights, windows  # noqa: E402
+from xgapfill.gaussian.spectral import cosine_basis
+from xgapfill.lattice.noise import Noise
+from xgapfill.methods import Vae as Method
+from xgapfill.methods.vae import _cells
+from xgapfill.nets.autoencoder import CELL, LATENTS, Vae
+from xgapfill.nets.bound import importance_weighted_bound, log_normal, log_ratio, masked_log_likelihood, pick
+from xgapfill.nets.scene import Scene
+from xgapfill.nets.texture import gaussian_departure
+from xgapfill.testing import tiny_weights, windows
 
 PIXELS, HIDDEN_CAUSES, NOISE = 12, 3, 0.3
 
 
 @pytest.fixture(scope="module")
 def linear():
-    """X = W z + b + noise with some pixels unseen: the model and the exact posterior of z given what was seen."""
+    """X = W z + b + noise with some pixels missing: the model and the exact posterior of z given what was observed."""
     generator = torch.Generator().manual_seed(0)
     w = torch.randn(PIXELS, HIDDEN_CAUSES, generator=generator, dtype=torch.float64)
     b = torch.randn(PIXELS, generator=generator, dtype=torch.float64)
     x = w @ torch.randn(HIDDEN_CAUSES, generator=generator, dtype=torch.float64) + b
     x = x + NOISE * torch.randn(PIXELS, generator=generator, dtype=torch.float64)
-    seen = torch.rand(PIXELS, generator=generator) < 0.6
-    wo = w[seen]
+    observed = torch.rand(PIXELS, generator=generator) < 0.6
+    wo = w[observed]
     covariance = torch.linalg.inv(torch.eye(HIDDEN_CAUSES, dtype=torch.float64) + wo.T @ wo / NOISE**2)
-    mean = covariance @ wo.T @ (x - b)[seen] / NOISE**2
-    whole = wo @ wo.T + NOISE**2 * torch.eye(int(seen.sum()), dtype=torch.float64)
-    evidence = torch.distributions.MultivariateNormal(b[seen], whole).log_prob(x[seen])
-    return w, b, x, seen, mean, covariance, evidence
+    mean = covariance @ wo.T @ (x - b)[observed] / NOISE**2
+    whole = wo @ wo.T + NOISE**2 * torch.eye(int(observed.sum()), dtype=torch.float64)
+    evidence = torch.distributions.MultivariateNormal(b[observed], whole).log_prob(x[observed])
+    return w, b, x, observed, mean, covariance, evidence
 
 
 def bound_of(linear, x, draws, wrong, generator):
     """The bound and the weighted draws of an encoder whose mean and variance are off by `wrong`."""
-    w, b, _, seen, mean, covariance, _ = linear
+    w, b, _, observed, mean, covariance, _ = linear
     centre = mean + wrong * covariance.diagonal().sqrt()
     log_variance = (covariance.diagonal() * (1 + wrong)).log()
     normal = torch.randn(draws, HIDDEN_CAUSES, generator=generator, dtype=torch.float64)
     z = centre + (0.5 * log_variance).exp() * normal
-    likelihood = masked_log_likelihood(x, seen, z @ w.T + b, torch.full_like(x, 2 * np.log(NOISE))).sum(-1)
+    likelihood = masked_log_likelihood(x, observed, z @ w.T + b, torch.full_like(x, 2 * np.log(NOISE))).sum(-1)
     log_weights = likelihood + log_ratio(z, centre, log_variance).sum(-1)
     return importance_weighted_bound(log_weights), z, log_weights
 
 
 def test_the_bound_lies_below_the_evidence_and_tends_to_it(linear):
-    """On a linear-Gaussian model the bound over K draws rises with K from below log p(x_seen) and reaches it."""
+    """On a linear-Gaussian model the bound over K draws rises with K from below log p(x_observed) and reaches it."""
     _, _, x, _, _, _, evidence = linear
     generator = torch.Generator().manual_seed(1)
     means = []
@@ -68,31 +61,31 @@ def test_the_bound_lies_below_the_evidence_and_tends_to_it(linear):
     assert abs(float(bound_of(linear, x, 200_000, 0.7, generator)[0] - evidence)) < 0.02
 
 
-def test_only_what_was_seen_counts(linear):
-    """What stands in unseen places, NaN or anything, changes neither the likelihood nor its gradient."""
-    _, b, x, seen, *_ = linear
-    other = torch.where(seen, x, torch.nan)
+def test_only_what_was_observed_counts(linear):
+    """What stands in missing places, NaN or anything, changes neither the likelihood nor its gradient."""
+    _, b, x, observed, *_ = linear
+    other = torch.where(observed, x, torch.nan)
     values, gradients = [], []
     for field in (x, other):
         mean = b.clone().requires_grad_()
-        likelihood = masked_log_likelihood(field, seen, mean, torch.zeros_like(b)).sum()
+        likelihood = masked_log_likelihood(field, observed, mean, torch.zeros_like(b)).sum()
         likelihood.backward()
         values.append(float(likelihood.detach()))
         gradients.append(mean.grad)
     assert values[0] == values[1]
     assert torch.equal(gradients[0], gradients[1])
-    exact = torch.distributions.Normal(b, 1.0).log_prob(x)[seen].sum()
+    exact = torch.distributions.Normal(b, 1.0).log_prob(x)[observed].sum()
     assert values[0] == pytest.approx(float(exact), rel=1e-12)
-    assert torch.allclose(log_normal(x, b, torch.zeros_like(b))[seen].sum(), exact)
+    assert torch.allclose(log_normal(x, b, torch.zeros_like(b))[observed].sum(), exact)
 
 
 def test_weighted_draws_are_those_of_the_posterior(linear):
-    """Self-normalised weights, and draws picked by them, give the exact mean of what was not seen."""
-    w, b, x, seen, mean, covariance, _ = linear
+    """Self-normalised weights, and draws picked by them, give the exact mean of what was not observed."""
+    w, b, x, observed, mean, covariance, _ = linear
     generator = torch.Generator().manual_seed(2)
     _, z, log_weights = bound_of(linear, x, 100_000, 0.7, generator)
-    exact = (w @ mean + b)[~seen]
-    plain = (z @ w.T + b)[:, ~seen]
+    exact = (w @ mean + b)[~observed]
+    plain = (z @ w.T + b)[:, ~observed]
     weighted = (log_weights.softmax(0)[:, None] * plain).sum(0)
     off = (plain.mean(0) - exact).abs().max()
     assert (weighted - exact).abs().max() < 0.05 * off
@@ -100,7 +93,7 @@ def test_weighted_draws_are_those_of_the_posterior(linear):
     uniform = torch.rand(16, 6000, generator=generator)
     chosen = pick(log_weights[: 16 * 6000].view(16, 6000), uniform)
     picked = many[chosen, torch.arange(6000)]
-    assert ((picked @ w.T + b)[:, ~seen].mean(0) - exact).abs().max() < 0.25 * off
+    assert ((picked @ w.T + b)[:, ~observed].mean(0) - exact).abs().max() < 0.25 * off
     spread = picked.var(0) / covariance.diagonal()
     assert (spread > 0.7).all()
     assert (spread < 1.4).all()
@@ -112,14 +105,14 @@ def test_texture_is_an_exact_draw_of_the_gaussian_field():
     generator = torch.Generator().manual_seed(3)
     waves = torch.stack(torch.meshgrid(*(torch.arange(n) / n for n in shape), indexing="ij")).square().sum(0)
     spectrum = ((1 + 30 * waves) ** -2 + 0.05)[None, :, None]
-    seen = torch.rand((1, 2, 1, 8, 8), generator=generator) < 0.3
+    observed = torch.rand((1, 2, 1, 8, 8), generator=generator) < 0.3
     usual = 0.5 + torch.rand((1, 2, 1, 8, 8), generator=generator)
-    scene = _scene(seen, usual, spectrum)
+    scene = _scene(observed, usual, spectrum)
     basis = np.kron(cosine_basis(2).numpy(), np.kron(cosine_basis(8).numpy(), cosine_basis(8).numpy())).astype(float)
     prior = basis.T @ np.diag(spectrum.flatten().numpy().astype(float)) @ basis
     level = np.sqrt(np.diag(prior).mean() / np.diag(prior))
     prior = level[:, None] * prior * level
-    at, gaps = (np.flatnonzero(part.flatten().numpy()) for part in (seen, ~seen))
+    at, gaps = (np.flatnonzero(part.flatten().numpy()) for part in (observed, ~observed))
     exact = prior[np.ix_(gaps, gaps)] - prior[np.ix_(gaps, at)] @ np.linalg.solve(
         prior[np.ix_(at, at)], prior[np.ix_(at, gaps)]
     )
@@ -146,7 +139,9 @@ def test_latents_have_addresses():
 
 
 def test_latents_are_local():
-    """What is seen moves the draws around it, not those of the other side of the window when nothing else differs."""
+    """What is observed moves the draws around it, not those of the other side of the window when nothing else
+    differs.
+    """
     net = Vae.of({"frames": 1, "channels": 1, "widths": (8, 16)})
     ones = torch.ones((1, 1, 1, 64, 64))
     scene = _scene(torch.rand(ones.shape, generator=torch.Generator().manual_seed(1)) < 0.5, ones, ones)
@@ -159,11 +154,11 @@ def test_latents_are_local():
     assert moved[48:, 48:].max() < 0.05 * moved[:8, :8].max()
 
 
-def _scene(seen, usual, spectrum) -> Scene:
-    b, t, c, y, x = seen.shape
-    zeros = torch.zeros(seen.shape)
+def _scene(observed, usual, spectrum) -> Scene:
+    b, t, c, y, x = observed.shape
+    zeros = torch.zeros(observed.shape)
     maps, sea, numbers = torch.zeros((b, t, c, 3, y, x)), torch.ones((b, 1, y, x)), torch.zeros((b, 7))
-    return Scene(zeros, seen, ~seen, maps, sea, numbers, zeros, usual, spectrum)
+    return Scene(zeros, observed, ~observed, maps, sea, numbers, zeros, usual, spectrum)
 
 
 @pytest.mark.parametrize("proposals", [0, 17, True, 2.5])

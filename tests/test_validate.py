@@ -10,11 +10,11 @@ import xarray as xr
 from numpy.testing import assert_allclose
 
 from xgapfill import background
-from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.api.validate import fit_scales, validate
+from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.validation import scores
+from xgapfill.validation.baselines.simple import pixel_mean
 from xgapfill.validation.masks import freeze, transplanted
-from xgapfill.validation.simple import pixel_mean
-from xgapfill.validation.validate import fit_scales, validate
 
 SIMPLE = ["pixel_mean", "time_interpolation"]
 
@@ -78,7 +78,7 @@ def chl() -> xr.DataArray:
 
 @pytest.fixture(scope="module")
 def psc(chl) -> xr.DataArray:
-    """Size classes in an unusual order, all seen or all missing."""
+    """Size classes in an unusual order, all observed or all missing."""
     logs = np.random.default_rng(1).normal(size=(3, *chl.shape))
     parts = np.exp(logs) / np.exp(logs).sum(axis=0)
     classes = xr.DataArray(parts.astype(np.float32), dims=("psc", *chl.dims), coords={**chl.coords})
@@ -110,7 +110,7 @@ def test_a_right_level_is_scored_as_right(chl):
 
 @pytest.mark.parametrize("method", [Level(0.2), Dice(0.2, 0.0), "climatology"])
 def test_degree_of_smoothing_is_that_before_pasting(chl, method):
-    """It is what the method makes of seen pixels, though the result has them as they were."""
+    """It is what the method makes of observed pixels, though the result has them as they were."""
     table = validate(chl, {"it": method}, smoothing=True, members=1)
     hidden = transplanted(chl.notnull().values, seed=0)
     shown = np.where(hidden, np.nan, np.log10(chl.values))
@@ -123,8 +123,8 @@ def test_degree_of_smoothing_is_that_before_pasting(chl, method):
 def test_degree_of_smoothing_of_fractions_and_opponents(chl, psc):
     """Fractions are compared as fractions; whole-field fillers that paste have none, those that smooth have some."""
     thirds = validate(psc, [Level()], smoothing=True).smoothing
-    seen = psc.values[:, ~transplanted(psc.notnull().all("psc").values, seed=0) & psc.notnull().all("psc").values]
-    assert_allclose(thirds, np.sqrt(np.mean((seen - 1 / 3) ** 2)), rtol=0.01)
+    observed = psc.values[:, ~transplanted(psc.notnull().all("psc").values, seed=0) & psc.notnull().all("psc").values]
+    assert_allclose(thirds, np.sqrt(np.mean((observed - 1 / 3) ** 2)), rtol=0.01)
     table = validate(chl, ["pixel_mean", "global_dct_pls"])
     assert table.smoothing[0] < 1e-6
     assert table.smoothing[1] > 0.01
@@ -252,8 +252,8 @@ def test_samples_and_errors_reach_the_methods_that_take_them(chl):
 
 def test_hidden_pixels_do_not_leak_through_samples(chl):
     """Where samples of the target lie nothing is scored; pixels beside them are, and what they say of them counts."""
-    seen = chl.notnull().values
-    hidden = seen & (np.arange(30) % 2 == 0)
+    observed = chl.notnull().values
+    hidden = observed & (np.arange(30) % 2 == 0)
     told = np.argwhere(hidden)[::2]
     options = {"masks": hidden, "members": 2}
     plain = validate(chl, ["pixel_mean", "background"], **options)

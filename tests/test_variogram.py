@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+import torch
 from numpy.testing import assert_allclose
 from scipy.optimize import least_squares
 
-torch = pytest.importorskip("torch")
-
-from xgapfill.methods.background import DEPENDENT_PIXELS  # noqa: E402
-from xgapfill.methods.priors import shipped  # noqa: E402
-from xgapfill.methods.variogram import LAG_ERROR, LAGS, LEAST, _model, covariance, fit, variogram  # noqa: E402
+from xgapfill.gaussian.covariance import LAG_ERROR, LAGS, LEAST, _model, covariance, fit, variogram
+from xgapfill.gaussian.priors import (
+    DEPENDENT_PIXELS,
+    shipped,
+)
 
 STEP_KM = torch.tensor([[4.6, 3.4]])
 PRIOR = shipped()["log10_chl"]
@@ -23,10 +23,10 @@ def parameters(*values: float) -> torch.Tensor:
 
 
 def test_variogram_by_hand():
-    """Half the mean square difference of the pairs that are seen, in both directions of the diagonal."""
+    """Half the mean square difference of the pairs that are observed, in both directions of the diagonal."""
     values = torch.tensor([[[[1.0, 3.0], [0.0, 7.0]]]])
-    seen = torch.tensor([[[[1.0, 1.0], [0.0, 1.0]]]])
-    gamma, pairs = (part[0].tolist() for part in variogram(values, seen))
+    observed = torch.tensor([[[[1.0, 1.0], [0.0, 1.0]]]])
+    gamma, pairs = (part[0].tolist() for part in variogram(values, observed))
     found = {lag: (g, n) for lag, g, n in zip(LAGS, gamma, pairs, strict=True) if n}
     assert found == {(0, 1, 0): (8, 1), (0, 0, 1): (2, 1), (0, 1, 1): (18, 1)}
     assert (0, 0, 0) not in LAGS
@@ -53,10 +53,10 @@ def test_fit_is_the_least_squares_solution():
     rng = np.random.default_rng(1)
     smooth = rng.standard_normal((1, 5, 40, 40)).cumsum(axis=2).cumsum(axis=3) / 20
     values = torch.tensor(smooth - smooth.mean(), dtype=torch.float32)
-    seen = torch.tensor(rng.random(values.shape) < 0.5, dtype=torch.float32)
+    observed = torch.tensor(rng.random(values.shape) < 0.5, dtype=torch.float32)
     usual = parameters(*PRIOR.covariance)
     belief = torch.tensor(PRIOR.belief, dtype=torch.float64)
-    gamma, pairs = variogram(values * seen, seen)
+    gamma, pairs = variogram(values * observed, observed)
     lags = torch.tensor(LAGS).double()
     km2, days2 = ((lags[:, 1:] * STEP_KM) ** 2).sum(-1)[None], (lags[:, 0] * 8.0)[None] ** 2
     weight = 0.5 / (LAG_ERROR**2 + 2 * DEPENDENT_PIXELS / pairs.clamp_min(1e-6)).sqrt()
@@ -68,7 +68,7 @@ def test_fit_is_the_least_squares_solution():
         return torch.cat([lag, (p - usual) / belief], dim=1)[0].numpy()
 
     best = least_squares(misfit, usual[0].numpy())
-    found = fit(values * seen, seen, usual, belief, 8.0, STEP_KM)[0].numpy()
+    found = fit(values * observed, observed, usual, belief, 8.0, STEP_KM)[0].numpy()
     assert np.sum(misfit(found) ** 2) < 1.01 * 2 * best.cost
 
 
@@ -76,11 +76,11 @@ def test_windows_do_not_disturb_each_other():
     """A window's covariance is the same bits whatever stands beside it; without pixels it is the usual one."""
     rng = np.random.default_rng(2)
     values = torch.tensor(rng.standard_normal((4, 5, 20, 20)), dtype=torch.float32)
-    seen = torch.tensor(rng.random(values.shape) < 0.4, dtype=torch.float32)
-    seen[3] = 0
+    observed = torch.tensor(rng.random(values.shape) < 0.4, dtype=torch.float32)
+    observed[3] = 0
     usual = parameters(*PRIOR.covariance).repeat(4, 1)
     belief = torch.tensor(PRIOR.belief, dtype=torch.float64)
-    found = fit(values * seen, seen, usual, belief, 8.0, STEP_KM.expand(4, 2))
-    turned = fit((values * seen).flip(0), seen.flip(0), usual, belief, 8.0, STEP_KM.expand(4, 2))
+    found = fit(values * observed, observed, usual, belief, 8.0, STEP_KM.expand(4, 2))
+    turned = fit((values * observed).flip(0), observed.flip(0), usual, belief, 8.0, STEP_KM.expand(4, 2))
     assert torch.equal(found, turned.flip(0))
     assert_allclose(found[3], usual[3], rtol=1e-5)

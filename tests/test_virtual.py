@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from xgapfill.benchmarks.virtual import virtual_ocean
+from bench.virtual import virtual_ocean
 
 
 def test_a_tile_is_repeated_when_it_is_read():

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xgapfill.gaussian.priors import shipped
+from xgapfill.lattice.noise import Noise
 from xgapfill.methods.base import BATCH
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.interpolate import Interpolate
-from xgapfill.methods.priors import shipped
-from xgapfill.noise import Noise
 from xgapfill.testing import windows
 
 
 @pytest.mark.parametrize("method", [Climatology(), Interpolate()])
-def test_a_target_that_was_never_seen_follows_the_condition(method):
-    """Where only chlorophyll is seen, size classes are what the prior regression makes of it."""
+def test_a_target_that_was_never_observed_follows_the_condition(method):
+    """Where only chlorophyll is observed, size classes are what the prior regression makes of it."""
     values = np.full((BATCH, 4, 3, 8, 8), np.nan)
     values[0, :, 2] = 0.2
     prior = shipped()["psc_ilr1"]

@@ -20,8 +20,9 @@ import zarr
 from maps import Quick, chl_map, psc_map, same
 
 import xgapfill
-from xgapfill import fill as fill_module
-from xgapfill import running, stores
+from xgapfill import pipeline as fill_module
+from xgapfill.stores import run as running
+from xgapfill.stores import zarr as stores
 
 
 @pytest.fixture
@@ -293,8 +294,8 @@ def test_an_interrupt_loses_nothing(source, tmp_path):
 
 def test_progress_says_how_fast_and_how_much_is_empty(source, tmp_path, capsys):
     """Blocks, rate, time left and the share of blocks without anything."""
-    seen = source.CHL.where(source.lon > -38.75)
-    inland = seen.assign_coords(lat=source.lat + 5.0, lon=source.lon + 100.0)
+    observed = source.CHL.where(source.lon > -38.75)
+    inland = observed.assign_coords(lat=source.lat + 5.0, lon=source.lon + 100.0)
     xgapfill.write(inland.gapfill(Quick()), tmp_path / "out.zarr")
     last = capsys.readouterr().err.split("\r")[-1]
     assert "12/12" in last

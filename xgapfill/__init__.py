@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
 from xgapfill import weights
-from xgapfill.api import background, fill_with, gaps, posterior_mean, repaint, vae
-from xgapfill.cf import package_version as _package_version
-from xgapfill.classical import climatology, dctpls, dineof, interpolate, kriging, regression, som
-from xgapfill.planning import plan
-from xgapfill.tuning import fit
+from xgapfill._version import package_version as _package_version
+from xgapfill.api.classical import climatology, dctpls, dineof, interpolate, kriging, regression, som
+from xgapfill.api.fit import fit
+from xgapfill.api.gaps import gaps
+from xgapfill.api.generative import background, fill_with, posterior_mean, repaint, vae
+from xgapfill.api.plan import plan
 
 if TYPE_CHECKING:
     from xgapfill import tutorial, validation
+    from xgapfill.api.validate import validate
+    from xgapfill.api.write import write
     from xgapfill.methods.registry import catalogue as methods
-    from xgapfill.validation.validate import validate
-    from xgapfill.writing import write
 else:
     from xgapfill import methods
 
@@ -50,8 +51,8 @@ __all__ = [
 _LATER = {
     "tutorial": ("xgapfill.tutorial", None),
     "validation": ("xgapfill.validation", None),
-    "validate": ("xgapfill.validation.validate", "validate"),
-    "write": ("xgapfill.writing", "write"),
+    "validate": ("xgapfill.api.validate", "validate"),
+    "write": ("xgapfill.api.write", "write"),
 }
 
 

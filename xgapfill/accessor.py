@@ -8,8 +8,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import xarray as xr
 
-from xgapfill import api, classical, planning, tuning
-from xgapfill.inputs import find_mask
+from xgapfill.api import classical
+from xgapfill.api import fit as tuning
+from xgapfill.api import gaps as describing
+from xgapfill.api import generative as api
+from xgapfill.api import plan as planning
+from xgapfill.inputs.sea import find_mask
 from xgapfill.weights import Weights
 
 P = ParamSpec("P")
@@ -56,12 +60,12 @@ class DataArrayGapfill:
     regression = _on_array(classical.regression)
     som = _on_array(classical.som)
     fit = _on_array(tuning.fit)
-    gaps = _on_array(api.gaps)
+    gaps = _on_array(describing.gaps)
     plan = _on_array(planning.plan)
 
     def validate(self, methods: Any = ("background", "posterior_mean", "repaint"), **options: Any) -> xr.Dataset:
-        """Score methods on pixels that were seen and are hidden from them; see `xgapfill.validation.validate`."""
-        from xgapfill.validation.validate import validate
+        """Score methods on pixels that were observed and are hidden from them; see `xgapfill.validate`."""
+        from xgapfill.api.validate import validate
 
         return validate(self._da, methods, **options)
 
@@ -102,16 +106,16 @@ class DatasetGapfill:
         options["sea"] = _sea(self._ds, target, options.get("sea"))
         return planning.plan(target, method, _picked(self._ds, cond), **_with_error(self._ds, options))
 
-    @wraps(api.gaps)
+    @wraps(describing.gaps)
     def gaps(self, name: Any, sea: Any = None, **options: Any) -> xr.Dataset:
         """See `xgapfill.gaps`."""
         target = _picked(self._ds, name)
-        return api.gaps(target, _sea(self._ds, target, sea), **options)
+        return describing.gaps(target, _sea(self._ds, target, sea), **options)
 
     def validate(
         self, name: str, methods: Any = ("background", "posterior_mean", "repaint"), cond: Any = None, **options: Any
     ) -> xr.Dataset:
-        """Score methods on pixels that were seen and are hidden from them; see `xgapfill.validation.validate`."""
+        """Score methods on pixels that were observed and are hidden from them; see `xgapfill.validate`."""
         target = _picked(self._ds, name)
         options["sea"] = _sea(self._ds, target, options.get("sea"))
         return target.gapfill.validate(methods, cond=_picked(self._ds, cond), **_with_error(self._ds, options))

@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write statistics over members in place of them: mean, std, or a number from 0 to 1 for a quantile",
     )
     filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
-    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was seen stay missing")
+    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was observed stay missing")
 
     fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
@@ -130,9 +130,9 @@ def _validate(given: argparse.Namespace) -> int:
             weights=given.weights,
             **_observations(given),
         )
-    from xgapfill.benchmarks.report import table_text
+    from xgapfill.validation.table import table_text
 
-    print(table_text(scores, f"{given.input}: {scores.attrs['scored']} where seen pixels were hidden"))
+    print(table_text(scores, f"{given.input}: {scores.attrs['scored']} where observed pixels were hidden"))
     if given.out:
         scores.to_netcdf(given.out)
     return 0
@@ -172,7 +172,7 @@ def _names(given: argparse.Namespace) -> Any:
 def _opened(given: argparse.Namespace) -> xr.Dataset:
     """The input, lazily and without dask, cut to region and time."""
     import xgapfill  # noqa: F401  (registers .gapfill)
-    from xgapfill.cf import find_axes
+    from xgapfill.inputs.axes import find_axes
 
     netcdf = given.input.endswith((".nc", ".nc4", ".h5"))
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated

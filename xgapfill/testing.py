@@ -8,36 +8,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods import priors
-from xgapfill.methods.denoising import SHIPPED
-from xgapfill.patch import Windows
+from xgapfill.gaussian import priors
+from xgapfill.lattice.windows import Windows
+from xgapfill.nets.ready import SHIPPED
 from xgapfill.weights import Card, Weights
 
 _CONDITIONS: dict[str, tuple[str, ...]] = {"psc-chl": ("log10_chl",), "chl": ()}
 
 
 def windows(
-    values: NDArray, channels: tuple[str, ...] = ("log10_chl",), seen: NDArray[np.bool_] | None = None, **given: Any
+    values: NDArray, channels: tuple[str, ...] = ("log10_chl",), observed: NDArray[np.bool_] | None = None, **given: Any
 ) -> Windows:
     """Windows of some values: all sea, at 45 N, 30 W, steps of 8 days and 4.6 km, no season, unless given otherwise.
 
     Parameters
     ----------
     values : (b, t, c, y, x) float
-        NaN where unseen, if `seen` is not given.
+        NaN where missing, if `observed` is not given.
     channels : tuple of str
         Targets, then chlorophyll if it is the condition; else give ``targets``.
-    seen : (b, t, c, y, x) bool, optional
+    observed : (b, t, c, y, x) bool, optional
     **given
-        Other attributes of `xgapfill.patch.Windows`.
+        Other attributes of `xgapfill.methods.Windows`.
 
     Examples
     --------
     >>> windows(np.zeros((4, 5, 1, 8, 8))).targets
     1
     """
-    if seen is None:
-        seen = np.isfinite(values)
+    if observed is None:
+        observed = np.isfinite(values)
     b, t, _, y, x = values.shape
     usual: dict[str, Any] = {
         "sea": np.ones((b, y, x), bool),
@@ -49,8 +49,8 @@ def windows(
         "step_days": 8.0,
         "step_km": np.full((b, 2), 4.6, np.float32),
     }
-    shown = np.where(seen, values, 0).astype(np.float32)
-    return Windows(values=shown, seen=seen, channels=channels, **(usual | given))
+    shown = np.where(observed, values, 0).astype(np.float32)
+    return Windows(values=shown, observed=observed, channels=channels, **(usual | given))
 
 
 @cache
@@ -66,8 +66,9 @@ def tiny_weights(name: str) -> Weights:
     >>> tiny_weights("chl").card.targets
     ('log10_chl',)
     """
-    from xgapfill.diffusion.denoiser import SIGMA_MAX, Denoiser
-    from xgapfill.latent.net import Vae
+    from xgapfill.nets.autoencoder import Vae
+    from xgapfill.nets.denoiser import Denoiser
+    from xgapfill.nets.scene import SIGMA_MAX
 
     kind, net = ("vae", Vae) if name.endswith("-vae") else ("diffusion", Denoiser)
     conditions = _CONDITIONS[name.removesuffix("-vae")]

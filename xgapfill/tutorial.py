@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill import seamask
-from xgapfill.families.relation import CLASSES
+from xgapfill.lattice import sea as seamask
 from xgapfill.simulate import Regime, clouds, simulate
+from xgapfill.variables.relation import CLASSES
 from xgapfill.weights.store import cache_dir
 
 VERSION = 4

@@ -1,1 +1,1 @@
-"""The mathematics of sampling: torch and nothing else."""
+"""The walk over noise levels: schedules and samplers, no networks."""

@@ -18,32 +18,33 @@ Draw = Callable[[int], Tensor]  # the k-th standard normal field of the walk
 def repaint(
     denoise: Denoise,
     known: Tensor,
-    seen: Tensor,
+    observed: Tensor,
     walk: Sequence[Move],
     draw: Draw,
     *,
     eta: float = 1.0,
-    noisy_seen: bool = True,
+    noisy_observed: bool = True,
     start: Tensor | float = 0.0,
 ) -> Tensor:
-    """Sample what was not seen, given what was: algorithm 1 of RePaint on a walk given as data.
+    """Sample what was not observed, given what was: algorithm 1 of RePaint on a walk given as data.
 
     Parameters
     ----------
     denoise : posterior mean of the clean field at a noise level
-    known : (...) values where `seen`, anything elsewhere
-    seen : (...) bool
+    known : (...) values where `observed`, anything elsewhere
+    observed : (...) bool
     walk : moves between noise levels; the first begins at the largest, the last ends at 0
     draw : standard normal fields shaped like `known`, by number
     eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
-    noisy_seen : the paper shows what was seen at the noise level of the step; a net that takes noise as a map is
+    noisy_observed : the paper shows what was observed at the noise level of the step; a net that takes noise as a map
+    is
         shown it as it is
     start : clean field that the noise of the first level is added to; nothing is left of it at the largest levels, and
         a draw of a simpler model saves these (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
 
     Returns
     -------
-    (...) the sample; `known` where `seen`.
+    (...) the sample; `known` where `observed`.
 
     References
     ----------
@@ -58,8 +59,8 @@ def repaint(
             x = x + (to**2 - sigma**2) ** 0.5 * draw(count)
             count += 1
             continue
-        # What was seen, at this noise level (lines 4 and 8); the walk's first call sees it too.
-        x = torch.where(seen, known + sigma * draw(count) if noisy_seen else known, x)
+        # What was observed, at this noise level (lines 4 and 8); the walk's first call sees it too.
+        x = torch.where(observed, known + sigma * draw(count) if noisy_observed else known, x)
         x0 = denoise(x, sigma)
         # One reverse step towards the clean field (line 6).
         random = eta * to * (1 - (to / sigma) ** 2) ** 0.5
@@ -67,42 +68,42 @@ def repaint(
         if random > 0:
             x = x + random * draw(count + 1)
         count += 2
-    return torch.where(seen, known, x)
+    return torch.where(observed, known, x)
 
 
-def heun(denoise: Denoise, known: Tensor, seen: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
+def heun(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
     """Sample by Heun's second order method: two calls a level, one for the last.
 
     Parameters
     ----------
-    denoise, known, seen, draw : as in `repaint`
+    denoise, known, observed, draw : as in `repaint`
     sigmas : noise levels, falling, without the 0 at the end
 
     References
     ----------
     Karras et al. (2022), arXiv:2206.00364, algorithm 1.
     """
-    x = torch.where(seen, known, sigmas[0] * draw(0))
+    x = torch.where(observed, known, sigmas[0] * draw(0))
     for sigma, to in pairwise(sigmas):
         slope = (x - denoise(x, sigma)) / sigma
         guess = x + (to - sigma) * slope
         x = x + (to - sigma) * 0.5 * (slope + (guess - denoise(guess, to)) / to)
-        x = torch.where(seen, known, x)
-    return torch.where(seen, known, denoise(x, sigmas[-1]))
+        x = torch.where(observed, known, x)
+    return torch.where(observed, known, denoise(x, sigmas[-1]))
 
 
-def dpm_solver(denoise: Denoise, known: Tensor, seen: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
+def dpm_solver(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
     """Sample by DPM-Solver++(2M): second order from the answers of two calls, one call a level.
 
     Parameters
     ----------
-    denoise, known, seen, sigmas, draw : as in `heun`
+    denoise, known, observed, sigmas, draw : as in `heun`
 
     References
     ----------
     Lu et al. (2022), arXiv:2211.01095, algorithm 2, with alpha = 1: lambda = -log sigma.
     """
-    x = torch.where(seen, known, sigmas[0] * draw(0))
+    x = torch.where(observed, known, sigmas[0] * draw(0))
     before, last_step = None, 0.0
     for sigma, to in pairwise(sigmas):
         answer, step = denoise(x, sigma), math.log(sigma / to)
@@ -110,6 +111,6 @@ def dpm_solver(denoise: Denoise, known: Tensor, seen: Tensor, sigmas: Sequence[f
         if before is not None:
             half_ratio = 0.5 * step / last_step
             direction = (1 + half_ratio) * answer - half_ratio * before
-        x = torch.where(seen, known, to / sigma * x - math.expm1(-step) * direction)
+        x = torch.where(observed, known, to / sigma * x - math.expm1(-step) * direction)
         before, last_step = answer, step
-    return torch.where(seen, known, denoise(x, sigmas[-1]))
+    return torch.where(observed, known, denoise(x, sigmas[-1]))

@@ -5,22 +5,30 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method, NetMethod, SeriesMethod
-from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.posterior_mean import PosteriorMean
 from xgapfill.methods.registry import Catalogue, catalogue, find
+from xgapfill.methods.repaint import Repaint
 from xgapfill.methods.vae import Vae
 
 __all__ = [
     "BATCH",
     "Background",
     "Catalogue",
+    "Filled",
     "Method",
     "NetMethod",
+    "Noise",
     "PosteriorMean",
     "Repaint",
+    "Series",
     "SeriesMethod",
+    "Tiling",
     "Vae",
+    "Windows",
     "find",
 ]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.patch import Filled, Noise, Series, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -104,15 +103,3 @@ def passes(method: Method, members: int) -> int:
     """Passes of a network over a batch of windows, as the method says; 0 for one that says nothing."""
     own = getattr(method, "passes", None)
     return 0 if own is None else int(own(members))
-
-
-_thread = threading.local()
-
-
-def one_thread() -> None:
-    """Give this thread one torch thread: dask brings the parallelism, and two levels of it fight for the cores."""
-    if not getattr(_thread, "set", False):
-        import torch
-
-        torch.set_num_threads(1)
-        _thread.set = True

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, by_channel, no_weights, pooled_variance
-from xgapfill.patch import Filled, Noise, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.gaussian.priors import shipped
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.shared import FEW, by_channel, no_weights, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -33,9 +33,9 @@ class Climatology:
     """Mean over time of each pixel, or its mean at each time of the year.
 
     Done on the transformed variable (log10 of chlorophyll: a geometric mean), each channel by itself. By time of the
-    year, a slot and its two neighbours count as 2 : 1 : 1; where a pixel was never seen then, its mean over all times
-    plus what its window departs by at that time of the year. Pixels never seen take the nearest one's climatology, and
-    a target that the window never saw follows from the conditions by the regression of `background`.
+    year, a slot and its two neighbours count as 2 : 1 : 1; where a pixel was never observed then, its mean over all
+    times plus what its window departs by at that time of the year. Pixels never observed take the nearest one's
+    climatology, and a target that the window never saw follows from the conditions by the regression of `background`.
 
     The spread is the standard deviation about a climatology from which the observation itself is left out, pooled
     with the window's where dates are few.
@@ -86,7 +86,7 @@ class Climatology:
         """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
         year = self._year(windows.season[b], windows.step_days)
         prior = shipped()[windows.channels[c]].variance
-        return climatology(windows.values[b, :, c], windows.seen[b, :, c], year, prior)
+        return climatology(windows.values[b, :, c], windows.observed[b, :, c], year, prior)
 
     def _year(self, season: Field, step_days: float) -> Year:
         """Slot of the year of each time; 0 throughout where the year does not matter."""
@@ -107,13 +107,13 @@ class Year(NamedTuple):
     length: int
 
 
-def climatology(values: Field, seen: Bools, year: Year, prior: float) -> tuple[Field, Field]:
+def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tuple[Field, Field]:
     """Climatology of a window and the spread about it.
 
     Parameters
     ----------
-    values, seen : (t, y, x)
-        Something must be seen.
+    values, observed : (t, y, x)
+        Something must be observed.
     year : Year
         Slot of the year of each time.
     prior : float
@@ -125,8 +125,8 @@ def climatology(values: Field, seen: Bools, year: Year, prior: float) -> tuple[F
     """
     from scipy.ndimage import distance_transform_edt
 
-    total, squares, weight = sums = np.zeros((3, year.length, *seen.shape[1:]))
-    for slot, value, there in zip(year.slots, values, seen, strict=True):
+    total, squares, weight = sums = np.zeros((3, year.length, *observed.shape[1:]))
+    for slot, value, there in zip(year.slots, values, observed, strict=True):
         shown = np.where(there, value, 0)
         total[slot] += shown
         squares[slot] += shown * shown.astype(np.float64)
@@ -145,7 +145,7 @@ def climatology(values: Field, seen: Bools, year: Year, prior: float) -> tuple[F
     variance = np.where(near > 0, variance, np.maximum(variance, usual_coarse))
     ever = count > 0
     rows, cols = distance_transform_edt(~ever, return_distances=False, return_indices=True)
-    # a pixel never seen may differ from its neighbour as much as any two of the window
+    # a pixel never observed may differ from its neighbour as much as any two of the window
     number, middle = count.sum(), sums[0].sum() / count.sum()
     anywhere = pooled_variance(max(sums[1].sum() - number * middle**2, 0), number, prior)
     variance = np.where(ever, variance, np.maximum(variance[:, rows, cols], anywhere))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from xgapfill.distances import nearest_in_windows
-from xgapfill.methods.background import DEPENDENT_PIXELS, conditions_first, trend_on
-from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, blocks, error_factor, known, no_weights
-from xgapfill.patch import Filled, Noise, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.gaussian.background import conditions_first, trend_on
+from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
+from xgapfill.lattice.distance import nearest_in_windows
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.shared import FEW, blocks, error_factor, known, no_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ITERATIONS = 12
 TRIAL_ITERATIONS = 6
 SMOOTH_ITERATIONS = 3
-EVEN = 0.3  # of what is seen is taken to be spread evenly: wide gaps are closed sooner than with all of it
+EVEN = 0.3  # of what is observed is taken to be spread evenly: wide gaps are closed sooner than with all of it
 # Chosen, as all that follows, on 8-day chlorophyll of the NE Pacific from June 2020: the usual pair, and the multiples
 # of it that are tried.
 SMOOTHING = 0.5
@@ -42,9 +42,9 @@ ERROR = (0.05, 1.0, 18.0)
 class DctPls:
     """Penalised least squares by discrete cosine transforms in space and time, Garcia (2010).
 
-    The smooth z with the least ``sum over seen pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the sum
-    of the second differences in rows, in columns and, times `time_weight`, in slots. Conditions: regression on them
-    first. The spread grows with the distance to what was seen; how fast, held-out blocks of the window tell.
+    The smooth z with the least ``sum over observed pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the
+    sum of the second differences in rows, in columns and, times `time_weight`, in slots. Conditions: regression on them
+    first. The spread grows with the distance to what was observed; how fast, held-out blocks of the window tell.
 
     Parameters
     ----------
@@ -97,16 +97,16 @@ class DctPls:
         """Estimate and error of every channel; `members` must be 1."""
         import torch
 
-        from xgapfill.methods.base import one_thread
+        from xgapfill.nets.device import one_thread
 
         one_thread()
-        values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen.astype(np.float32))
+        values, observed = torch.from_numpy(windows.values), torch.from_numpy(windows.observed.astype(np.float32))
         mean, error = torch.zeros_like(values), torch.zeros_like(values)
         with torch.no_grad():
             for c in conditions_first(windows.targets, len(windows.channels)):
-                y, w = values[:, :, c], seen[:, :, c]
+                y, w = values[:, :, c], observed[:, :, c]
                 prior = shipped()[windows.channels[c]]
-                trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, seen, mean, error))
+                trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, observed, mean, error))
                 left, variance = self._smoothed((y - trend) * w, w, prior.variance)
                 mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())
@@ -167,13 +167,13 @@ class DctPls:
 
 
 def penalised(
-    values: Tensor, seen: Tensor, smoothing: Tensor, time_weight: Tensor, start: Tensor, iterations: int
+    values: Tensor, observed: Tensor, smoothing: Tensor, time_weight: Tensor, start: Tensor, iterations: int
 ) -> Tensor:
     """Solution of (W + s L^2) z = W y, by preconditioned conjugate gradients on its cosine coefficients.
 
     Parameters
     ----------
-    values, seen : (b, t, y, x) float32
+    values, observed : (b, t, y, x) float32
         y, and the diagonal of W, 0 or 1.
     smoothing, time_weight : (b,)
         s, and the weight of the second difference in time inside L.
@@ -186,18 +186,18 @@ def penalised(
     -------
     (b, t, y, x) float32
     """
-    from xgapfill.methods.spectral import to_field, to_modes
+    from xgapfill.gaussian.spectral import to_field, to_modes
 
     axes = (1, 2, 3)
     penalty = _penalty(values, smoothing, time_weight)
     # about the same operator, were the observations spread evenly
-    scale = 1.0 / (EVEN * seen.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
+    scale = 1.0 / (EVEN * observed.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
     z = to_modes(start)
-    residual = to_modes(seen * (values - start)) - penalty * z
+    residual = to_modes(observed * (values - start)) - penalty * z
     step = direction = scale * residual
     energy = (residual * step).sum(axes, keepdim=True)
     for _ in range(iterations):
-        image = to_modes(seen * to_field(direction)).addcmul_(penalty, direction)
+        image = to_modes(observed * to_field(direction)).addcmul_(penalty, direction)
         length = energy / (direction * image).sum(axes, keepdim=True).clamp_min(1e-30)
         z.addcmul_(length, direction)
         residual.addcmul_(-length, image)
@@ -216,12 +216,12 @@ def _penalty(values: Tensor, smoothing: Tensor, time_weight: Tensor) -> Tensor:
     return (smoothing[:, None, None, None] * laplacian**2).to(values.dtype)
 
 
-def _nearest(values: Tensor, seen: Tensor, time_weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance in pixels to the nearest seen one (infinite where there is none), and its value, else 0."""
+def _nearest(values: Tensor, observed: Tensor, time_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance in pixels to the nearest observed one (infinite where there is none), and its value, else 0."""
     import torch
 
     # the time weight makes a slot as long as so many pixels
-    distance, value = nearest_in_windows(values.numpy(), seen.numpy() > 0, time_weight.numpy() ** -0.5)
+    distance, value = nearest_in_windows(values.numpy(), observed.numpy() > 0, time_weight.numpy() ** -0.5)
     return torch.from_numpy(distance), torch.from_numpy(value)
 
 

@@ -14,9 +14,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 from xgapfill.methods.eofs import clouds, dineof, standard, time_filter
-from xgapfill.patch import Filled, Noise, Series, Windows
-from xgapfill.tiles import Tiling
 from xgapfill.weights import Card, Weights
 
 MATRIX = 1 << 25  # elements of the matrix whose EOFs are sought, at most
@@ -42,14 +42,14 @@ class Dineof:
         As in `xgapfill.methods.eofs.dineof`.
     alpha, numit : float, int
         Strength (in squared steps of time, at most 0.5) and repetitions of the temporal filter; 0: none.
-    min_seen : float
-        Frames and pixels of which a smaller share was seen are left out of the expansion.
+    min_observed : float
+        Frames and pixels of which a smaller share was observed are left out of the expansion.
 
     Raises
     ------
     ValueError
-        Parameters out of range. When it is fitted: fewer than three well seen frames or pixels, more modes than they
-        have, a channel that is constant or never seen, EOFs that would not fit in memory.
+        Parameters out of range. When it is fitted: fewer than three well observed frames or pixels, more modes than
+        they have, a channel that is constant or never observed, EOFs that would not fit in memory.
 
     References
     ----------
@@ -68,7 +68,7 @@ class Dineof:
     tolerance: float = 1e-3
     alpha: float = 0.01
     numit: int = 3
-    min_seen: float = 0.02
+    min_observed: float = 0.02
     seed: int = 0
     progress: bool = False
 
@@ -82,7 +82,7 @@ class Dineof:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"dineof's {name} must be a whole number of at least {least}, found {value!r}")
-        for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_seen", 0, 1)):
+        for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_observed", 0, 1)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"dineof's {name} must be from {low} to {high}, found {value!r}")
@@ -97,18 +97,20 @@ class Dineof:
 
     def fit(self, series: Series) -> Weights:
         """Return the temporal EOFs and how their amplitudes vary; ValueError when a channel or the sample has none."""
-        names, targets, slots, seen = series.channels, series.targets, series.slots, series.seen
+        names, targets, slots, observed = series.channels, series.targets, series.slots, series.observed
         _check_memory(len(names), len(slots), self.modes or min(self.max_modes, len(slots) - 1))
-        levels = [standard(v[s], name) for v, s, name in zip(series.values, seen, names, strict=True)]
+        levels = [standard(v[s], name) for v, s, name in zip(series.values, observed, names, strict=True)]
         centre, scale = np.array(levels, np.float32).T
-        values = np.where(seen, (series.values - centre[:, None, None]) / scale[:, None, None], np.float32(0))
-        hidden = np.zeros_like(seen)
-        hidden[:targets] = seen[:targets] & clouds(np.any(seen[:targets], axis=0), series.rows, series.cols, self.seed)
-        parts: list[NDArray] = [values, seen, hidden]
-        channel, pixel = np.nonzero(seen.sum(axis=1) >= max(self.min_seen * len(slots), 1))
+        values = np.where(observed, (series.values - centre[:, None, None]) / scale[:, None, None], np.float32(0))
+        hidden = np.zeros_like(observed)
+        hidden[:targets] = observed[:targets] & clouds(
+            np.any(observed[:targets], axis=0), series.rows, series.cols, self.seed
+        )
+        parts: list[NDArray] = [values, observed, hidden]
+        channel, pixel = np.nonzero(observed.sum(axis=1) >= max(self.min_observed * len(slots), 1))
         every = slice(None, None, 1 + channel.size * len(slots) // MATRIX)
         matrix, there, apart = (part[channel[every], :, pixel[every]] for part in parts)
-        frames = there.sum(axis=0) >= max(self.min_seen * len(there), 1)
+        frames = there.sum(axis=0) >= max(self.min_observed * len(there), 1)
         trial, trials = _sample(parts, hidden, TRIAL), []
 
         def design(temporal: NDArray) -> NDArray:  # what amplitudes are of: a constant and the modes at all slots
@@ -131,7 +133,7 @@ class Dineof:
             progress=self.progress,
         )
         modes = design(found.temporal)
-        prior = _variation(modes, *_sample(parts[:2], seen, SAMPLE))
+        prior = _variation(modes, *_sample(parts[:2], observed, SAMPLE))
         inflation = min(trials or [_judge(modes, *trial)], key=lambda each: each[0])[1]
         arrays = {"design": modes, "centre": centre, "scale": scale, "inflation": inflation}
         network = {"slots": slots.tolist(), "errors": list(found.errors)}
@@ -149,12 +151,12 @@ class Dineof:
         t, c, height, width = windows.values.shape[1:]
         out = np.empty((2, *windows.values.shape), np.float32)
         for i, frames in enumerate(windows.starts[:, :1] + np.arange(t)):
-            y, w = (part[i].reshape(t, c, -1).transpose(2, 0, 1) for part in (windows.values, windows.seen))
+            y, w = (part[i].reshape(t, c, -1).transpose(2, 0, 1) for part in (windows.values, windows.observed))
             if not np.isin(frames[w.any(axis=(0, 2))], slots).all():
                 fitted = f"{slots[0]} to {slots[-1]}, is to fill {frames[0]} to {frames[-1]} and knows no others"
                 raise ValueError(f"dineof was fitted on slots {fitted}: leave weights= out to fit it on these data.")
             design = np.stack([np.interp(frames, slots, mode) for mode in arrays["design"].T], axis=1)
-            known = w.any(axis=(1, 2))  # pixels that were never seen are all alike: one is enough
+            known = w.any(axis=(1, 2))  # pixels that were never observed are all alike: one is enough
             some = np.append(np.flatnonzero(known), np.argmin(known))
             mean, error = _estimate(design, prior, (y[some] - centre) / scale, w[some])
             for part, result in zip(out, (mean * scale + centre, error * scale * arrays["inflation"]), strict=True):
@@ -194,16 +196,16 @@ def _sample(parts: list[NDArray], wanted: NDArray[np.bool_], most: int) -> list[
 
 
 def _given(noise: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Return what each of the 2^c sets of seen channels tells by the noise they share.
+    """Return what each of the 2^c sets of observed channels tells by the noise they share.
 
     Their inverse covariance, the regression of the others on them, (2^c, c, c), the variance left in all, (2^c, c).
     """
     c = len(noise)
     inverse, gain, rest = np.zeros((2**c, c, c)), np.zeros((2**c, c, c)), np.tile(np.diag(noise), (2**c, 1))
     for code in range(1, 2**c):
-        seen = (code >> np.arange(c) & 1).astype(bool)
-        inverse[code][np.ix_(seen, seen)] = np.linalg.inv(noise[np.ix_(seen, seen)])
-        gain[code][~seen] = (noise @ inverse[code])[~seen]
+        observed = (code >> np.arange(c) & 1).astype(bool)
+        inverse[code][np.ix_(observed, observed)] = np.linalg.inv(noise[np.ix_(observed, observed)])
+        gain[code][~observed] = (noise @ inverse[code])[~observed]
         rest[code] -= (gain[code] * noise).sum(axis=1)
     return inverse, gain, rest
 
@@ -212,28 +214,29 @@ def _posterior(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> Iterat
     """Optimal interpolation in the space of the amplitudes, some pixels at once.
 
     Yield the amplitudes (n, c p), their error covariance (n, c p, c p), their series (n, t, c), what these leave of
-    what was seen (n, t, c), the error covariance of the series (n, t, c, c), and the set of seen channels (n, t).
+    what was observed (n, t, c), the error covariance of the series (n, t, c, c), and the set of observed channels (n,
+    t).
     """
     (t, p), c = design.shape, y.shape[2]
     pairs = (design[:, :, None] * design[:, None, :]).reshape(t, p * p)
     precision, inverse = np.linalg.inv(prior.covariance), _given(prior.noise)[0]
     for first in range(0, len(y), PIXELS):
-        seen, values = w[first : first + PIXELS], y[first : first + PIXELS].astype(np.float64)
-        n, code = len(seen), seen @ (1 << np.arange(c))
+        observed, values = w[first : first + PIXELS], y[first : first + PIXELS].astype(np.float64)
+        n, code = len(observed), observed @ (1 << np.arange(c))
         weight = inverse[code]
         normal = (weight.transpose(0, 2, 3, 1).reshape(-1, t) @ pairs).reshape(n, c, c, p, p)
         error = np.linalg.inv(precision + normal.swapaxes(2, 3).reshape(n, c * p, c * p))
-        departure = np.where(seen, values - design @ prior.mean.T, 0)
+        departure = np.where(observed, values - design @ prior.mean.T, 0)
         right = (weight @ departure[..., None])[..., 0].swapaxes(1, 2) @ design
         amplitudes = prior.mean.ravel() + (error @ right.reshape(n, -1, 1))[..., 0]
         series = (amplitudes.reshape(n, c, p) @ design.T).swapaxes(1, 2)
         blocks = error.reshape(n, c, p, c, p).swapaxes(2, 3).reshape(-1, p * p)
         covariance = (blocks @ pairs.T).reshape(n, c, c, t).transpose(0, 3, 1, 2)
-        yield amplitudes, error, series, np.where(seen, values - series, 0), covariance, code
+        yield amplitudes, error, series, np.where(observed, values - series, 0), covariance, code
 
 
 def _estimate(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> tuple[NDArray, NDArray]:
-    """Return mean and error of pixels given what was seen of them, (n, t, c) each."""
+    """Return mean and error of pixels given what was observed of them, (n, t, c) each."""
     _, gain, rest = _given(prior.noise)
     means, errors = [], []
     for _, _, series, left, covariance, code in _posterior(design, prior, y, w):
@@ -253,11 +256,15 @@ def _variation(design: NDArray, y: NDArray, w: NDArray) -> _Prior:
         for amplitudes, error, _, left, covariance, code in _posterior(design, prior, y, w):
             first += amplitudes.sum(axis=0)
             second += amplitudes.T @ amplitudes + error.sum(axis=0)
-            seen = (code[..., None] >> np.arange(c) & 1).astype(np.float64)
-            noise += left.reshape(-1, c).T @ left.reshape(-1, c) + np.einsum("nti,ntij,ntj->ij", seen, covariance, seen)
+            observed = (code[..., None] >> np.arange(c) & 1).astype(np.float64)
+            noise += left.reshape(-1, c).T @ left.reshape(-1, c) + np.einsum(
+                "nti,ntij,ntj->ij", observed, covariance, observed
+            )
         spread = second / n - np.outer(first / n, first / n)
         spread = (n * spread + q * np.diag(np.diag(spread))) / (n + q)  # so many pixels cannot tell more
-        variances, axes = np.linalg.eigh(noise / pairs)  # of pairs that may never be seen together: not always positive
+        variances, axes = np.linalg.eigh(
+            noise / pairs
+        )  # of pairs that may never be observed together: not always positive
         prior = _Prior((first / n).reshape(c, -1), spread, axes * variances.clip(1e-4) @ axes.T)
     return prior
 

@@ -26,7 +26,7 @@ class Expansion(NamedTuple):
 
 def dineof(
     matrix: NDArray,
-    seen: NDArray[np.bool_],
+    observed: NDArray[np.bool_],
     modes: int | None = None,
     *,
     hidden: NDArray[np.bool_] | None = None,
@@ -48,7 +48,7 @@ def dineof(
 
     Parameters
     ----------
-    matrix, seen : (m, n) float32 or float64, (m, n) bool
+    matrix, observed : (m, n) float32 or float64, (m, n) bool
         Pixels by frames and where something was observed; any finite numbers elsewhere.
     modes : int, optional
         Number of modes; by default it is searched for, up to `max_modes` or three successive rises of the error.
@@ -57,7 +57,7 @@ def dineof(
     judge : callable, optional
         Gives the error of temporal EOFs (n, k), in place of the root mean square error at the hidden values.
     tolerance, iterations : float, int
-        Missing values have settled when they change by less, root mean square, in standard deviations of the seen;
+        Missing values have settled when they change by less, root mean square, in standard deviations of the observed;
         or after so many iterations.
     smoother : (n, n) ndarray, optional
         Filter of the temporal covariance, `time_filter`.
@@ -67,36 +67,36 @@ def dineof(
     Raises
     ------
     ValueError
-        When nothing or only a constant was seen, or when the matrix is too small for the modes.
+        When nothing or only a constant was observed, or when the matrix is too small for the modes.
 
     Examples
     --------
     >>> truth = np.outer(np.sin(np.arange(40)), np.cos(np.arange(20)))
-    >>> seen = np.random.default_rng(0).random(truth.shape) < 0.6
-    >>> found = dineof(np.where(seen, truth, 0), seen, modes=2, tolerance=1e-6)
+    >>> observed = np.random.default_rng(0).random(truth.shape) < 0.6
+    >>> found = dineof(np.where(observed, truth, 0), observed, modes=2, tolerance=1e-6)
     >>> bool(np.abs(found.mean + found.spatial @ found.temporal.T - truth).max() < 0.01)
     True
     """
     if (most := min(matrix.shape) - 1) < 2:
         raise ValueError(
-            "EOFs need 3 well seen pixels and frames or more, found "
+            "EOFs need 3 well observed pixels and frames or more, found "
             f"{matrix.shape[0]} pixels and {matrix.shape[1]} frames: give more data"
         )
     if modes is not None and not 1 <= modes <= most:
         raise ValueError(
             f"{matrix.shape[1]} frames of {matrix.shape[0]} pixels do not have {modes} modes; take from 1 to {most}"
         )
-    mean, sd = standard(matrix[seen], "the matrix")
-    apart = np.zeros_like(seen)
+    mean, sd = standard(matrix[observed], "the matrix")
+    apart = np.zeros_like(observed)
     if modes is None and hidden is None:
         rng = np.random.default_rng(seed)
-        apart.flat[rng.choice(np.flatnonzero(seen), kept_out(seen), replace=False)] = True
+        apart.flat[rng.choice(np.flatnonzero(observed), kept_out(observed), replace=False)] = True
     elif modes is None and hidden is not None:
-        apart = seen & hidden
-    anomalies = np.where(seen, matrix - mean, 0).astype(np.result_type(matrix, np.float32))
-    filled, shown = np.where(apart, 0, anomalies), seen & ~apart
+        apart = observed & hidden
+    anomalies = np.where(observed, matrix - mean, 0).astype(np.result_type(matrix, np.float32))
+    filled, shown = np.where(apart, 0, anomalies), observed & ~apart
     if modes is None and not (apart.any() and shown.any()):
-        raise ValueError("hidden must keep some of the seen values out, and leave some.")
+        raise ValueError("hidden must keep some of the observed values out, and leave some.")
     limits = smoother, tolerance * sd, iterations
     errors: list[float] = []
     best: list[Modes] = []
@@ -119,8 +119,8 @@ def dineof(
             raise
     found = best[0]
     if modes is None:
-        filled = np.where(seen, anomalies, found.spatial @ found.temporal.T)
-        found = _settle(filled, seen, found.temporal.shape[1], found.basis, *limits)
+        filled = np.where(observed, anomalies, found.spatial @ found.temporal.T)
+        found = _settle(filled, observed, found.temporal.shape[1], found.basis, *limits)
     spatial, temporal, _ = found
     return Expansion(mean, spatial, temporal, tuple(errors))
 
@@ -128,7 +128,9 @@ def dineof(
 def standard(values: NDArray, name: str) -> tuple[float, float]:
     """Return mean and standard deviation; ValueError where there are no EOFs of such values."""
     if not values.size:
-        raise ValueError(f"EOFs need data, but nothing of {name} is seen: leave it out or check its times and mask.")
+        raise ValueError(
+            f"EOFs need data, but nothing of {name} is observed: leave it out or check its times and mask."
+        )
     mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if not sd > 1e-6 * abs(mean):
         raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out.")
@@ -203,21 +205,23 @@ def _settle(
     return Modes(spatial, temporal, basis)
 
 
-def kept_out(seen: NDArray[np.bool_]) -> int:
-    """Return how many values are kept out: as in the original, but never more than a fifth of what was seen."""
-    return max(1, min(int(min(0.01 * seen.size + 40, 0.03 * seen.size)), int(seen.sum()) // 5))
+def kept_out(observed: NDArray[np.bool_]) -> int:
+    """Return how many values are kept out: as in the original, but never more than a fifth of what was observed."""
+    return max(1, min(int(min(0.01 * observed.size + 40, 0.03 * observed.size)), int(observed.sum()) // 5))
 
 
-def clouds(seen: NDArray[np.bool_], rows: NDArray, cols: NDArray, seed: int = 0) -> NDArray[np.bool_]:
-    """Return what is seen (t, n) under random clouds over pixels at `rows`, `cols`; as much as `dineof` keeps out."""
+def clouds(observed: NDArray[np.bool_], rows: NDArray, cols: NDArray, seed: int = 0) -> NDArray[np.bool_]:
+    """Return what is observed (t, n) under random clouds over pixels at `rows`, `cols`; as much as `dineof` keeps
+    out.
+    """
     rng = np.random.default_rng(seed)
-    hidden = np.zeros(seen.shape, bool)
-    left, frames = kept_out(seen), np.flatnonzero(seen.any(axis=1))
+    hidden = np.zeros(observed.shape, bool)
+    left, frames = kept_out(observed), np.flatnonzero(observed.any(axis=1))
     while left > 0:
         frame = rng.choice(frames)
-        centre = rng.choice(np.flatnonzero(seen[frame]))
+        centre = rng.choice(np.flatnonzero(observed[frame]))
         distance = np.hypot(rows - rows[centre], cols - cols[centre])
-        under = np.flatnonzero(seen[frame] & ~hidden[frame] & (distance <= rng.uniform(*RADII)))
+        under = np.flatnonzero(observed[frame] & ~hidden[frame] & (distance <= rng.uniform(*RADII)))
         under = under[np.argsort(distance[under], kind="stable")][:left]
         hidden[frame, under] = True
         left -= len(under)

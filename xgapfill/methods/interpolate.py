@@ -1,4 +1,4 @@
-"""What people do today: linear in time over short gaps, then the nearest value that was seen; inside one window."""
+"""What people do today: linear in time over short gaps, then the nearest value that was observed; inside one window."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import blocks, by_channel, error_factor, no_weights, pooled_variance
-from xgapfill.patch import Filled, Noise, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.gaussian.priors import shipped
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.shared import blocks, by_channel, error_factor, no_weights, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -32,11 +32,11 @@ NEAREST_ERROR = (0.01, 2.0, 90.0)
 
 @dataclass(frozen=True)
 class Interpolate:
-    """Linear in time between the dates that saw a pixel, then the nearest value seen in space and time.
+    """Linear in time between the dates that saw a pixel, then the nearest value observed in space and time.
 
     Done on the transformed variable (log10 of chlorophyll, log-ratios of size classes), each channel by itself; a
     target that a window never saw follows from the conditions by the regression of `background`. The spread grows
-    with the distance to what was seen; how fast, blocks of the window's own pixels tell that are held out.
+    with the distance to what was observed; how fast, blocks of the window's own pixels tell that are held out.
 
     Parameters
     ----------
@@ -90,16 +90,16 @@ class Interpolate:
 
     def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
         """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
-        values, seen = windows.values[b, :, c], windows.seen[b, :, c]
+        values, observed = windows.values[b, :, c], windows.observed[b, :, c]
         north, east = (float(km) for km in windows.step_km[b])
         sampling = (self.frame_km * windows.step_days, north, east)
-        filled, linear, distance = self._filled(values, seen, sampling)
-        known_values = values[seen].astype(np.float64)
+        filled, linear, distance = self._filled(values, observed, sampling)
+        known_values = values[observed].astype(np.float64)
         squares = np.square(known_values - known_values.mean()).sum()
         variance = pooled_variance(squares, known_values.size, shipped()[windows.channels[c]].variance)
         expected = variance * _expected(linear, distance)
-        hidden = blocks(seen.shape) & seen
-        shown = seen & ~hidden
+        hidden = blocks(observed.shape) & observed
+        shown = observed & ~hidden
         if shown.any():
             guess, by_line, far = self._filled(values, shown, sampling)
             square, usual = (guess - values) ** 2, variance * _expected(by_line, far)
@@ -109,20 +109,20 @@ class Interpolate:
         return filled, np.sqrt(expected).astype(np.float32)
 
     def _filled(
-        self, values: Field, seen: Bools, sampling: tuple[float, float, float]
+        self, values: Field, observed: Bools, sampling: tuple[float, float, float]
     ) -> tuple[Field, Bools, NDArray[np.float64]]:
-        """Estimate, where it is linear in time, and the distance to what was seen."""
-        linear, ends = linear_in_time(values, seen, int(self.max_gap))
-        distance, near = nearest(values, seen, sampling)
-        return np.where(ends, linear, near), ends & ~seen, distance
+        """Estimate, where it is linear in time, and the distance to what was observed."""
+        linear, ends = linear_in_time(values, observed, int(self.max_gap))
+        distance, near = nearest(values, observed, sampling)
+        return np.where(ends, linear, near), ends & ~observed, distance
 
 
-def linear_in_time(values: Field, seen: Bools, max_gap: int) -> tuple[Field, Bools]:
+def linear_in_time(values: Field, observed: Bools, max_gap: int) -> tuple[Field, Bools]:
     """Linear interpolation between the dates that saw a pixel, where these are at most `max_gap` steps apart.
 
     Parameters
     ----------
-    values, seen : (t, y, x)
+    values, observed : (t, y, x)
     max_gap : int
         Steps between the dates on either side of a gap.
 
@@ -130,24 +130,24 @@ def linear_in_time(values: Field, seen: Bools, max_gap: int) -> tuple[Field, Boo
     -------
     values : (t, y, x) float32
     there : (t, y, x) bool
-        Where they are seen or interpolated; elsewhere they mean nothing.
+        Where they are observed or interpolated; elsewhere they mean nothing.
     """
     times = len(values)
     steps = np.arange(times)[:, None, None]
-    before = np.maximum.accumulate(np.where(seen, steps, -1), axis=0)
-    after = np.minimum.accumulate(np.where(seen, steps, times)[::-1], axis=0)[::-1]
-    there = (before >= 0) & (after < times) & (after - before <= max_gap) | seen
+    before = np.maximum.accumulate(np.where(observed, steps, -1), axis=0)
+    after = np.minimum.accumulate(np.where(observed, steps, times)[::-1], axis=0)[::-1]
+    there = (before >= 0) & (after < times) & (after - before <= max_gap) | observed
     before, after = np.where(there, before, 0), np.where(there, after, 0)
     low, high = (np.take_along_axis(values, place, axis=0) for place in (before, after))
     share = ((steps - before) / np.maximum(after - before, 1)).astype(np.float32)
     return low + share * (high - low), there
 
 
-def nearest(values: Field, seen: Bools, sampling: tuple[float, float, float]) -> tuple[NDArray[np.float64], Field]:
-    """Distance to the nearest seen pixel and its value; `sampling` is the size of a pixel, (t, y, x)."""
+def nearest(values: Field, observed: Bools, sampling: tuple[float, float, float]) -> tuple[NDArray[np.float64], Field]:
+    """Distance to the nearest observed pixel and its value; `sampling` is the size of a pixel, (t, y, x)."""
     from scipy.ndimage import distance_transform_edt
 
-    distance, places = distance_transform_edt(~seen, sampling=sampling, return_indices=True)
+    distance, places = distance_transform_edt(~observed, sampling=sampling, return_indices=True)
     return distance, values[tuple(places)]
 
 

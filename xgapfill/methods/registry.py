@@ -30,7 +30,7 @@ class Entry:
     gives : str
         Members, an error estimate.
     costs : str
-        Core-seconds a window of 5 x 64 x 64 of chlorophyll, by ``python -m xgapfill.benchmarks windows`` on one core.
+        Core-seconds a window of 5 x 64 x 64 of chlorophyll, by ``python tests/bench windows`` on one core.
     """
 
     name: str
@@ -52,15 +52,19 @@ def _entry(name: str, kind: str, *said: str) -> Entry:
 
 
 BUILT_IN = (
-    _entry("repaint", "denoising:Repaint", "weights", "those of the weights", "members", "0.23 a member"),
+    _entry("repaint", "repaint:Repaint", "weights", "those of the weights", "members", "0.23 a member"),
     _entry("vae", "vae:Vae", "weights", "those of the weights", "members", "0.07 a member"),
-    _entry("posterior_mean", "denoising:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
+    _entry("posterior_mean", "posterior_mean:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
     _entry("background", "background:Background", "nothing", "regression", "error", "0.01"),
     _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.05"),
     _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.016"),
-    _entry("interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was seen", "error", "0.013"),
+    _entry(
+        "interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was observed", "error", "0.013"
+    ),
     _entry("regression", "regression:Regression", "conditions", "regression", "error", "0.0001"),
-    _entry("climatology", "climatology:Climatology", "series", "regression where nothing was seen", "error", "0.0001"),
+    _entry(
+        "climatology", "climatology:Climatology", "series", "regression where nothing was observed", "error", "0.0001"
+    ),
     _entry("dineof", "dineof:Dineof", "a fit on series", "expanded together", "error", "0.0004, and the fit"),
     _entry("som", "som:Som", "a fit on series", "components of the map", "error", "0.006, and the fit"),
 )

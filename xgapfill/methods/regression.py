@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.families.relation import SCATTER, brewin_fractions
-from xgapfill.families.transforms import ilr, power10
-from xgapfill.methods.background import DEPENDENT_PIXELS, first_guess, trend_on
-from xgapfill.methods.priors import shipped
-from xgapfill.methods.windowed import FEW, known, no_weights
-from xgapfill.patch import Filled, Noise, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.gaussian.background import first_guess, trend_on
+from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.shared import FEW, known, no_weights
+from xgapfill.variables.relation import SCATTER, brewin_fractions
+from xgapfill.variables.transforms import ilr, power10
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,9 +100,9 @@ def published_ilr(relation: str, log10_chl: NDArray) -> NDArray[np.float32]:
 class Regression:
     """Size classes from chlorophyll alone (``"fitted"``: and from the other conditions).
 
-    Where chlorophyll was not seen its own `background` stands in and adds its error to the spread, which otherwise is
-    the root mean square of what the relation leaves at the window's seen pixels. Chlorophyll that is to be filled
-    itself has nothing to rest on: it takes the mean of its window.
+    Where chlorophyll was not observed its own `background` stands in and adds its error to the spread, which otherwise
+    is the root mean square of what the relation leaves at the window's observed pixels. Chlorophyll that is to be
+    filled itself has nothing to rest on: it takes the mean of its window.
 
     Parameters
     ----------
@@ -155,18 +155,18 @@ class Regression:
         """Estimate and error of every channel; `members` must be 1."""
         import torch
 
-        from xgapfill.methods.base import one_thread
+        from xgapfill.nets.device import one_thread
 
         one_thread()
         targets = windows.targets
-        values, seen = torch.from_numpy(windows.values), torch.from_numpy(windows.seen.astype(np.float32))
+        values, observed = torch.from_numpy(windows.values), torch.from_numpy(windows.observed.astype(np.float32))
         mean, error = torch.zeros_like(values), torch.ones_like(values)
         with torch.no_grad():
             if targets < len(windows.channels):
-                mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, seen)
+                mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, observed)
             for c in range(targets):
-                conditions = known(windows, c, values, seen, mean, error)
-                y, w = values[:, :, c], seen[:, :, c]
+                conditions = known(windows, c, values, observed, mean, error)
+                y, w = values[:, :, c], observed[:, :, c]
                 if self.relation == FITTED:
                     estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)
                 else:
@@ -175,14 +175,16 @@ class Regression:
                 mean[:, :, c], error[:, :, c] = estimate, (left + variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())
 
-    def _conditions(self, windows: Windows, values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def _conditions(self, windows: Windows, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Background of the conditions and its error."""
         import torch
 
         first = windows.targets
         step_km = torch.from_numpy(windows.step_km)
         rest = windows.channels[first:]
-        guess = first_guess(values[:, :, first:], seen[:, :, first:], windows.step_days, step_km, rest, 0, shipped())
+        guess = first_guess(
+            values[:, :, first:], observed[:, :, first:], windows.step_days, step_km, rest, 0, shipped()
+        )
         return guess.mean, guess.error
 
     def _published(self, c: int, log10_chl: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,11 +196,11 @@ class Regression:
         return at, (0.5 * (above - below)) ** 2
 
 
-def _left(residual: Tensor, seen: Tensor, usual: float) -> Tensor:
-    """Mean square of what a relation leaves where it is seen, mixed with what is usual; (b, 1, 1, 1)."""
+def _left(residual: Tensor, observed: Tensor, usual: float) -> Tensor:
+    """Mean square of what a relation leaves where it is observed, mixed with what is usual; (b, 1, 1, 1)."""
     axes = (1, 2, 3)
-    independent = seen.sum(axes, keepdim=True) / DEPENDENT_PIXELS
-    squares = (seen * residual**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
+    independent = observed.sum(axes, keepdim=True) / DEPENDENT_PIXELS
+    squares = (observed * residual**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS
     return (squares + FEW * usual) / (independent + FEW)
 
 

@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.kohonen import (
-    SPREAD_RADIUS,
-    Vectors,
-    best_units,
-    neighbourhood,
-    shape_for,
-    sums_by_unit,
-    train,
-)
-from xgapfill.patch import Filled, Noise, Series, Windows
-from xgapfill.tiles import Tiling
+from xgapfill.lattice.tiling import Tiling
+from xgapfill.lattice.windows import Filled, Noise, Series, Windows
+from xgapfill.methods.kohonen import SPREAD_RADIUS, Vectors, best_units, neighbourhood, shape_for, sums_by_unit, train
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +60,7 @@ class Som:
     ------
     ValueError
         Parameters out of range, more units than fit in memory. When it is fitted: too few vectors, a channel that is
-        constant or never seen.
+        constant or never observed.
 
     References
     ----------
@@ -123,7 +115,7 @@ class Som:
         Raises
         ------
         ValueError
-            When a channel is constant, never seen or never seen together with another, or vectors are too few.
+            When a channel is constant, never observed or never observed together with another, or vectors are too few.
         """
         from xgapfill.weights import Card, Weights
 
@@ -157,7 +149,7 @@ class Som:
         """Mean and standard deviation of the unknown channels of every pixel; `members` must be 1."""
         import torch
 
-        from xgapfill.methods.base import one_thread
+        from xgapfill.nets.device import one_thread
 
         if weights is None or (weights.card.method, weights.card.channels) != (self.name, windows.channels):
             raise ValueError(
@@ -168,13 +160,13 @@ class Som:
         c, network = len(windows.channels), weights.card.network
         more = [CONTEXT.index(name) for name in network["components"][c:]]
         mean, sd, low, high = weights.arrays["scaling"]
-        values = np.where(windows.seen, windows.values, mean[:c, None, None])
-        spread = np.where(windows.seen, np.float32(0), sd[:c, None, None])
-        for b, seen in enumerate(windows.seen):  # one by one: bits do not depend on the others
-            wanted = windows.sea[b] & ~seen[:, : windows.targets].all(axis=1) & seen.any()
+        values = np.where(windows.observed, windows.values, mean[:c, None, None])
+        spread = np.where(windows.observed, np.float32(0), sd[:c, None, None])
+        for b, observed in enumerate(windows.observed):  # one by one: bits do not depend on the others
+            wanted = windows.sea[b] & ~observed[:, : windows.targets].all(axis=1) & observed.any()
             t, row, col = np.nonzero(wanted)
             x, known = _context(windows.season[b, t], windows.lat[b, row], windows.lon[b, col], network["meridian"])
-            known = np.concatenate([seen[t, :, row, col], known[:, more]], axis=1)
+            known = np.concatenate([observed[t, :, row, col], known[:, more]], axis=1)
             x = np.concatenate([windows.values[b, t, :, row, col], x[:, more]], axis=1)
             x = (np.clip(x, low, high) - mean) / sd
             for pattern in np.unique(known, axis=0):
@@ -194,10 +186,10 @@ def _sample(
     series: Series, context: bool, meridian: float, most: int
 ) -> tuple[Vectors, NDArray[np.bool_], tuple[str, ...]]:
     """Vectors (n, d), where they are known, and the names of their components; context that varies not is left out."""
-    some = np.flatnonzero(series.seen.any(axis=0))
+    some = np.flatnonzero(series.observed.any(axis=0))
     some = some[:: max(1, -(-len(some) // most))]
-    t, pixel = np.divmod(some, series.seen.shape[2])
-    x, known = series.values[:, t, pixel].T.astype(np.float64), series.seen[:, t, pixel].T
+    t, pixel = np.divmod(some, series.observed.shape[2])
+    x, known = series.values[:, t, pixel].T.astype(np.float64), series.observed[:, t, pixel].T
     if not context or not len(some):
         return x, known, series.channels
     more, there = _context(series.season[t], series.lat[pixel], series.lon[pixel], meridian)
@@ -228,21 +220,21 @@ def _check(x: Vectors, known: NDArray[np.bool_], channels: tuple[str, ...]) -> N
     for c, name in enumerate(channels):
         values = x[known[:, c], c]
         if not len(values):
-            raise ValueError(f"som needs channels that are seen somewhere, {name} never is; leave it out")
+            raise ValueError(f"som needs channels that are observed somewhere, {name} never is; leave it out")
         if np.ptp(values) <= 1e-6 * max(1.0, np.abs(values).max()):
             raise ValueError(f"som needs channels that vary, {name} is {values[0]:.6g} everywhere; leave it out")
     if x.shape[1] < 2:
         raise ValueError(f"som completes vectors of several components, found only {channels[0]}; give cond=")
-    seen = known[:, : len(channels)].astype(np.float64)
-    for a, b in np.argwhere(seen.T @ seen == 0):
+    observed = known[:, : len(channels)].astype(np.float64)
+    for a, b in np.argwhere(observed.T @ observed == 0):
         raise ValueError(
-            f"som learns from pixels where all channels are seen, but {channels[a]} and {channels[b]} never are "
+            f"som learns from pixels where all channels are observed, but {channels[a]} and {channels[b]} never are "
             "together; leave one of them out, or give more times"
         )
     if (complete := int(known.all(axis=1).sum())) < FEWEST:
         raise ValueError(
-            f"som needs at least {FEWEST} pixels and times where {', '.join(channels)} are all seen, found {complete}; "
-            "give more data or fewer conditions"
+            f"som needs at least {FEWEST} pixels and times where {', '.join(channels)} are all observed, "
+            f"found {complete}; give more data or fewer conditions"
         )
 
 

@@ -1,4 +1,6 @@
-"""Realisations of a variational autoencoder: latents weighted by how well they explain what was seen, and texture."""
+"""Realisations of a variational autoencoder: latents weighted by how well they explain what was observed, and
+texture.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,17 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.methods.denoising import Bring, address_noise, look, mean_factor, net_of, of_kind, shipped_weights
-from xgapfill.methods.devices import computing
-from xgapfill.patch import Filled, Noise, Windows
+from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.nets.device import computing
+from xgapfill.nets.ready import Bring, address_noise, look, mean_factor, net_of, of_kind, shipped_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from xgapfill.diffusion.denoiser import Scene
-    from xgapfill.latent.net import Prior
-    from xgapfill.latent.net import Vae as Net
-    from xgapfill.methods.background import Guess
+    from xgapfill.gaussian.background import Guess
+    from xgapfill.nets.autoencoder import Prior
+    from xgapfill.nets.autoencoder import Vae as Net
+    from xgapfill.nets.scene import Scene
     from xgapfill.weights import Weights
 
 FIELD, PROPOSALS, CHOICE, ERRORS = range(4)  # numbers of the fields of noise of a member
@@ -29,7 +31,7 @@ MOST = 16  # proposals that one field of noise holds
 
 @dataclass(frozen=True)
 class Vae:
-    """Draws of a variational autoencoder given what was seen.
+    """Draws of a variational autoencoder given what was observed.
 
     Parameters
     ----------
@@ -136,25 +138,25 @@ class _Prepared:
 
     def normal(self, member: int, count: int) -> Tensor:
         """Standard normal numbers for so many draws of the latents of a member."""
-        from xgapfill.latent.net import LATENTS
+        from xgapfill.nets.autoencoder import LATENTS
 
         return self.cells(member, PROPOSALS)[:, :, : count * LATENTS].unflatten(2, (count, LATENTS)).movedim(2, 0)
 
     def proposed(self, normal: Tensor) -> _Proposed:
-        """Draws of the latents from the encoder, weighted by the likelihood of what was seen in their cell.
+        """Draws of the latents from the encoder, weighted by the likelihood of what was observed in their cell.
 
         By cells, because weights of whole windows, of thousands of pixels, single out one proposal.
         """
         from torch.nn.functional import avg_pool2d
 
-        from xgapfill.latent.bound import log_ratio, masked_log_likelihood
-        from xgapfill.latent.loss import DEPENDENT_PIXELS
-        from xgapfill.latent.net import CELL
+        from xgapfill.nets.autoencoder import CELL
+        from xgapfill.nets.bound import log_ratio, masked_log_likelihood
+        from xgapfill.nets.losses import DEPENDENT_PIXELS
 
         centre, log_variance = self.encoded
         z = centre + (0.5 * log_variance).exp() * normal
         mean, pixels = self.net.decode(z, self.prior, self.scene)
-        likelihood = masked_log_likelihood(self.scene.residual, self.scene.seen, mean, pixels).sum(dim=3)
+        likelihood = masked_log_likelihood(self.scene.residual, self.scene.observed, mean, pixels).sum(dim=3)
         by_cell = avg_pool2d(likelihood.flatten(0, 1), CELL).unflatten(0, likelihood.shape[:2])
         weights = CELL**2 / DEPENDENT_PIXELS * by_cell + log_ratio(z, centre, log_variance).sum(dim=3)
         return _Proposed(z, mean, pixels, weights)
@@ -163,8 +165,8 @@ class _Prepared:
         """Residuals of a member: latents chosen cell by cell, decoded, and the texture that these leave open."""
         import torch
 
-        from xgapfill.latent.bound import pick
-        from xgapfill.latent.texture import gaussian_departure
+        from xgapfill.nets.bound import pick
+        from xgapfill.nets.texture import gaussian_departure
 
         count = len(proposed.latents)
         uniform = torch.special.ndtr(self.cells(member, CHOICE)[:, :, :count].movedim(2, 0))
@@ -186,7 +188,7 @@ class _Prepared:
 
 def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bring) -> _Prepared:
     """Background, scene, and one pass of prior and encoder."""
-    from xgapfill.latent.net import Vae as Net
+    from xgapfill.nets.autoencoder import Vae as Net
 
     given = of_kind(weights, "vae")
     guess, made = look(windows, given, bring)
@@ -196,7 +198,7 @@ def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bri
         guess,
         made,
         net.prior(made),
-        net.encode(made.residual, made.seen, made),
+        net.encode(made.residual, made.observed, made),
         partial(address_noise, noise, windows, bring=bring),
         partial(_cells, noise, windows, bring=bring),
         mean_factor(given),
@@ -207,7 +209,7 @@ def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bri
 
 def _cells(noise: Noise, windows: Windows, member: int, draw: int, bring: Bring | None = None) -> Tensor:
     """Standard normal numbers of the cells, (b, t, CELL^2, cells, cells): those of the pixels of each cell."""
-    from xgapfill.latent.net import CELL
+    from xgapfill.nets.autoencoder import CELL
 
     field = address_noise(noise, windows, member, draw, channels=1, bring=bring)[:, :, 0]
     cells = field.unflatten(-2, (-1, CELL)).unflatten(-1, (-1, CELL))

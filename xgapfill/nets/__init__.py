@@ -1,1 +1,1 @@
-"""Network definitions: torch and nothing else."""
+"""Networks: what they are shown and what they learn."""

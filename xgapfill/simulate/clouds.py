@@ -75,7 +75,7 @@ def clouds(
 
 
 def daily_weights(rng: np.random.Generator, shape: tuple[int, int], share: float) -> Iterator[NDArray[np.float32]]:
-    """Yield day by day what a pixel counts in a composite: 1 where seen, next to nothing where cloudy.
+    """Yield day by day what a pixel counts in a composite: 1 where observed, next to nothing where cloudy.
 
     Parameters
     ----------

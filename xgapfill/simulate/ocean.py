@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.families import relation
-from xgapfill.families.transforms import ilr_inverse
 from xgapfill.simulate.clouds import daily_weights
 from xgapfill.simulate.regime import Regime, draw_regime
 from xgapfill.simulate.stirring import Box, stirred
+from xgapfill.variables import relation
+from xgapfill.variables.transforms import ilr_inverse
 
 
 @dataclass(frozen=True)

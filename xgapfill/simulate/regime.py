@@ -28,7 +28,7 @@ class Regime:
         Cloudy share of the days: a composite pixel is the mean of its clear days, as a satellite sees it.
     pigments : float
         Whether the size classes are those that filters part (0) or those that pigments tell (1), see
-        `xgapfill.families.relation`.
+        `xgapfill.variables.relation`.
     box_share : float
         Share of the variance of the size-class residuals that is the same everywhere in the box.
     scatter : float

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xgapfill.diffusion.denoiser import SIGMA_MAX
-from xgapfill.methods import priors as prior_file
+from xgapfill.gaussian import priors as prior_file
+from xgapfill.nets.losses import DENOISING, VARIATIONAL
+from xgapfill.nets.scene import SIGMA_MAX
 from xgapfill.training.background import fit_priors
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import mixture
-from xgapfill.training.objectives import DENOISING, VARIATIONAL
 from xgapfill.weights import Card, Weights
 
 # Transformed units; a fill beyond them is flagged.

@@ -11,15 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.methods.background import (
-    CENTRES,
-    LOG_SHARES,
-    SPAN,
-    Guess,
-    first_guess,
-    interpolate,
-)
-from xgapfill.methods.priors import Prior, from_mapping, to_mapping
+from xgapfill.gaussian.background import CENTRES, LOG_SHARES, SPAN, Guess, first_guess, interpolate
+from xgapfill.gaussian.priors import Prior, from_mapping, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
 
@@ -45,8 +38,8 @@ def fit_priors(name: str, count: int, data: Path | None, cache: Path, out: Path,
 def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Guess:
     """The background of one training window."""
     return first_guess(
-        torch.from_numpy(np.where(sample.seen, sample.values, 0))[None],
-        torch.from_numpy(sample.seen.astype(np.float32))[None],
+        torch.from_numpy(np.where(sample.observed, sample.values, 0))[None],
+        torch.from_numpy(sample.observed.astype(np.float32))[None],
         sample.step_days,
         torch.from_numpy(sample.step_km)[None],
         made.targets + made.conditions,
@@ -85,7 +78,7 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
     rng = np.random.default_rng(0)
     features, errors = [], []
     for sample in samples:
-        hidden = (sample.known & ~sample.seen)[:, c]
+        hidden = (sample.known & ~sample.observed)[:, c]
         hidden[[0, -1]] = False
         all_places = np.flatnonzero(hidden)
         if not all_places.size:
@@ -93,7 +86,7 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
         places = torch.from_numpy(rng.choice(all_places, min(ERRORS, all_places.size), replace=False))
         with torch.no_grad():
             guess = guess_of(sample, made, priors)
-            y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.seen[:, c]).float()[None]
+            y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.observed[:, c]).float()[None]
             km = torch.from_numpy(sample.step_km)[None]
             prior = priors[made.targets[c]]
             of = interpolate(w * y, w, guess.trend[:, :, c], prior, sample.step_days, km)

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xgapfill.gaussian.priors import from_mapping
+from xgapfill.lattice.distance import distance_class, distance_to_observed
+from xgapfill.lattice.windows import Noise, Windows
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method
-from xgapfill.methods.priors import from_mapping
-from xgapfill.patch import Noise, Windows
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS, Estimate
 from xgapfill.training.samples import Sample
-from xgapfill.validation.distance import distance_class, distance_to_seen
 from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
@@ -53,10 +53,10 @@ class Hidden:
 
 def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -> Windows:
     """What a method is shown of samples with one time step."""
-    seen = np.stack([s.seen for s in samples])
+    observed = np.stack([s.observed for s in samples])
     return Windows(
-        values=np.where(seen, np.stack([s.values for s in samples]), np.float32(0)),
-        seen=seen,
+        values=np.where(observed, np.stack([s.values for s in samples]), np.float32(0)),
+        observed=observed,
         sea=np.stack([s.sea for s in samples]),
         channels=channels,
         targets=targets,
@@ -115,13 +115,13 @@ def collect(
         first = background.fill(windows, None, noise, 1)
         mean = estimate(windows, weights, noise)
         drawn = mean if members is None else members.fill(windows, weights, noise, count)
-        where = np.stack([s.known & ~s.seen for s in samples])
+        where = np.stack([s.known & ~s.observed for s in samples])
         where[:, [0, -1]] = False
         where[:, :, targets:] = False
         distance = np.zeros(where.shape, np.int8)
         for b, sample in enumerate(samples):
             for c in range(targets):
-                distance[b, :, c] = distance_class(distance_to_seen(sample.seen[:, c]))
+                distance[b, :, c] = distance_class(distance_to_observed(sample.observed[:, c]))
         channel = np.broadcast_to(np.arange(where.shape[2])[:, None, None], where.shape)
         truth = np.stack([s.values for s in samples])
         rows.append(
@@ -193,7 +193,7 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 def best_inflation(hidden: Hidden) -> float:
     """Factor, no less than 1, on the members' departures from the one-pass mean with the least fair CRPS.
 
-    Below 1 textures would be smoother than what was observed, for the sake of a few windows where nothing was seen.
+    Below 1 textures would be smoother than what was observed, for the sake of a few windows where nothing was observed.
     """
     return least_crps(hidden.mean, hidden.members - hidden.mean, hidden.truth, FACTORS[FACTORS >= 1.0])
 

@@ -15,18 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xgapfill.diffusion.denoiser import SIGMA_MAX
-from xgapfill.methods import priors as prior_file
+from xgapfill.gaussian import priors as prior_file
+from xgapfill.gaussian.priors import Prior
 from xgapfill.methods.base import BATCH
-from xgapfill.methods.priors import Prior
-from xgapfill.training.calibrate import (
-    Factors,
-    Hidden,
-    best_inflation,
-    best_spread,
-    collect,
-    score,
-)
+from xgapfill.nets.scene import SIGMA_MAX
+from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, score
 from xgapfill.training.gappy import Gappy
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import Mixture
@@ -166,8 +159,8 @@ def _card(trainer: Trainer, series: Gappy, described: str, name: str, init: Weig
     ranges = {}
     for number, (channel, (low, high)) in enumerate(zip(channels, spans, strict=True)):
         parts = [p.values[number][k[number]] for p, k in zip(series.patches, series.known, strict=True)]
-        seen = [part for part in parts if part.size]
-        low, high = min([low, *(float(p.min()) for p in seen)]), max([high, *(float(p.max()) for p in seen)])
+        observed = [part for part in parts if part.size]
+        low, high = min([low, *(float(p.min()) for p in observed)]), max([high, *(float(p.max()) for p in observed)])
         if low < high:
             ranges[channel] = (round(low, 3), round(high, 3))
     return Card(

@@ -1,4 +1,4 @@
-"""Windows to learn from when no map is whole: what was seen is hidden under the gaps of other dates."""
+"""Windows to learn from when no map is whole: what was observed is hidden under the gaps of other dates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.training.samples import CONDITION_DROPPED, SIZE, Sample, discs
+from xgapfill.lattice.tiling import SIZE
+from xgapfill.lattice.windows import Patch
+from xgapfill.training.samples import CONDITION_DROPPED, Sample, discs
 
 BLOCK = (3, 32, 32)  # slots, rows and columns of a block that is held out: the middle of a window
 HELD_SHARE = 0.125  # of the blocks
@@ -26,45 +28,6 @@ TRIES = 60
 
 
 @dataclass(frozen=True)
-class Patch:
-    """A part of a gappy series, on the lattice without holes.
-
-    Attributes
-    ----------
-    values : (c, t, y, x) float32, transformed units, NaN where unseen
-    sea : (y, x) bool
-    start : (slot, row, col) of the first pixel
-    lat : (y,) float32
-    season : (t, 2) float32
-    step_days : float
-    step_km : (y, 2) float32, size of a pixel in the middle of a window that begins at this row
-    """
-
-    values: NDArray[np.float32]
-    sea: NDArray[np.bool_]
-    start: tuple[int, int, int]
-    lat: NDArray[np.float32]
-    season: NDArray[np.float32]
-    step_days: float
-    step_km: NDArray[np.float32]
-
-    def cut(self, corner: tuple[int, int, int], known: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Sample:
-        """The window that begins at a corner, `known` and `seen` (c, t, y, x) of it."""
-        t, y, x = (slice(first, first + size) for first, size in zip(corner, SIZE, strict=True))
-        values = np.where(known, self.values[:, t, y, x], np.float32(0))
-        return Sample(
-            values=np.ascontiguousarray(values.swapaxes(0, 1)),
-            known=np.ascontiguousarray(known.swapaxes(0, 1)),
-            seen=np.ascontiguousarray(seen.swapaxes(0, 1)),
-            sea=self.sea[y, x],
-            lat=self.lat[y],
-            season=self.season[t],
-            step_days=self.step_days,
-            step_km=self.step_km[corner[1]],
-        )
-
-
-@dataclass(frozen=True)
 class Block:
     """A block that is held out: number of its patch and its first pixel there, which may lie outside of it."""
 
@@ -77,7 +40,7 @@ class Block:
 class Gappy:
     """A series with gaps, to be trained on and judged by.
 
-    Blocks of the lattice, chosen by a hash of their address, are held out: in training nothing is seen of them.
+    Blocks of the lattice, chosen by a hash of their address, are held out: in training nothing is observed of them.
 
     Attributes
     ----------
@@ -94,20 +57,20 @@ class Gappy:
     targets: int
 
     def __post_init__(self) -> None:
-        seen = [_everywhere(np.isfinite(patch.values[: self.targets])) for patch in self.patches]
-        frames = max((int(part.any(axis=(1, 2)).sum()) for part in seen), default=0)
+        observed = [_everywhere(np.isfinite(patch.values[: self.targets])) for patch in self.patches]
+        frames = max((int(part.any(axis=(1, 2)).sum()) for part in observed), default=0)
         if frames < SIZE[0]:
             raise ValueError(
-                f"a fit needs at least {SIZE[0]} frames in which something was seen, so that the gaps of other dates "
-                f"can be laid on each; found {frames}. Give a longer series, or use shipped weights"
+                f"a fit needs at least {SIZE[0]} frames in which something was observed, so that the gaps of "
+                f"other dates can be laid on each; found {frames}. Give a longer series, or use shipped weights"
             )
-        if (known := sum(int(np.count_nonzero(part)) for part in seen)) < 10 * LEAST_KNOWN:
-            raise ValueError(f"a fit needs at least {10 * LEAST_KNOWN} seen pixels, found {known}; give more data")
-        if not any(_has_gaps(part) for part in seen):
+        if (known := sum(int(np.count_nonzero(part)) for part in observed)) < 10 * LEAST_KNOWN:
+            raise ValueError(f"a fit needs at least {10 * LEAST_KNOWN} observed pixels, found {known}; give more data")
+        if not any(_has_gaps(part) for part in observed):
             raise ValueError("nothing is missing of what is to be filled, so there are no gaps to learn from")
         if not self.judged:
             raise ValueError(
-                "the gaps of no date hide what was seen on another, so nothing can be held out to judge by; give a "
+                "the gaps of no date hide what was observed on another, so nothing can be held out to judge by; give a "
                 "series whose gaps move"
             )
 
@@ -136,7 +99,7 @@ class Gappy:
 
     @cached_property
     def frames(self) -> list[NDArray[np.intp]]:
-        """Frames of each patch in which a target was seen."""
+        """Frames of each patch in which a target was observed."""
         return [np.flatnonzero(np.isfinite(p.values[: self.targets]).any(axis=(0, 2, 3))) for p in self.patches]
 
     def draw(self, rng: np.random.Generator) -> Sample:
@@ -154,12 +117,12 @@ class Gappy:
             missing = np.zeros(here.shape, bool) if gaps is None else gaps
             if gaps is None or rng.random() < DISCS_SHARE:
                 missing[: self.targets if rng.random() < 0.5 else None] |= discs(rng)
-            seen = here & ~missing
+            observed = here & ~missing
             if rng.random() < CONDITION_DROPPED:
-                seen[self.targets :] = False
-            if seen.any() and (here & ~seen)[: self.targets].any():
-                return patch.cut(corner, here, seen)
-        raise ValueError("too little was seen at one place for windows to learn from; give more data")
+                observed[self.targets :] = False
+            if observed.any() and (here & ~observed)[: self.targets].any():
+                return cut(patch, corner, here, observed)
+        raise ValueError("too little was observed at one place for windows to learn from; give more data")
 
     @cached_property
     def judged(self) -> list[Sample]:
@@ -184,11 +147,11 @@ class Gappy:
             missing = self._gaps(rng, block.patch, corner, here)
             if missing is None:
                 return
-            seen = here & ~missing
-            scored = here & ~seen & held
+            observed = here & ~missing
+            scored = here & ~observed & held
             scored[self.targets :] = False
-            if scored[: self.targets].any() and seen.any():
-                yield patch.cut(corner, seen | scored, seen)
+            if scored[: self.targets].any() and observed.any():
+                yield cut(patch, corner, observed | scored, observed)
 
     def _gaps(
         self, rng: np.random.Generator, number: int, corner: tuple[int, ...], known: NDArray[np.bool_]
@@ -212,14 +175,30 @@ class Gappy:
         return None
 
 
-def _everywhere(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where all channels are seen, (t, y, x)."""
-    return np.asarray(seen.all(axis=0))
+def cut(patch: Patch, corner: tuple[int, int, int], known: NDArray[np.bool_], observed: NDArray[np.bool_]) -> Sample:
+    """The window of a patch that begins at a corner, `known` and `observed` (c, t, y, x) of it."""
+    t, y, x = (slice(first, first + size) for first, size in zip(corner, SIZE, strict=True))
+    values = np.where(known, patch.values[:, t, y, x], np.float32(0))
+    return Sample(
+        values=np.ascontiguousarray(values.swapaxes(0, 1)),
+        known=np.ascontiguousarray(known.swapaxes(0, 1)),
+        observed=np.ascontiguousarray(observed.swapaxes(0, 1)),
+        sea=patch.sea[y, x],
+        lat=patch.lat[y],
+        season=patch.season[t],
+        step_days=patch.step_days,
+        step_km=patch.step_km[corner[1]],
+    )
 
 
-def _has_gaps(seen: NDArray[np.bool_]) -> bool:
+def _everywhere(observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where all channels are observed, (t, y, x)."""
+    return np.asarray(observed.all(axis=0))
+
+
+def _has_gaps(observed: NDArray[np.bool_]) -> bool:
     """Whether a frame that saw anything lacks a pixel that another saw."""
-    return not bool(seen[seen.any(axis=(1, 2))][:, seen.any(axis=0)].all())
+    return not bool(observed[observed.any(axis=(1, 2))][:, observed.any(axis=0)].all())
 
 
 def _corners(patch: Patch) -> Iterator[tuple[int, int, int]]:

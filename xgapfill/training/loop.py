@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.diffusion.denoiser import CLIP, Scene, scene
-from xgapfill.methods.background import first_guess
-from xgapfill.methods.denoising import usual
-from xgapfill.methods.priors import Prior
+from xgapfill.gaussian.background import first_guess
+from xgapfill.gaussian.priors import Prior
+from xgapfill.lattice.tiling import SIZE
+from xgapfill.nets.losses import DENOISING, Objective
+from xgapfill.nets.ready import usual
+from xgapfill.nets.scene import CLIP, Scene, scene
 from xgapfill.training.mixtures import Mixture
-from xgapfill.training.objectives import DENOISING, Objective
-from xgapfill.training.samples import SIZE, Sample
+from xgapfill.training.samples import Sample
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,16 @@ def prepare(samples: list[Sample], made: Mixture, priors: dict[str, Prior], devi
     def stack(part: Callable[[Sample], Any]) -> Tensor:
         return torch.from_numpy(np.stack([np.asarray(part(s)) for s in samples])).to(device)
 
-    values, seen, known = stack(lambda s: s.values), stack(lambda s: s.seen), stack(lambda s: s.known)
+    values, observed, known = stack(lambda s: s.values), stack(lambda s: s.observed), stack(lambda s: s.known)
     sea, km = stack(lambda s: s.sea), stack(lambda s: s.step_km)
-    shown = torch.where(seen, values, 0.0)
+    shown = torch.where(observed, values, 0.0)
     days = samples[0].step_days
     with torch.no_grad():
-        guess = first_guess(shown, seen.float(), days, km, channels, len(made.targets), priors)
-        hidden = known & ~seen
+        guess = first_guess(shown, observed.float(), days, km, channels, len(made.targets), priors)
+        hidden = known & ~observed
         whole = scene(
             shown,
-            seen,
+            observed,
             hidden,
             sea,
             guess,

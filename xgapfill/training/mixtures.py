@@ -10,15 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.families.transforms import ilr
 from xgapfill.simulate import clouds, simulate, size_class_anomalies
-from xgapfill.training.samples import (
-    GapShapes,
-    Sample,
-    Series,
-    chlorophyll_sample,
-    size_class_sample,
-)
+from xgapfill.training.samples import GapShapes, Sample, Series, chlorophyll_sample, size_class_sample
+from xgapfill.variables.transforms import ilr
 
 OCEANS = 16
 CHOOSE_OCEANS = range(900, 903)

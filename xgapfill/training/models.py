@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
-from xgapfill.methods.denoising import PosteriorMean, Repaint
+from xgapfill.methods.posterior_mean import PosteriorMean
+from xgapfill.methods.repaint import Repaint
 from xgapfill.methods.vae import Vae
-from xgapfill.patch import Filled, Noise, Windows
-from xgapfill.training.objectives import DENOISING, VARIATIONAL, Objective
+from xgapfill.nets.losses import DENOISING, VARIATIONAL, Objective
 from xgapfill.weights import Weights
 
 # estimate(windows, weights, noise) -> Filled of one member

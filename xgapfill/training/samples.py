@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.families.relation import psc_ilr_mean
-from xgapfill.families.size_classes import SizeClasses
-from xgapfill.families.transforms import ilr, ilr_inverse
+from xgapfill.lattice.tiling import SIZE
+from xgapfill.variables.relation import psc_ilr_mean
+from xgapfill.variables.size_classes import SizeClasses
+from xgapfill.variables.transforms import ilr, ilr_inverse
 
-SIZE = (5, 64, 64)
 KM_PER_DEGREE = 111.2
 CONDITION_DROPPED = 0.15  # share of the samples that show no condition at all
 CLASS_ALONE = 0.1  # share of the samples in which one size class alone is known
@@ -21,12 +21,12 @@ CLASS_ALONE = 0.1  # share of the samples in which one size class alone is known
 
 @dataclass(frozen=True)
 class Sample:
-    """One window; `known` says where the truth is at hand, `seen` where the method is shown it.
+    """One window; `known` says where the truth is at hand, `observed` where the method is shown it.
 
     Attributes
     ----------
     values : (t, c, y, x) float32, transformed units, 0 where not known
-    known, seen : (t, c, y, x) bool
+    known, observed : (t, c, y, x) bool
     sea : (y, x) bool
     lat : (y,) float32
     season : (t, 2) float32
@@ -36,7 +36,7 @@ class Sample:
 
     values: NDArray[np.float32]
     known: NDArray[np.bool_]
-    seen: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
     sea: NDArray[np.bool_]
     lat: NDArray[np.float32]
     season: NDArray[np.float32]
@@ -126,11 +126,11 @@ def chlorophyll_sample(rng: np.random.Generator, series: Series, gaps: Gaps, noi
     missing = discs(rng) if rng.random() < 0.25 else gaps(rng, (0.15, 0.85))
     if rng.random() < 0.15:
         missing = missing | discs(rng)
-    seen = known & ~missing
-    if seen.sum() < 30:
-        seen = known & ~discs(rng)
+    observed = known & ~missing
+    if observed.sum() < 30:
+        observed = known & ~discs(rng)
     values = field + noise * rng.standard_normal(field.shape, dtype=np.float32)
-    return _sample(series, place, values[:, None], known[:, None], seen[:, None])
+    return _sample(series, place, values[:, None], known[:, None], observed[:, None])
 
 
 def size_class_sample(
@@ -166,20 +166,24 @@ def size_class_sample(
         hidden_chl = np.ones_like(hidden_chl)
     elif rng.random() < 0.03:
         hidden_psc = np.ones_like(hidden_psc)
-    seen_chl = known & ~hidden_chl
+    observed_chl = known & ~hidden_chl
     if rng.random() < CLASS_ALONE:
         alone = int(rng.integers(3))
-        shown = np.where(seen_chl, 10.0**chl, np.nan).astype(np.float32)
+        shown = np.where(observed_chl, 10.0**chl, np.nan).astype(np.float32)
         psc = SizeClasses(alone=alone).encode(ilr_inverse(psc)[alone][None], shown).values
     values = np.stack([*psc, chl], axis=1)
-    seen_psc = known & ~hidden_psc
+    observed_psc = known & ~hidden_psc
     return _sample(
-        series, place, values, np.stack([known] * 3, axis=1), np.stack([seen_psc, seen_psc, seen_chl], axis=1)
+        series,
+        place,
+        values,
+        np.stack([known] * 3, axis=1),
+        np.stack([observed_psc, observed_psc, observed_chl], axis=1),
     )
 
 
 def _sample(
-    series: Series, place: tuple[slice, slice, slice], values: NDArray, known: NDArray, seen: NDArray
+    series: Series, place: tuple[slice, slice, slice], values: NDArray, known: NDArray, observed: NDArray
 ) -> Sample:
     lat = series.lat[place[1]]
     angle = 2 * np.pi * series.day[place[0]] / 365.25
@@ -188,7 +192,7 @@ def _sample(
     return Sample(
         values=np.where(known, values, 0).astype(np.float32),
         known=known,
-        seen=seen,
+        observed=observed,
         sea=series.sea[place[1:]] | known.any(axis=(0, 1)),
         lat=lat.astype(np.float32),
         season=np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32),

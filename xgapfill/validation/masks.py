@@ -1,7 +1,7 @@
-"""Gaps for validation: which seen pixels are hidden from a method, so that it can be scored on them.
+"""Gaps for validation: which observed pixels are hidden from a method, so that it can be scored on them.
 
-Random single pixels flatter every method, because a seen neighbour always remains. Blocks and the gaps of other dates
-do not. A mask is drawn once from a fixed seed and can be kept in a file, so that all methods meet the same gaps.
+Random single pixels flatter every method, because an observed neighbour always remains. Blocks and the gaps of other
+dates do not. A mask is drawn once from a fixed seed and can be kept in a file, so that all methods meet the same gaps.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 
 def disc_blocks(
-    seen: NDArray[np.bool_], *, share: float = 0.15, radius: tuple[float, float] = (4.0, 12.0), seed: int = 0
+    observed: NDArray[np.bool_], *, share: float = 0.15, radius: tuple[float, float] = (4.0, 12.0), seed: int = 0
 ) -> NDArray[np.bool_]:
-    """Disc-shaped blocks of seen pixels to hide, drawn for each frame on its own.
+    """Disc-shaped blocks of observed pixels to hide, drawn for each frame on its own.
 
     Parameters
     ----------
-    seen : (t, y, x) bool
+    observed : (t, y, x) bool
         Where something was observed.
     share : float
-        Discs are added to a frame until they hide this share of its seen pixels.
+        Discs are added to a frame until they hide this share of its observed pixels.
     radius : (float, float)
         Smallest and largest radius in pixels, drawn uniformly.
     seed : int
@@ -31,7 +31,7 @@ def disc_blocks(
     Returns
     -------
     (t, y, x) bool
-        Where a seen pixel is hidden; never where nothing was seen.
+        Where an observed pixel is hidden; never where nothing was observed.
 
     Examples
     --------
@@ -40,15 +40,15 @@ def disc_blocks(
     >>> bool(0.2 <= hidden.mean() < 0.25)
     True
     """
-    seen = _frames(seen)
+    observed = _frames(observed)
     if not 0 < share < 1:
-        raise ValueError(f"share must lie between 0 and 1, found {share}; 0.15 hides 15 % of what is seen")
+        raise ValueError(f"share must lie between 0 and 1, found {share}; 0.15 hides 15 % of what is observed")
     if not 0 < radius[0] <= radius[1]:
         raise ValueError(f"radius must be (smallest, largest) in pixels, both above 0, found {radius}")
     generator = np.random.default_rng(seed)
-    rows, cols = np.ogrid[: seen.shape[1], : seen.shape[2]]
-    hidden = np.zeros_like(seen)
-    for frame, block in zip(seen, hidden, strict=True):
+    rows, cols = np.ogrid[: observed.shape[1], : observed.shape[2]]
+    hidden = np.zeros_like(observed)
+    for frame, block in zip(observed, hidden, strict=True):
         places = np.argwhere(frame)
         while np.count_nonzero(block) < share * len(places):
             row, col = places[generator.integers(len(places))]
@@ -58,13 +58,13 @@ def disc_blocks(
 
 
 def transplanted(
-    seen: NDArray[np.bool_], *, most: float = 0.6, least: float = 0.05, seed: int = 0
+    observed: NDArray[np.bool_], *, most: float = 0.6, least: float = 0.05, seed: int = 0
 ) -> NDArray[np.bool_]:
     """Real gaps of other dates laid on each frame: shape, size and place of the gaps are those of the sensor.
 
     Parameters
     ----------
-    seen : (t, y, x) bool
+    observed : (t, y, x) bool
         Where something was observed.
     most, least : float
         Other dates are tried in random order until one hides at most and at least this share of what the frame sees.
@@ -75,24 +75,24 @@ def transplanted(
     Returns
     -------
     (t, y, x) bool
-        Where a seen pixel is hidden; never where nothing was seen.
+        Where an observed pixel is hidden; never where nothing was observed.
 
     Examples
     --------
     >>> import numpy as np
-    >>> seen = np.random.default_rng(0).random((5, 8, 8)) < 0.5
-    >>> hidden = transplanted(seen)
-    >>> bool((hidden & ~seen).any())
+    >>> observed = np.random.default_rng(0).random((5, 8, 8)) < 0.5
+    >>> hidden = transplanted(observed)
+    >>> bool((hidden & ~observed).any())
     False
     """
-    seen = _frames(seen)
+    observed = _frames(observed)
     if not 0 <= least < most <= 1:
         raise ValueError(f"shares must be 0 <= least < most <= 1, found least={least}, most={most}")
     generator = np.random.default_rng(seed)
-    hidden = np.zeros_like(seen)
-    for frame, values in enumerate(seen):
-        for other in generator.permutation(len(seen)):
-            gaps = values & ~seen[other]
+    hidden = np.zeros_like(observed)
+    for frame, values in enumerate(observed):
+        for other in generator.permutation(len(observed)):
+            gaps = values & ~observed[other]
             share = int(gaps.sum()) / max(int(values.sum()), 1)
             if other != frame and max(least, np.finfo(float).tiny) <= share <= most:
                 hidden[frame] = gaps
@@ -108,7 +108,7 @@ def freeze(path: str | PathLike[str], hidden: NDArray[np.bool_]) -> None:
     path : path
         Ends with ``.npz``.
     hidden : bool array of any shape
-        Where a seen pixel is hidden.
+        Where an observed pixel is hidden.
     """
     hidden = np.asarray(hidden)
     if hidden.dtype != bool:
@@ -132,8 +132,8 @@ def load(path: str | PathLike[str]) -> NDArray[np.bool_]:
     return bits.reshape(shape).astype(bool)
 
 
-def _frames(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    seen = np.asarray(seen)
-    if seen.ndim != 3 or seen.dtype != bool:
-        raise ValueError(f"seen must be a bool array (t, y, x), found {seen.dtype} of shape {seen.shape}")
-    return seen
+def _frames(observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    observed = np.asarray(observed)
+    if observed.ndim != 3 or observed.dtype != bool:
+        raise ValueError(f"observed must be a bool array (t, y, x), found {observed.dtype} of shape {observed.shape}")
+    return observed

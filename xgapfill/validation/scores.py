@@ -163,7 +163,7 @@ def structure_function(
     field : (..., y, x) float
         NaN where unknown.
     where : (..., y, x) bool, optional
-        A pair counts when either end lies here, so that the seam between seen and filled counts as well.
+        A pair counts when either end lies here, so that the seam between observed and filled counts as well.
     lags : sequence of int
         In pixels.
 
@@ -193,7 +193,7 @@ def structure_function(
 
 
 def degree_of_smoothing(reconstruction: ArrayLike, observed: ArrayLike) -> float:
-    """RMS of the change a method makes to seen pixels before the observations are pasted back.
+    """RMS of the change a method makes to observed pixels before the observations are pasted back.
 
     References
     ----------

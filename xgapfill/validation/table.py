@@ -1,4 +1,4 @@
-"""The score sheet: every score of every method, by distance to the nearest seen pixel."""
+"""The score sheet: every score of every method, by distance to the nearest observed pixel."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from . import scores
-from .distance import NAMES, distance_class, distance_to_seen
-from .scores import LAGS, SpreadScale
+from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
+from xgapfill.validation import scores
+from xgapfill.validation.scores import LAGS, SpreadScale
 
 CLASSES = ("all", *NAMES)
 SCORES = ("rmse", "mae", "bias", "crps", "spread_over_rmse", "coverage", "coverage_range")
@@ -29,7 +29,7 @@ _LONG_NAMES = {
     "structure_function_observed": "mean squared difference of the same pixels as they were observed",
     "closure": "largest departure from 1 of the sum of the fractions at filled pixels",
     "seconds": "wall time of filling all frames",
-    "smoothing": "root mean square of what a fill changes at seen pixels before the observations are put back",
+    "smoothing": "root mean square of what a fill changes at observed pixels before the observations are put back",
 }
 
 
@@ -65,7 +65,7 @@ class Reconstruction:
 
 def score_table(
     truth: NDArray,
-    seen: NDArray[np.bool_],
+    observed: NDArray[np.bool_],
     hidden: NDArray[np.bool_],
     found: Mapping[str, Reconstruction],
     *,
@@ -78,7 +78,7 @@ def score_table(
     ----------
     truth : (p, t, y, x) float
         p variables, NaN where unknown.
-    seen, hidden : (t, y, x) bool
+    observed, hidden : (t, y, x) bool
         What the methods were shown and where they are scored.
     found : mapping
         Name of a method -> its reconstruction of ``truth[:, hidden]``.
@@ -93,7 +93,7 @@ def score_table(
         Dimensions ``filled_by`` (the methods; a dimension called method could not be given to ``.sel``),
         ``distance_class`` (all, <=2, 3-8, >8 pixels), ``lag`` and, for several variables, ``variable``.
     """
-    classes = distance_class(distance_to_seen(seen))[hidden]
+    classes = distance_class(distance_to_observed(observed))[hidden]
     places = [np.ones(classes.shape, bool), *(classes == k for k in range(len(NAMES)))]
     result = xr.Dataset(
         {"pixels": ("distance_class", [int(place.sum()) for place in places])},
@@ -113,13 +113,13 @@ def score_table(
         for part in range(len(truth)):
             for score, compute in _scores_of(scaled, part, known[part]).items():
                 table[score][row, part] = [compute(place) for place in places]
-            structure[row, part] = _texture(truth[part], seen, hidden, scaled.drawn[part])
+            structure[row, part] = _texture(truth[part], observed, hidden, scaled.drawn[part])
     dims = ("filled_by", "variable")
     result = result.assign({name: ((*dims, "distance_class"), values) for name, values in table.items()})
     result["structure_function"] = ((*dims, "lag"), structure)
     result["structure_function_observed"] = (
         ("variable", "lag"),
-        np.stack([_texture(truth[part], seen, hidden, known[part]) for part in range(len(truth))]),
+        np.stack([_texture(truth[part], observed, hidden, known[part]) for part in range(len(truth))]),
     )
     result["seconds"] = ("filled_by", [each.seconds for each in found.values()], {"units": "s"})
     result["smoothing"] = ("filled_by", [each.smoothing for each in found.values()])
@@ -164,9 +164,9 @@ def _scores_of(found: Reconstruction, part: int, truth: NDArray) -> dict[str, Ca
     return table | {"crps": lambda where: _mean(points[where])}
 
 
-def _texture(truth: NDArray, seen: NDArray[np.bool_], hidden: NDArray[np.bool_], filled: NDArray) -> NDArray:
+def _texture(truth: NDArray, observed: NDArray[np.bool_], hidden: NDArray[np.bool_], filled: NDArray) -> NDArray:
     """Structure function of a (t, y, x) field whose hidden pixels are filled, over pairs with a hidden end."""
-    field = np.where(seen, truth, np.nan)
+    field = np.where(observed, truth, np.nan)
     field[hidden] = filled
     return scores.structure_function(field, hidden)
 
@@ -174,3 +174,72 @@ def _texture(truth: NDArray, seen: NDArray[np.bool_], hidden: NDArray[np.bool_],
 def _mean(values: NDArray) -> float:
     values = values[np.isfinite(values)]
     return float(values.mean()) if values.size else float("nan")
+
+
+LABELS = {
+    "pixel_mean": "per-pixel mean",
+    "time_interpolation": "time interpolation",
+    "global_dct_pls": "DCT-PLS of all, tuned",
+    "global_kriging": "kriging of all, tuned",
+    "climatology": "climatology",
+    "interpolate": "interpolation, then nearest",
+    "dctpls": "DCT-PLS in windows",
+    "kriging": "kriging in windows",
+    "kriging_realisations": "kriging realisations",
+    "dineof": "DINEOF",
+    "som": "self-organising map",
+    "regression": "regression",
+    "background": "background",
+    "posterior_mean": "posterior mean",
+    "repaint": "ensemble",
+    "vae": "autoencoder",
+}
+# Columns that only some tables have: the peak of the process, the degree of smoothing.
+MORE = (("memory", "GB", "{:.2f}"), ("smoothing", "smooth", "{:.4f}"))
+
+
+def table_text(scores: xr.Dataset, title: str) -> str:
+    """The scores as text, size classes averaged: squares for RMSE and bias.
+
+    Parameters
+    ----------
+    scores : Dataset
+        From `xgapfill.validate`.
+    title : str
+        First line.
+    """
+    pooled = _pooled(scores)
+    heads = [*(f"{name} px" for name in NAMES), "MAE", "bias", "CRPS", "sd/RMSE", "cover", "range", "seconds"]
+    heads += [head for name, head, _ in MORE if name in pooled]
+    lines = [title, f"{'':24}{'RMSE':>8}" + "".join(f"{head:>8}" for head in heads)]
+    lines.append(f"{'pixels scored':24}" + "".join(f"{int(count):8d}" for count in scores.pixels))
+    for name in pooled.filled_by.values:
+        row = pooled.sel(filled_by=name)
+        overall = row.sel(distance_class="all")
+        numbers = [*row.rmse.values]
+        numbers += [
+            float(overall[key]) for key in ("mae", "bias", "crps", "spread_over_rmse", "coverage", "coverage_range")
+        ]
+        cells = "".join(f"{number:8.4f}" if np.isfinite(number) else f"{'-':>8}" for number in numbers)
+        more = [form.format(float(overall[name])) for name, _, form in MORE if name in pooled]
+        last = "".join(f"{cell.replace('nan', '-'):>8}" for cell in more)
+        lines.append(f"{LABELS.get(str(name), str(name)):24}{cells}{float(overall.seconds):8.0f}{last}")
+    lines += [
+        "",
+        "structure function, filled over observed" + "".join(f"{f'{lag} px':>8}" for lag in scores.lag.values),
+    ]
+    for name in pooled.filled_by.values:
+        ratio = pooled.texture.sel(filled_by=name).values
+        lines.append(f"{LABELS.get(str(name), str(name)):40}" + "".join(f"{number:8.2f}" for number in ratio))
+    return "\n".join(lines)
+
+
+def _pooled(scores: xr.Dataset) -> xr.Dataset:
+    """Scores without the dimension of size classes."""
+    ratio = scores.structure_function / scores.structure_function_observed
+    scores = scores.assign(texture=ratio)
+    if "size_class" not in scores.dims:
+        return scores
+    pooled = scores.mean("size_class", keep_attrs=True)
+    # The biases of fractions add up to 0, so only their size can be averaged.
+    return pooled.assign({name: np.sqrt((scores[name] ** 2).mean("size_class")) for name in ("rmse", "bias")})

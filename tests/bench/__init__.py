@@ -1,0 +1,1 @@
+"""Measurements that docs quote: `python tests/bench NAME`."""

@@ -1,0 +1,134 @@
+"""``python tests/bench background --data FOLDER``: what the package is held against, on real data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a folder, or imported by tests
+
+from bench import (
+    archive,
+    background,
+    blended,
+    calls,
+    classical,
+    fit,
+    headroom,
+    nets,
+    problems,
+    realism,
+    scores,
+    speed,
+    stations,
+    variants,
+    windows,
+)
+from xgapfill.validation.masks import freeze
+
+Run = Callable[[argparse.Namespace], Any]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one benchmark and print its table."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except FileNotFoundError as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Every benchmark is a command that sets `run`."""
+    parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], Any], text: str, data: bool = True
+    ) -> argparse.ArgumentParser:
+        one = names.add_parser(name, help=text)
+        one.set_defaults(run=run)
+        if data:
+            one.add_argument("--data", type=Path, required=True, help="folder of the real data")
+        return one
+
+    one = add(
+        "background", lambda g: background.run(g.data, g.gaps), "the background against tuned DCT-PLS and kriging"
+    )
+    one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="what is hidden")
+    add("size-classes", lambda g: background.run_size_classes(g.data), "the same for size classes given chlorophyll")
+    sheet = add("scores", _scores, "the score sheet: all methods, all sets", data=False)
+    sheet.add_argument("--data", type=Path, help="folder of the real data; without it the simulated ocean alone")
+    sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
+    sheet.add_argument("--rows", nargs="+", help="some methods")
+    tuned = add("fit", _fit, "what training on the series itself gains")
+    tuned.add_argument("--set", choices=[name for name in scores.SETS if not name.startswith("ocean")], required=True)
+    tuned.add_argument("--minutes", type=float, help="of training (10)")
+    tuned.add_argument("--steps", type=int, help="of training, instead")
+    tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
+    tuned.add_argument("--init", default="shipped", help="weights to begin with, name or path")
+    tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
+    tuned.add_argument("--out", type=Path, help="keep the fitted weights there")
+    add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
+    add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
+    add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
+    add("headroom", lambda g: headroom.run(g.data), "what could still be gained: combinations in hindsight, oracles")
+    whole = add("blended", lambda g: blended.run(g.data, g.weights), "do members spread on maps as they err")
+    whole.add_argument("weights", help="shipped name or path")
+    trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour")
+    trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
+    trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
+    trained.add_argument("--steps", type=int, default=2000, help="of each training")
+    some = add("calls", _calls, "CRPS of ways to draw members against calls of the network")
+    some.add_argument("--weights", default="chl", help="shipped name or path")
+    some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
+    some.add_argument("--batches", type=int, default=6)
+    some.add_argument("--members", type=int, default=8)
+    some.add_argument("--figure", type=Path, help="draw the figure there")
+    some.add_argument("--paper", action="store_true", help="RePaint's own schedules as well: hours")
+    add("classical", lambda g: classical.run(), "classical methods against other ways to the same answer", data=False)
+    add("windows", lambda g: windows.run(), "core-seconds a window of each method", data=False)
+    add("speed", lambda g: speed.run(), "shares of the processor, a frame, workers, memory, scaling", data=False)
+    add(
+        "archive",
+        lambda g: archive.run(),
+        "a window of 1068 x 4320 x 8640 pixels: tasks, reads, time, memory",
+        data=False,
+    )
+    add("stations", lambda g: stations.run(), "what samples taken in the water add, on the simulated ocean", data=False)
+    return parser
+
+
+def _scores(given: argparse.Namespace) -> None:
+    scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
+
+
+def _fit(given: argparse.Namespace) -> None:
+    options = {"method": given.method, "init": given.init, "members": given.members, "out": given.out}
+    fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
+
+
+def _nets(given: argparse.Namespace) -> None:
+    nets.run(given.data, given.cache, given.weights, given.steps)
+
+
+def _calls(given: argparse.Namespace) -> None:
+    calls.run(given.data, given.cache, given.weights, given.batches, given.members, given.figure, given.paper)
+
+
+def keep_masks(folder: Path) -> None:
+    """Write the masks beside this file and say how much each hides."""
+    drawn = problems.draw_masks(folder)
+    problems.MASKS.mkdir(exist_ok=True)
+    for name, hidden in drawn.items():
+        freeze(problems.MASKS / f"{name}.npz", hidden)
+        print(f"{name}: {hidden.sum()} pixels hidden in {hidden.any(axis=(1, 2)).sum()} of {len(hidden)} frames")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Do members spread as they err on maps? Blending windows takes spread away where the draws of two differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from bench.scores import MEMBERS, TITLES, problem
+from xgapfill.api.validate import validate
+from xgapfill.training.models import MODELS
+from xgapfill.validation.table import table_text
+from xgapfill.weights import load
+
+
+def run(folder: Path, name: str) -> float:
+    """Score the ensemble on maps of the choose set, print and return the inflation with which it spreads as it errs.
+
+    Parameters
+    ----------
+    folder : folder of the real data
+    name : of weights, shipped name or path
+    """
+    weights = load(name)
+    method = MODELS[weights.card.method].members.name
+    which = "choose-psc" if "psc_ilr1" in weights.card.targets else "choose-chl"
+    given = problem(which, folder, method)
+    table: xr.Dataset = validate(given["target"], {name: method}, weights=weights, members=MEMBERS, **given["options"])
+    print(table_text(table, TITLES[which]))
+    ratio = table.spread_over_rmse.sel(distance_class="all")
+    found = weights.card.inflation / float(ratio.mean())
+    print(f"inflation on the card {weights.card.inflation:.3f}; it spreads as it errs with about {found:.3f}")
+    return found

@@ -1,0 +1,165 @@
+"""Accuracy against cost of the ways to draw members: one set of weights, windows of the choose set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xgapfill.diffusion.samplers import dpm_solver, heun, repaint
+from xgapfill.diffusion.schedule import Move, karras_walk, repaint_walk
+from xgapfill.lattice.windows import Noise, Windows
+from xgapfill.methods import Repaint
+from xgapfill.methods.repaint import FAST_CALLS, FAST_ETA, FAST_SIGMA_MAX, FAST_SIGMA_MIN, numbered
+from xgapfill.nets.device import computing
+from xgapfill.nets.ready import address_noise, prepare
+from xgapfill.nets.scene import SIGMA_MAX
+from xgapfill.training.calibrate import drawn, least_crps, white, windows_of
+from xgapfill.training.mixtures import mixture
+from xgapfill.validation.scores import crps_ensemble, spread_over_rmse
+from xgapfill.weights import Weights, load
+
+CALLS = (2, 4, 8, 16, 32)
+BEGUN = "DDIM from a Gaussian draw"
+INFLATIONS = np.linspace(1.0, 1.6, 13)
+Draws = Callable[..., Tensor]
+
+
+class Way(NamedTuple):
+    """A way to draw a member: its family, calls of the network, the sampler given what `repaint` takes first, and the
+    first noise level where it begins at a draw of the Gaussian field.
+    """
+
+    family: str
+    calls: int
+    sample: Draws
+    begun: float = SIGMA_MAX
+
+
+class Row(NamedTuple):
+    """What a way gives: fair CRPS of the members, each way's departures from the mean inflated by the factor with which
+    this is least; spread over RMSE and this factor; seconds a window and member.
+    """
+
+    family: str
+    calls: int
+    crps: float
+    spread: float
+    inflation: float
+    seconds: float
+
+
+def ways(paper: bool) -> list[Way]:
+    """All ways; `paper` takes RePaint's own schedules in, of 190 and 2410 moves down."""
+    found: list[Way] = []
+    for calls in CALLS:
+        walk = karras_walk(calls, SIGMA_MAX, FAST_SIGMA_MIN)
+        sigmas = [sigma for sigma, _ in walk]
+        found.append(Way("DDIM", calls, _walked(walk, 0.0)))
+        found.append(Way("ancestral", calls, _walked(walk, 1.0)))
+        found.append(Way("DPM-Solver++(2M)", calls, _levels(dpm_solver, sigmas)))
+        if calls > 2:
+            half = [sigma for sigma, _ in karras_walk(calls // 2 + 1, SIGMA_MAX, FAST_SIGMA_MIN)]
+            found.append(Way("Heun", 2 * len(half) - 1, _levels(heun, half)))
+        if calls <= 8:
+            walk = karras_walk(calls, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
+            found.append(Way(BEGUN, calls, _walked(walk, FAST_ETA), FAST_SIGMA_MAX))
+    for steps, samples in ((25, 1), (25, 4), (100, 2), (250, 10)):
+        walk = repaint_walk(steps, 10, samples)
+        calls = sum(to < sigma < SIGMA_MAX for sigma, to in walk)
+        if paper or calls < 150:
+            found.append(Way("RePaint", calls, _walked(walk, 1.0)))
+    return found
+
+
+def _walked(walk: list[Move], eta: float) -> Draws:
+    return lambda denoise, known, observed, draw, start: repaint(
+        denoise, known, observed, walk, draw, eta=eta, noisy_observed=False, start=start
+    )
+
+
+def _levels(sampler: Draws, sigmas: list[float]) -> Draws:
+    return lambda denoise, known, observed, draw, start: sampler(denoise, known, observed, sigmas, draw)
+
+
+def run(
+    folder: Path, cache: Path, name: str, batches: int, members: int, figure: Path | None, paper: bool
+) -> list[Row]:
+    """Print CRPS in transformed units of every way, and draw it against the number of calls."""
+    torch.set_num_threads(1)
+    weights = load(name)
+    made = mixture(weights.card.name, folder, cache, part="choose")
+    targets = len(made.targets)
+    rows = []
+    for way in ways(paper):
+        truth, means, departures, seconds, windows = [], [], [], 0.0, 0
+        for batch, samples in enumerate(drawn(made, batches, seed=0)):
+            cut = windows_of(samples, made.targets + made.conditions, targets)
+            hidden = np.stack([s.known & ~s.observed for s in samples])
+            hidden[:, [0, -1]] = hidden[:, :, targets:] = False
+            start = time.perf_counter()
+            mean, departure = _members(cut, weights, white(batch), way, members)
+            seconds += time.perf_counter() - start
+            windows += members * len(samples)
+            truth.append(np.stack([s.values for s in samples])[hidden])
+            means.append(mean[hidden])
+            departures.append(departure[:, hidden])
+        parts = (np.concatenate(part, axis=-1) for part in (truth, means, departures))
+        rows.append(Row(way.family, way.calls, *_least(*parts), seconds / windows))
+        row = "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s a window and member"
+        print(row.format(*rows[-1]), flush=True)
+    best = min(row.crps for row in rows)
+    fast = next(row.crps for row in rows if row.family == BEGUN and row.calls == FAST_CALLS)
+    print(f'"fast" has {100 * (fast / best - 1):.1f} % more than the best (target <= 3 %)')
+    if figure is not None:
+        draw(rows, figure, name)
+    return rows
+
+
+def _least(truth: NDArray, mean: NDArray, departures: NDArray) -> tuple[float, float, float]:
+    """Least CRPS over the inflations of (m, n) departures, and spread over RMSE and the inflation there."""
+    factor = least_crps(mean, departures, truth, INFLATIONS)
+    members = mean + factor * departures
+    return float(np.mean(crps_ensemble(members, truth))), spread_over_rmse(members, truth), factor
+
+
+def _members(
+    windows: Windows, weights: Weights, noise: Noise, way: Way, members: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean (b, t, c, y, x) and departures of the members from it (m, b, t, c, y, x), transformed units."""
+    with computing(Repaint()) as bring:
+        prepared = prepare(windows, weights, bring, "float32")
+        mean, _ = prepared.once()
+        scene, error = prepared.scene, prepared.guess.error
+        departures = []
+        for member in range(members):
+            field = partial(address_noise, noise, windows, member, bring=bring)
+            start = prepared.start(mean, way.begun, field)
+            walked = partial(numbered, field)
+            sample = way.sample(prepared.denoise(mean), scene.residual, scene.observed, walked, start)
+            departures.append(error * (sample - mean))
+        best = prepared.physical(prepared.mean_factor * mean)
+    return best.cpu().numpy(), torch.stack(departures).cpu().numpy()
+
+
+def draw(rows: list[Row], file: Path, name: str) -> None:
+    """CRPS against calls, one line a family."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for family in dict.fromkeys(row.family for row in rows):
+        part = sorted((row.calls, row.crps) for row in rows if row.family == family)
+        axes.plot(*zip(*part, strict=True), "o-", label=family, markersize=4)
+    axes.set(xscale="log", xlabel="calls of the network a member", ylabel="fair CRPS, choose set", title=name)
+    ticks = [*CALLS, 64, *(row.calls for row in rows if row.calls > 1000)]
+    axes.set_xticks(ticks, [str(n) for n in ticks])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=150)

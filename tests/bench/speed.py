@@ -1,0 +1,172 @@
+"""What filling costs: shares of the processor, a global frame, workers, memory, scaling; measure on a quiet machine.
+
+Blocks are those of the archive, of a simulated ocean tiled to its shape. A global frame is what a block of frames takes
+in all blocks around the globe, divided by their number: measured on some blocks and multiplied.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import xgapfill  # noqa: F401  (registers .gapfill)
+from bench import arithmetic
+from bench.machine import describe, memory, peak_memory
+from bench.virtual import SHAPE, tiles, virtual_ocean
+from xgapfill.blocks.graph import compute_block
+from xgapfill.pipeline import BLOCK
+
+MINUTES = {"background": 3.0, "posterior_mean": 8.0}  # of a global frame on 2 cores, wanted
+CORES = (2, 16)
+IN_A_ROW, SMALL = 200, (3, 48, 48)
+_given: dict[str, Any] = {}  # tiles, in the processes of a pool
+FIRST = (40, 4, 10)  # numbers of the first block that is computed: far from the edges
+
+
+def run() -> None:
+    """Print everything."""
+    print(describe())
+    arithmetic.run()
+    speedup, both = workers()
+    print(f"2 workers (processes): {speedup:.2f} x one [1.8]; peak memory of both {both / 1000:.2f} GB [4]")
+    blocks = -(-SHAPE[1] // BLOCK[1]) * -(-SHAPE[2] // BLOCK[2])
+    factor = blocks / BLOCK[0]
+    print(f"a global frame of PSC given CHL: blocks of {BLOCK}, {blocks} around the globe for {BLOCK[0]} frames,")
+    print(f"so {factor:.0f} x the core-seconds a block, divided by {speedup:.2f} for 2 cores")
+    for method, count in (("background", 3), ("posterior_mean", 3), ("repaint", 1)):
+        seconds, peak = alone(cost, method, "PSC", count)
+        minutes = seconds * factor / 60 / speedup
+        wanted = f" [{MINUTES[method]:g}]" if method in MINUTES else " a member of the fast walk"
+        print(
+            f"  {method:16}{seconds:7.1f} s a block, {minutes:6.1f} minutes a frame{wanted}; {peak:.0f} MB", flush=True
+        )
+        for cores in CORES:
+            days = seconds * factor * SHAPE[0] / 86400 / (cores * speedup / 2)
+            print(f"  {'':16}the archive of {SHAPE[0]} frames: {days:.1f} days on {cores} cores")
+    print("1, 2, 4, 8 x the area, background of CHL: seconds a block of one thread")
+    print("  " + ", ".join(f"{count} blocks: {seconds:.2f}" for count, seconds in alone(scaling)))
+    print("plan, core-seconds said and taken")
+    for name, said, error, taken in alone(planned):
+        print(f"  {name:28}{said:7.1f} +- {error:.1f}, {taken:7.1f}: {said / taken:.2f} [0.7 to 1.3]")
+    first, last = alone(steady)
+    print(f"{IN_A_ROW} blocks in a row: {first:.0f} MB after a quarter, {last:.0f} MB at most after that", end="")
+    print(f": {last / first - 1:+.1%} [5%]")
+
+
+def alone(function: Callable[..., Any], *given: Any) -> Any:
+    """Call in a process of its own, of one torch thread a thread."""
+    with _pool(1) as pool:
+        return pool.apply(function, given)
+
+
+def _pool(count: int) -> Any:
+    return get_context("spawn").Pool(count, initializer=_take, initargs=(_tiles(),))
+
+
+def _take(tiles: dict[str, Any]) -> None:
+    _given.update(tiles)
+
+
+@cache
+def _tiles() -> dict[str, Any]:
+    return _given or tiles()
+
+
+@cache
+def ocean() -> xr.Dataset:
+    """The virtual ocean, made once a process."""
+    return virtual_ocean(_tiles())
+
+
+def lazy(method: str, name: str) -> Any:
+    """Lazy fill of PSC given CHL, or of CHL, as a dask array."""
+    ds = ocean()
+    filled = ds[name].gapfill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea)
+    return filled.data
+
+
+def compute(array: Any, numbers: range) -> float:
+    """Compute some blocks, one after the other, in one thread; core-seconds a block."""
+    start = time.process_time()
+    for number in numbers:
+        t, y, x = FIRST
+        compute_block(array, (0,) * (array.ndim - 3) + (t, y, x + number))
+    return (time.process_time() - start) / len(numbers)
+
+
+def warm(method: str, name: str) -> None:
+    """Load what a method needs, on a few windows."""
+    t, y, x = (length * number for length, number in zip(BLOCK, FIRST, strict=True))
+    ds = ocean().isel(time=slice(t, t + 2), lat=slice(y, y + 32), lon=slice(x, x + 32))
+    ds[name].gapfill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea).compute(scheduler="synchronous")
+
+
+def cost(method: str, name: str, count: int) -> tuple[float, float]:
+    """Core-seconds a block, and the peak memory of the process in MB."""
+    warm(method, name)
+    return compute(lazy(method, name), range(count)), peak_memory()
+
+
+def workers() -> tuple[float, float]:
+    """How many times the blocks a second of one process two have, and the sum of their peak memory in MB."""
+    rates = []
+    for count in (1, 2):
+        with _pool(count) as pool:
+            pool.map(_warmed, range(count), chunksize=1)
+            found = pool.map(_worked, range(count), chunksize=1)
+            rates.append(sum(rate for rate, _ in found))
+    return rates[1] / rates[0], sum(peak for _, peak in found)
+
+
+def _warmed(number: int) -> None:
+    warm("posterior_mean", "PSC")
+    time.sleep(1)  # so that the other process takes the other task
+
+
+def _worked(number: int) -> tuple[float, float]:
+    """Blocks a second of wall time, and the peak memory in MB."""
+    array = lazy("posterior_mean", "PSC")
+    start = time.perf_counter()
+    compute(array, range(2))
+    return 2 / (time.perf_counter() - start), peak_memory()
+
+
+def scaling() -> list[tuple[int, float]]:
+    """Core-seconds a block for growing areas."""
+    warm("background", "CHL")
+    array = lazy("background", "CHL")
+    return [(count, compute(array, range(count))) for count in (1, 2, 4, 8)]
+
+
+def planned() -> list[tuple[str, float, float, float]]:
+    """Core-seconds that a plan says of part of the map, their standard error, and those that it took."""
+    t, y, x = (length * number for length, number in zip(BLOCK, FIRST, strict=True))
+    found = []
+    for method, name, frames in (("background", "PSC", 6), ("posterior_mean", "PSC", 6), ("repaint", "CHL", 3)):
+        ds = ocean().isel(time=slice(t, t + frames), lat=slice(y, y + 240), lon=slice(x, x + 240))
+        options = {"cond": ds.CHL if name == "PSC" else None, "sea": ds.sea}
+        said = ds[name].gapfill.plan(method, **options)
+        start = time.process_time()
+        ds[name].gapfill(method, **options).compute(scheduler="synchronous")
+        found.append((f"{method} of {name}", said.seconds, said.seconds_error, time.process_time() - start))
+    return found
+
+
+def steady() -> tuple[float, float]:
+    """Memory in MB after a quarter of many small blocks, and the most after any of the others."""
+    from xgapfill import pipeline as fill
+
+    fill.BLOCK = SMALL
+    array = lazy("posterior_mean", "CHL")
+    held = []
+    for number in range(IN_A_ROW):
+        compute_block(array, (100, 20, number % array.numblocks[2]))
+        held.append(memory())
+    quarter = IN_A_ROW // 4
+    return held[quarter], float(np.max(held[quarter:]))

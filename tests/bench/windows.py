@@ -1,0 +1,97 @@
+"""What a window costs, in core-seconds of one thread: measure on a quiet machine."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Series, Windows
+from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, SeriesMethod, Vae, find
+from xgapfill.methods.base import tiling_of
+from xgapfill.testing import windows
+from xgapfill.weights import Weights, load
+
+CHL = ("log10_chl",)
+CLASSICAL = ("kriging", "dctpls", "interpolate", "regression", "climatology", "dineof", "som")
+FRAMES = 46  # of a series
+NCOLS = 8640
+ONE = 3 * 48 * 48  # pixels that a window of 5 x 64 x 64 adds to a map, for it overlaps with its neighbours
+
+
+def run() -> None:
+    """Print the cost of each method, with the weights that ship or fitted on noise."""
+    print("core-seconds a window of 5 x 64 x 64 (3 x 48 x 48 pixels of the map), half of it observed, one channel")
+    print(f"{'background':40}{seconds_a_window(Background()):8.4f}")
+    for name in CLASSICAL:
+        method = find(name)
+        weights = method.fit(noisy_series()) if isinstance(method, SeriesMethod) else None
+        print(f"{name:40}{seconds_a_window(method, weights, repeats=3):8.4f}", flush=True)
+    for name in ("chl", "psc-chl"):
+        for generative in (PosteriorMean(), Repaint(), Vae()):
+            weights = load(f"{name}-vae" if generative.name == "vae" else name)
+            channels, targets = weights.card.channels, len(weights.card.targets)
+            seconds = seconds_a_window(generative, weights, channels, targets, repeats=5)
+            print(f"{f'{generative.name}, {name}':40}{seconds:8.4f}", flush=True)
+
+
+def seconds_a_window(
+    method: Method,
+    weights: Weights | None = None,
+    channels: tuple[str, ...] = CHL,
+    targets: int = 1,
+    *,
+    repeats: int = 50,
+) -> float:
+    """Core-seconds for the pixels that a window of 5 x 64 x 64 adds to a map, half of them observed, one member.
+
+    Parameters
+    ----------
+    method : Method
+        Its windows may have another size; it is charged for the pixels that they add.
+    weights : Weights, optional
+        What it needs.
+    channels, targets
+        As in `xgapfill.methods.Windows`.
+    repeats : int
+        Batches that are timed, after one that is not.
+    """
+    tiling = tiling_of(method, NCOLS, (0, FRAMES))
+    batch = noisy_windows(tiling.size, channels, targets)
+    noise = Noise(0, NCOLS)
+    method.fill(batch, weights, noise, 1)
+    start = time.process_time()
+    for _ in range(repeats):
+        method.fill(batch, weights, noise, 1)
+    a_window = (time.process_time() - start) / (repeats * BATCH)
+    return a_window * ONE / float(np.prod(tiling.stride))
+
+
+def noisy_windows(size: tuple[int, int, int], channels: tuple[str, ...], targets: int) -> Windows:
+    """A batch of windows of noise, half of it observed at random."""
+    generator = np.random.default_rng(0)
+    slots, rows, cols = size
+    shape = (BATCH, slots, len(channels), rows, cols)
+    observed = generator.random(shape) < 0.5
+    return windows(generator.normal(size=shape), channels, observed, targets=targets)
+
+
+def noisy_series() -> Series:
+    """Chlorophyll of a series of noise."""
+    generator = np.random.default_rng(0)
+    observed = generator.random((1, FRAMES, 4096)) < 0.5
+    angle = 2 * np.pi * np.arange(FRAMES) / FRAMES
+    return Series(
+        values=np.where(observed, generator.normal(size=observed.shape), 0).astype(np.float32),
+        observed=observed,
+        channels=CHL,
+        targets=1,
+        slots=np.arange(FRAMES),
+        season=np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32),
+        step_days=8.0,
+        rows=np.arange(4096) // 64,
+        cols=np.arange(4096) % 64,
+        lat=np.full(4096, 45, np.float32),
+        lon=np.full(4096, 330, np.float32),
+    )

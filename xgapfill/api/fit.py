@@ -1,0 +1,209 @@
+"""The verb `fit`: a method of whole series, or the net of a generative method, on a gappy series of the user."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from xgapfill.api.options import Conditions, SizeClass, Target
+from xgapfill.inputs.sea import read_sea
+from xgapfill.inputs.warn import warn
+from xgapfill.kernel.job import Case, kernel_of, read_case
+from xgapfill.kernel.patches import extract
+from xgapfill.kernel.sample import SAMPLE_BYTES
+from xgapfill.methods import Background, Method, NetMethod, find
+from xgapfill.nets.device import device_of
+from xgapfill.pipeline import fit as fit_series
+from xgapfill.weights import Weights
+
+MINUTES = 10.0
+
+
+def fit(
+    da: Target,
+    method: str | Method,
+    cond: Conditions = None,
+    *,
+    init: Any = "shipped",
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    sea: Any = None,
+    size_class: SizeClass | None = None,
+    progress: bool | None = None,
+    **parameters: Any,
+) -> Weights:
+    """Fit a method on a gappy series now: on a sample of at most 512 MB, chosen by place, so chunks do not matter.
+
+    A method of whole series (``dineof``, ``som``) is fitted once, and that is all. The net of a generative method
+    (``repaint``, ``posterior_mean``, which share theirs) is trained for some minutes: observed pixels are hidden under
+    the gaps of other dates, and only these count. Blocks of the series are held out; they judge the training, stop it
+    when it gets no better, and calibrate the spread. Ctrl-C ends it early and keeps the best so far.
+
+    Parameters
+    ----------
+    da, cond, sea, size_class
+        As in `repaint`. A net needs at least 5 frames with gaps.
+    method : str or Method
+        By name or as an object.
+    init : str, path, Weights or None
+        Weights to begin with, as `weights` in `repaint`; by default those that ship for the variable. None begins from
+        nothing. Nets only, as the next two.
+    minutes : float, optional
+        Wall clock to train for; 10 when `steps` is not given either. Reading before and calibration after come on top.
+    steps : int, optional
+        Steps to train for instead: the same give the same bits on one machine.
+    seed : int, optional
+        Of the training; 0.
+    progress : bool, optional
+        Whether to show a progress bar; by default that of a net is shown on terminals.
+    **parameters
+        Of a method given by name.
+
+    Returns
+    -------
+    Weights
+        For ``weights=`` of the same method. Their card says what they were fitted on, from what and for how long, and
+        the scores at the blocks held out, before and after. Where the training made nothing better, `init`, with a
+        warning.
+
+    Raises
+    ------
+    TypeError
+        The method has nothing to be fitted.
+    ValueError
+        Too little to fit on, or weights that do not fit; the message says what is wanted.
+
+    References
+    ----------
+    Hiding what was observed: Barth et al. (2024), doi:10.5194/os-20-1567-2024.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(0, 8), lat=slice(0, 64), lon=slice(0, 64))
+    >>> eofs = xgapfill.fit(ds.CHL, "dineof", modes=2)
+    >>> bool(xgapfill.dineof(ds.CHL, weights=eofs).notnull().all())
+    True
+    """
+    made = find(method, **parameters)
+    more: dict[str, Any] = {"seed": seed, "progress": progress}
+    more = {name: value for name, value in more.items() if value is not None}
+    if isinstance(made, NetMethod):
+        options = {"init": init, "minutes": minutes, "steps": steps, "sea": sea, **more}
+        return tune(da, made, cond=cond, size_class=size_class, **options)
+    if init != "shipped" or minutes is not None or steps is not None:
+        raise TypeError(f"{made.name} has no net to train, so it takes no init=, minutes= or steps=")
+    return fit_series(da, find(method, **parameters, **more) if more else made, cond=cond, size_class=size_class)
+
+
+def tune(
+    target: Target,
+    method: NetMethod,
+    *,
+    cond: Any = None,
+    size_class: str | None = None,
+    init: Any = "shipped",
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    sea: Any = None,
+    progress: bool | None = None,
+    sample_bytes: int = SAMPLE_BYTES,
+) -> Weights:
+    """Train the net of a method on what was observed of a series; see `fit`.
+
+    Parameters
+    ----------
+    target, method, cond, size_class, sea, init, minutes, steps, seed, progress
+        As there, the method an object.
+    sample_bytes : int
+        Size of the sample of the series that is read.
+    """
+    _check(minutes, steps, seed)
+    case = _case(target, method, cond, size_class, init)
+    quantity = case.quantity
+    if quantity.grid.calendar == "none":
+        raise ValueError(
+            f"{quantity.label} has no times; a fit hides what was observed under the gaps of other dates, so it needs "
+            "a series of maps"
+        )
+    from xgapfill.training.fit import Budget, fit
+    from xgapfill.training.gappy import Gappy
+
+    mask = read_sea(sea, quantity)
+    kernel = kernel_of(case, method, sea=None if mask is None else mask[0])
+    sources, grids = [*case.sources], [*case.grids]
+    if mask is not None:
+        sources, grids = [*sources, mask[1]], [*grids, mask[2]]
+    patches = extract(kernel, sources, grids, sample_bytes)
+    first = case.weights
+    budget = Budget(MINUTES if minutes is None and steps is None else minutes, steps, int(seed))
+    done = fit(
+        Gappy(patches, len(quantity.family.channels)),
+        case.channels,
+        _described(case),
+        budget,
+        model=method.model,
+        init=first,
+        name=_name(method, first),
+        device=device_of(method),
+        progress=progress,
+    )
+    if not done.better and first is not None:
+        warn(
+            f"the fit to {quantity.label} did not get better than {first.card.name!r} at pixels held out, so these "
+            "weights are returned as they were; a longer series or more minutes may help"
+        )
+    return done.weights
+
+
+def _check(minutes: float | None, steps: int | None, seed: int) -> None:
+    if minutes is not None and steps is not None:
+        raise ValueError(f"give minutes= or steps=, not both; found minutes={minutes!r} and steps={steps!r}")
+    if minutes is not None and not (
+        isinstance(minutes, (int, float)) and not isinstance(minutes, bool) and math.isfinite(minutes) and minutes > 0
+    ):
+        raise ValueError(f"minutes must be a number above 0, found {minutes!r}")
+    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if value is not None and not (whole and value >= least):
+            raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
+
+
+def _case(target: Any, method: NetMethod, cond: Any, size_class: str | None, init: Any) -> Case:
+    """What is fitted, with the weights to begin with if there are any."""
+    if init is None:  # the background knows which channels there are priors for
+        return read_case(target, Background(), cond, None, size_class)
+    shipped = isinstance(init, str) and init == "shipped"
+    try:
+        case = read_case(target, method, cond, None if shipped else init, size_class)
+    except ValueError as error:
+        if shipped and "no shipped weights" in str(error):
+            raise ValueError(f"{error} A fit with init=None begins from nothing.") from error
+        raise
+    if case.weights is not None and case.weights.card.method != method.model:
+        raise ValueError(
+            f"init={case.weights.card.name!r} are weights of kind {case.weights.card.method!r}, but {method.name} has "
+            f"nets of kind {method.model!r}; give others, or init=None to begin from nothing"
+        )
+    return case
+
+
+def _described(case: Case) -> str:
+    quantity = case.quantity
+    t, y, x = quantity.grid.shape
+    given = f" given {', '.join(each.label for each in case.given)}" if case.given else ""
+    coordinate = quantity.arrays[0].coords[quantity.axes[0].names["time"]].values
+    first, last = (str(stamp)[:10] for stamp in (min(coordinate), max(coordinate)))
+    lat, lon = quantity.grid.lat_of(quantity.grid.rows), quantity.grid.lon_of(quantity.grid.cols)
+    return (
+        f"Observed pixels of {quantity.label}{given}: {t} times from {first} to {last}, {y} x {x} pixels, latitudes "
+        f"{lat.min():.4g} to {lat.max():.4g}, longitudes {lon[0]:.4g} to {lon[-1]:.4g}"
+    )
+
+
+def _name(method: NetMethod, init: Weights | None) -> str:
+    return f"{method.model}-fit" if init is None else f"{init.card.name.removesuffix('-fit')}-fit"

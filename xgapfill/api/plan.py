@@ -1,0 +1,282 @@
+"""What a fill will cost before it is computed: blocks, windows, time and memory, from a sample of its blocks."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill.blocks.chunked import Chunked
+from xgapfill.blocks.graph import BLOCK, compute_block
+from xgapfill.inputs.sea import read_sea
+from xgapfill.kernel import reduce as reducing
+from xgapfill.kernel.fill import FillKernel
+from xgapfill.kernel.job import Case, kernel_of, read_case, with_observations
+from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.probe import COUNTS, TIMED, Count, Look, Operation, Time
+from xgapfill.lattice import sea as seamask
+from xgapfill.lattice.grid import Box
+from xgapfill.methods import find
+from xgapfill.methods.base import BATCH, Method, SeriesMethod
+from xgapfill.nets.device import device_of
+from xgapfill.pipeline import lay_out
+
+SAMPLE = 32
+LOOK = 4  # every so many pixels are looked at to see where the sea is
+FLOOR = 0.02  # of a block without sea: the mask may be wrong there
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Estimate of a fill.
+
+    Attributes
+    ----------
+    method : str
+    blocks, sampled : int
+        Tasks of the result, and how many of them were looked at.
+    windows, windows_error : float
+        Windows with gaps and sea that the method is called for, and the standard error of that number.
+    calls : float
+        Network passes over a batch of windows; 0 for methods without a network. As uncertain as `windows`.
+    missing_share : float
+        Of the sea.
+    seconds, seconds_error : float
+        Core-seconds on this machine, as measured on some batches and in reading the sample.
+    memory : float
+        Bytes a worker thread needs at most, beside those of the process.
+    output_bytes : int
+        Of the result, not compressed.
+    device : str
+        What computes: ``cpu``, or the device of torch that the method would use.
+    """
+
+    method: str
+    blocks: int
+    sampled: int
+    windows: float
+    windows_error: float
+    calls: float
+    missing_share: float
+    seconds: float
+    seconds_error: float
+    memory: float
+    output_bytes: int
+    device: str = "cpu"
+
+    def wall_seconds(self, workers: int | None = None) -> float:
+        """Wall time with so many cores, by default those of this machine."""
+        return self.seconds / (workers or os.cpu_count() or 1)
+
+    def __str__(self) -> str:
+        cores = os.cpu_count() or 1
+        lines = [
+            f"{self.method} on {self.device}: {self.blocks} blocks, {self.sampled} looked at",
+            f"missing: {self.missing_share:.0%} of the sea",
+            f"windows to fill: {self.windows:,.0f} +- {self.windows_error:,.0f}; network passes: {self.calls:,.0f}",
+            f"core time: {_duration(self.seconds)} +- {_duration(self.seconds_error)}; "
+            f"on the {cores} cores of this machine about {_duration(self.wall_seconds())}",
+            f"memory: {self.memory / 1e9:.2f} GB a thread beside the process; "
+            f"result {self.output_bytes / 1e9:.3g} GB before compression",
+        ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def plan(
+    da: xr.DataArray | Sequence[xr.DataArray],
+    method: str | Method = "repaint",
+    cond: Any = None,
+    *,
+    members: int = 1,
+    seed: int = 0,
+    weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
+    sea: Any = None,
+    size_class: str | None = None,
+    max_gap: Any = None,
+    max_distance: float | None = None,
+    full: bool = False,
+    reduce: Any = None,
+    exact: bool = False,
+    **parameters: Any,
+) -> Plan:
+    """Estimate what a fill costs, from at most 32 of its blocks and the measured speed of this machine.
+
+    Parameters
+    ----------
+    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full, reduce
+        As in `xgapfill.repaint`. Windows that have nothing to fill within the limits are not counted.
+    method : str or Method
+        As in `xgapfill.fill_with`.
+    exact : bool
+        Look at all blocks: reads everything once.
+    **parameters
+        Of a method given by name.
+
+    Returns
+    -------
+    Plan
+        Prints itself. Fits of series methods are not part of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the fill itself.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> estimate = xgapfill.plan(ds.CHL, "background")
+    >>> estimate.blocks, round(estimate.windows)
+    (1, 8)
+    """
+    chosen = find(method, **parameters)
+    case = with_observations(read_case(da, chosen, cond, weights, size_class), chosen, insitu, error)
+    if isinstance(chosen, SeriesMethod) and case.weights is None:
+        raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
+    mask = read_sea(sea, case.quantity)
+    flag, limits = None if mask is None else mask[0], Limits.of(max_gap, max_distance, case.quantity.grid)
+    kernel = kernel_of(case, chosen, members=members, seed=seed, full=full, sea=flag, limits=limits)
+    op: Operation = kernel
+    if reduce is not None:
+        statistics = reducing.check(reduce, chosen, members, full)
+        op = reducing.reduced(kernel, case.quantity, statistics, len(case.sources), BLOCK)
+    lay = partial(lay_out, case, dtype=np.float64, mask=mask, block=getattr(op, "block", None))
+    counted = lay(Count(op), layers=len(COUNTS))
+    numbers, shares = _sample(counted, case, None if exact else SAMPLE)
+    looked = [_computed(counted, number) for number in numbers]
+    sums = np.stack([values for values, _ in looked])
+    found, _, gaps, _, _, again = sums.T
+    most, batch, decoding = int(np.argmax(found)), 0.0, 0.0
+    if found[most]:
+        batch, decoding = _computed(lay(Time(op), layers=len(TIMED)), numbers[most])[0]
+        decoding /= max(gaps[most], 1)
+    seconds = np.array([spent for _, spent in looked]) + batch * found + decoding * gaps + again
+    both = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
+    total, doubt = (dict(zip((*COUNTS, "seconds"), part.tolist(), strict=True)) for part in both)
+    return Plan(
+        method=chosen.name,
+        blocks=counted.npartitions,
+        sampled=len(set(numbers)),
+        windows=total["windows"],
+        windows_error=doubt["windows"],
+        calls=total["passes"],
+        missing_share=total["gaps"] / total["sea"] if total["sea"] else 0.0,
+        seconds=total["seconds"],
+        seconds_error=doubt["seconds"],
+        memory=_memory(case, op, counted),
+        output_bytes=_output(op),
+        device=device_of(chosen),
+    )
+
+
+def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
+    """Sums of a block, and the core-seconds it took."""
+    start = time.process_time()
+    block = compute_block(lazy, [int(n) for n in np.unravel_index(number, lazy.numblocks)])
+    return block.sum(axis=(1, 2, 3)), time.process_time() - start
+
+
+def _sample(counted: Any, case: Case, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
+    """Return numbers of blocks to look at, and the share of the sea that each one has.
+
+    More than `most` blocks are drawn in proportion to the sea that the mask of the package says they have, one from
+    each of `most` stretches of equal sea in the order of the blocks. No shares when all blocks are looked at.
+    """
+    if most is None or counted.npartitions <= most:
+        return list(range(counted.npartitions)), None
+    grid = case.quantity.grid
+    sea = seamask.sea(grid.lat_of(np.array(grid.rows)[::LOOK]), grid.lon_of(np.array(grid.cols)[::LOOK])).astype(float)
+    for axis, sizes in enumerate(counted.chunks[2:]):
+        edges = -(-np.cumsum([0, *sizes[:-1]]) // LOOK)  # rounded up: the first pixel of a block that is looked at
+        sea = np.add.reduceat(sea, np.minimum(edges, sea.shape[axis] - 1), axis=axis)
+    floor = FLOOR * np.prod([sizes[0] for sizes in counted.chunks[2:]]) / LOOK**2
+    shares = (np.array(counted.chunks[1])[:, None] * (sea + floor).ravel()).ravel()
+    shares /= shares.sum()
+    drawn = (np.arange(most) + np.random.default_rng(0).random(most)) / most
+    numbers = np.minimum(np.searchsorted(np.cumsum(shares), drawn, side="right"), shares.size - 1)
+    return [int(number) for number in numbers], shares[numbers]
+
+
+def _total(
+    sums: NDArray[np.float64], shares: NDArray[np.float64] | None, blocks: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum over all blocks from a sample of them, and its standard error.
+
+    Hansen & Hurwitz (1943), doi:10.1214/aoms/1177731356. The error is that of independent draws: too large, if
+    anything, for one draw a stretch.
+    """
+    if shares is None:
+        return sums.sum(axis=0), np.zeros(sums.shape[1])
+    each = sums / shares[:, None]
+    return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each)) * math.sqrt(1 - len(each) / blocks)
+
+
+def _memory(case: Case, op: Operation, counted: Any) -> float:
+    """Arrays of the largest block: what is read, encoded and blended, a batch of windows, and chunks of dask input."""
+    look = Look(op)
+    kernel = look.kernel
+    block = np.array([max(sizes) for sizes in counted.chunks[1:]])
+    ranges = [op.around(axis, (0, int(length))) for axis, length in enumerate(block)]
+    around = np.array([high - low for low, high in ranges])
+    if op.reach[0] is None:
+        around[0] = block[0]
+    core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
+    members, parts = max(look.drawn(core, 4)), kernel.families[0].parts
+    read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
+    variances = 0 if case.error is None else kernel.targets
+    if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
+        around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled a slab at a time
+    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3)
+    layers = kernel.layers if isinstance(op, FillKernel) else op.layers + members * parts + _gathered(op)
+    held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels))
+    window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * members)
+    return float(known + max(read, held + window) + _chunks(case, counted))
+
+
+def _gathered(op: reducing.Reduced) -> int:
+    """Layers of members, or as many bytes, that statistics keep: all of them for quantiles, sums for others."""
+    kinds = {each.kind for field in op.fields if field.function is None for each in field.statistics}
+    parts = op.kernel.families[0].parts
+    return parts * (op.kernel.members * ("quantile" in kinds) + 6 * bool(kinds - {"quantile"}))
+
+
+def _output(op: Operation) -> int:
+    """Bytes of the result, as float32."""
+    if isinstance(op, FillKernel):
+        return op.layers * math.prod(op.grid.shape) * 4
+    maps = 1 if op.series else len(op.kernel.grid.slots)
+    return sum(op.sizes) * maps * math.prod(op.kernel.grid.shape[1:]) * 4
+
+
+def _chunks(case: Case, counted: Any) -> float:
+    """Bytes of the chunks of dask input that a block in the middle needs."""
+    arrays = {source.array.name: source.array for source in case.sources if isinstance(source, Chunked)}
+    if not arrays:
+        return 0.0
+    middle = (counted.name, 0, *(n // 2 for n in counted.numblocks[1:]))
+    keys = [key for key in counted.dask[middle].dependencies if key[0] in arrays]
+    return float(sum(arrays[key[0]].dtype.itemsize * _length(arrays[key[0]], key[1:]) for key in keys))
+
+
+def _length(array: Any, place: Sequence[int]) -> int:
+    return int(np.prod([sizes[number] for sizes, number in zip(array.chunks, place, strict=True)]))
+
+
+def _duration(seconds: float) -> str:
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 86400:.3g} days"

@@ -1,0 +1,348 @@
+"""Hide some of what was observed, fill it, and score it: which method is right, and does it know when it is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill.api.plan import Look
+from xgapfill.inputs import read as inputs
+from xgapfill.inputs.sea import read_sea
+from xgapfill.kernel.job import kernel_of, read_case, with_observations
+from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
+from xgapfill.lattice.grid import Box
+from xgapfill.methods import Method, find
+from xgapfill.methods.base import SeriesMethod, takes_weights
+from xgapfill.pipeline import fill, fit, lay_out
+from xgapfill.validation.baselines.tuned import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
+from xgapfill.validation.case import Answered, cube, score_units
+from xgapfill.validation.scores import SpreadScale, degree_of_smoothing
+from xgapfill.validation.table import Reconstruction, score_table
+from xgapfill.variables import Given
+from xgapfill.weights import Weights
+
+
+class _Unpasted(Look):
+    """A kernel that puts nothing back."""
+
+    def given(self, fitted: Weights) -> _Unpasted:
+        """With weights that were fitted on the series that is filled."""
+        return _Unpasted(self.kernel.given(fitted))
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
+        known = self.kernel.encode(arrays, box)
+        blend = self.kernel.blend(known, box, core)
+        inside = known.within(core.within(box))
+        nothing = inside._replace(present=np.zeros_like(inside.present))
+        return self.kernel.decode(nothing, self.kernel.raw(arrays, box, core), blend)
+
+
+def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[str, Any]) -> NDArray:
+    """Fill without putting back what was observed: one member of methods that draw. Computes.
+
+    Parameters
+    ----------
+    target, method, cond
+        As of `xgapfill.fill.fill`.
+    settings : mapping
+        Its ``weights``, ``insitu``, ``error``, ``sea``, ``size_class`` and ``seed``; a method of series needs its
+        weights.
+
+    Returns
+    -------
+    (p, t, y, x) float
+        Physical values, NaN where no window was filled: those without any gap are left alone. Parts in the order of
+        the family, the other axes in that of the target.
+    """
+    case = read_case(target, method, cond, settings["weights"], settings["size_class"])
+    case = with_observations(case, method, settings["insitu"], settings["error"])
+    mask = read_sea(settings["sea"], case.quantity)
+    kernel = kernel_of(case, method, seed=settings["seed"], sea=None if mask is None else mask[0])
+    stack = lay_out(case, _Unpasted(kernel), layers=kernel.layers, dtype=np.float32, mask=mask)
+    return np.asarray(stack.compute())
+
+
+Methods = Sequence[str | Method] | Mapping[str, str | Method | Opponent]
+# These know nothing but the pixel itself; the others work on what the conditions leave.
+WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
+
+
+def validate(
+    target: xr.DataArray,
+    methods: Methods = ("background", "posterior_mean", "repaint"),
+    *,
+    cond: Any = None,
+    truth: xr.DataArray | None = None,
+    masks: Any = None,
+    members: int = 8,
+    seed: int = 0,
+    weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
+    sea: Any = None,
+    size_class: str | None = None,
+    scales: Mapping[str, SpreadScale] | None = None,
+    smoothing: bool = False,
+) -> xr.Dataset:
+    """Score methods on pixels that were observed and are hidden from them. Computes, and wants the field in memory.
+
+    Chlorophyll is scored as log10, size classes and temperature as they come.
+
+    Parameters
+    ----------
+    target : DataArray
+        What is filled: chlorophyll, size classes, sea surface temperature.
+    methods : sequence, or mapping of label to method
+        Names of methods (``xgapfill.methods()`` lists them), names of simple fillers of whole fields with parameters
+        chosen on held-out pixels (``pixel_mean``, ``time_interpolation``, ``global_dct_pls``, ``global_kriging``), or
+        method objects.
+    cond : DataArray or sequence of them, optional
+        Conditions; they are not hidden. ``global_dct_pls`` and ``global_kriging`` work on what a quadratic regression
+        on them leaves.
+    truth : DataArray, optional
+        The answer where the target is missing, if somebody knows it; nothing is hidden then.
+    masks : bool array or DataArray (time, lat, lon), or path, optional
+        What to hide, or a file of `masks.freeze`. When not given, gaps of other dates are laid on each frame, drawn
+        from `seed`.
+    members : int
+        Members of methods that draw.
+    seed : int
+        Of the gaps and of the members.
+    insitu, error
+        As in `xgapfill.repaint`, for the methods that weigh observations; the others are scored without. No sample is
+        hidden. Hidden pixels in which a sample of the target lies are not scored: it may be what the answer was made
+        from. Errors of hidden pixels are not used.
+    weights, sea, size_class
+        As in `xgapfill.repaint`.
+    scales : mapping, optional
+        Label -> factors of `fit_scales` for the spread of a method that does not draw, fitted on other data.
+    smoothing : bool
+        Score the degree of smoothing as well: how much a fill differs from the observations at observed pixels before
+        these are put back. Methods of the package fill once more for it, with one member.
+
+    Returns
+    -------
+    Dataset
+        Scores with dimensions ``filled_by`` (the methods), ``distance_class`` (in space, to the nearest observed pixel
+        of the frame), ``lag`` for the structure function, and ``size_class`` where there are several.
+
+    Raises
+    ------
+    ValueError
+        When nothing is hidden, a mask has another shape, or a method is unknown; when samples or errors are given and
+        no method takes them.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> generator = np.random.default_rng(0)
+    >>> chl = xr.DataArray(
+    ...     np.where(generator.random((6, 16, 16)) < 0.5, np.nan, 10 ** generator.normal(size=(6, 16, 16))),
+    ...     dims=("time", "lat", "lon"),
+    ...     coords={
+    ...         "time": np.datetime64("2015-01-01", "ns") + np.arange(6) * np.timedelta64(8, "D"),
+    ...         "lat": 40 + np.arange(16) / 24,
+    ...         "lon": -50 + np.arange(16) / 24,
+    ...     },
+    ...     name="CHL",
+    ...     attrs={"units": "mg m-3"},
+    ... )
+    >>> table = validate(chl, ["pixel_mean", "time_interpolation"])
+    >>> dict(table.rmse.sizes)
+    {'filled_by': 2, 'distance_class': 4}
+    """
+    answered = Answered.of(target, truth, masks, seed, size_class)
+    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    if insitu is not None:
+        answered = answered.without(insitu, cond)
+    found = _reconstruct(answered, methods, cond, members, settings, smoothing)
+    table = score_table(
+        answered.truth, answered.observed, answered.hidden, found, scales=scales, labels=answered.labels
+    )
+    if answered.labels:
+        table = table.rename(variable="size_class")
+        if not answered.quantity.family.needs_chl:
+            closure = [_closure(each) for each in found.values()]
+            table["closure"] = (
+                "filled_by",
+                closure,
+                {"long_name": "largest departure from 1 of the sum of filled fractions"},
+            )
+    return table.assign_attrs(
+        scored=f"{'log10 of ' if answered.logarithmic else ''}{target.name}", members=members, seed=seed
+    )
+
+
+def fit_scales(
+    target: xr.DataArray,
+    methods: Methods,
+    *,
+    cond: Any = None,
+    truth: xr.DataArray | None = None,
+    masks: Any = None,
+    seed: int = 0,
+    weights: Any = None,
+    insitu: Any = None,
+    error: Any = None,
+    sea: Any = None,
+    size_class: str | None = None,
+) -> dict[str, SpreadScale]:
+    """Factors, by distance class, that make the spread of each method as good as it can be on these data.
+
+    For `scales` of `validate` on other data, so that an ensemble is not compared with a neglected error estimate.
+    Arguments as there; all variables of the target share the factors.
+
+    Returns
+    -------
+    dict
+        Label -> factors, of the methods that give a spread and no members.
+    """
+    answered = Answered.of(target, truth, masks, seed, size_class)
+    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    if insitu is not None:
+        answered = answered.without(insitu, cond)
+    found = _reconstruct(answered, methods, cond, 2, settings, False)
+    classes = distance_class(distance_to_observed(answered.observed))[answered.hidden]
+    answer = answered.truth[:, answered.hidden]
+    return {
+        label: SpreadScale.fit(each.mean, each.spread, answer, np.broadcast_to(classes, answer.shape), len(NAMES))
+        for label, each in found.items()
+        if each.spread is not None and each.members is None
+    }
+
+
+def _settings(weights: Any, insitu: Any, error: Any, sea: Any, size_class: str | None, seed: int) -> dict[str, Any]:
+    """What fills take, whatever the method."""
+    options = {"weights": weights, "insitu": insitu, "error": error}
+    return {**options, "sea": sea, "size_class": size_class, "seed": seed}
+
+
+def _reconstruct(
+    answered: Answered, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
+) -> dict[str, Reconstruction]:
+    named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
+    if len(named) < len(methods):
+        raise ValueError("two methods have one name; give a mapping of label to method")
+    _check_observations(named, settings)
+    found = {}
+    for label, each in named.items():
+        start = time.perf_counter()
+        whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
+        if whole is None:
+            method = _method(cast(Method, each))
+            own = _own_settings(answered, method, cond, settings)
+            one = replace(_fill(answered, method, cond, members, own), seconds=time.perf_counter() - start)
+            if smoothing:
+                plain = unpasted(_named(answered.shown), method, cond, own)[:, answered.observed]
+                one = replace(one, smoothing=_smoothing(answered, score_units(plain, answered.quantity.family)))
+        else:
+            one = _oppose(answered, whole, None if each in WITHOUT_CONDITIONS else cond)
+            one = replace(one, seconds=time.perf_counter() - start)
+        found[label] = one
+    return found
+
+
+def _own_settings(answered: Answered, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a method takes. Weights are for networks, methods of series are fitted."""
+    if not getattr(method, "takes_errors", False):
+        settings = {**settings, "insitu": None, "error": None}
+    if isinstance(method, SeriesMethod):
+        return {
+            **settings,
+            "weights": fit(_named(answered.shown), method, cond=cond, size_class=settings["size_class"]),
+        }
+    return settings if takes_weights(method, answered.quantity.family.channels) else {**settings, "weights": None}
+
+
+def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """ValueError for samples or errors that no method takes."""
+    given = [f"{name}=" for name in ("insitu", "error") if settings[name] is not None]
+    methods = [each if not isinstance(each, str) else OPPONENTS.get(each) or _method(each) for each in named.values()]
+    if given and not any(getattr(method, "takes_errors", False) for method in methods):
+        raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
+
+
+def _smoothing(answered: Answered, plain: NDArray) -> float:
+    """Degree of smoothing, given (p, n) estimates of the observed pixels."""
+    return degree_of_smoothing(plain, answered.truth[:, answered.observed])
+
+
+def _fill(answered: Answered, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
+    """Fill with a method of the package, through the door that users take."""
+    family, target = answered.quantity.family, _named(answered.shown)
+    if method.draws:
+        drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
+        each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
+        filled = np.stack([score_units(cube(one, answered.quantity), family)[:, answered.hidden] for one in each])
+        return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
+    result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
+    result = result[[target.name, f"{target.name}_spread_log10" if answered.logarithmic else f"{target.name}_spread"]]
+    mean, spread = (cube(each, answered.quantity)[:, answered.hidden] for each in result.load().data_vars.values())
+    return Reconstruction(score_units(mean, family), spread)
+
+
+def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction:
+    """Fill whole fields, channel by channel of the family."""
+    family = answered.quantity.family
+    if family.needs_chl:
+        raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
+    encoded = family.encode(cube(answered.shown, answered.quantity))
+    blocks = held_out_like_gaps(np.all(encoded.observed, axis=0, keepdims=True)[0])
+    if cond is not None:
+        opponent = on_conditions(opponent, _conditions(answered, cond))
+    filled = [
+        opponent(np.where(observed, values, np.float32(np.nan)), answered.hidden, blocks)
+        for values, observed in zip(encoded.values, encoded.observed, strict=True)
+    ]
+
+    def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
+        mean = np.stack([each.values[places] for each in filled])
+        spread = np.stack([each.spread[places] for each in filled])
+        if answered.logarithmic:
+            return mean, spread
+        unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
+        return family.decode_mean(mean, spread, Given(unknown))
+
+    return Reconstruction(*decoded(answered.hidden), smoothing=_smoothing(answered, decoded(answered.observed)[0]))
+
+
+def _conditions(answered: Answered, cond: Any) -> list[NDArray[np.float32]]:
+    """Channels of the conditions at the addresses of the target, NaN where missing."""
+    channels = []
+    for given in inputs.conditions(cond, answered.quantity):
+        encoded = given.family.encode(cube(given.arrays[0].load(), given))
+        places = np.ix_(
+            given.grid.index_slots(answered.quantity.grid.slots),
+            given.grid.index_rows(answered.quantity.grid.rows),
+            given.grid.index_cols(answered.quantity.grid.cols),
+        )
+        for values, observed in zip(encoded.values, encoded.observed, strict=True):
+            channels.append(np.where(observed, values, np.float32(np.nan))[places])
+    return channels
+
+
+def _method(given: str | Method) -> Method:
+    try:
+        return find(given)
+    except ValueError as error:
+        raise ValueError(f"{error}, and the whole-field fillers {', '.join(OPPONENTS)}") from None
+
+
+def _label(given: str | Method) -> str:
+    return given if isinstance(given, str) else given.name
+
+
+def _named(target: xr.DataArray) -> xr.DataArray:
+    return target.rename("target" if target.name is None else str(target.name))
+
+
+def _closure(found: Reconstruction) -> float:
+    """Largest departure from 1 of the sum of the parts of the estimate and of each member."""
+    fields = [found.mean, *([] if found.members is None else found.members)]
+    return max(float(np.nanmax(np.abs(field.sum(axis=0, dtype=np.float64) - 1))) for field in fields)

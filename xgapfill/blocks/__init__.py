@@ -1,0 +1,1 @@
+"""Dask: one task per block."""

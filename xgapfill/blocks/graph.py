@@ -1,0 +1,107 @@
+"""From a function of lattice boxes to a lazy array: one task a block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.base import tokenize
+from dask.delayed import Delayed
+from numpy.typing import DTypeLike, NDArray
+
+from xgapfill.blocks.block import Around, BlockOp, Kernel, Reach, Triple
+from xgapfill.blocks.chunked import Chunked
+from xgapfill.blocks.neighbours import from_chunks
+from xgapfill.blocks.source import Source
+from xgapfill.lattice.grid import Grid
+
+BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
+
+
+def map_lattice(
+    kernel: Kernel,
+    sources: Sequence[Source],
+    grids: Sequence[Grid],
+    *,
+    layers: int | None,
+    reach: Reach = (4, 63, 63),
+    around: Around | None = None,
+    block: Triple = BLOCK,
+    dtype: DTypeLike,
+    fitted: Delayed | None = None,
+) -> da.Array:
+    """Apply a function of lattice boxes to whole arrays, lazily, one task a block.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (slots, rows, columns growing).
+        `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown by `reach` or as `around` says;
+        of a dask source, an `OnBox` that is read when it is sliced. Floating dtypes are kept, others become floating;
+        places that a source lacks are NaN. Must be picklable with a dask token, and a pixel must not depend on how
+        the lattice is cut into cores. Arrays are read-only.
+    sources, grids : sequence
+        Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
+        cover other places; one without time is there at all times.
+    layers : int or None
+        Length of the first dimension of the result. None: the kernel returns one layer, and the result has no such
+        dimension (taking it away later would cost another task a block).
+    reach : tuple of int
+        Slots, rows and columns around a pixel that it may depend on; None slots: all times of the first source, in
+        one block, and the box holds these and no others.
+    around : callable, optional
+        ``around(axis, places)`` returns what cores on a range of places may depend on along an axis, where that is
+        less than everything within `reach`: the box of a core is then this.
+    block : tuple of int
+        Length of the blocks of the result along time, latitude and longitude.
+    dtype : dtype
+        Of the result.
+    fitted : dask Delayed, optional
+        What the kernel has to know before any block is computed: each task calls ``kernel.given(fitted)`` in place of
+        the kernel.
+
+    Returns
+    -------
+    dask.array.Array
+        (layers, time, latitude, longitude) in the order of the first source. Nothing is loaded or computed. Sources
+        in memory or files are sliced inside the tasks; of dask sources, a task gets the chunks it needs.
+
+    Raises
+    ------
+    ValueError
+        A shape differs from its grid, or a grid belongs to another lattice than the first.
+    """
+    _check(sources, grids)
+    if reach[0] is None:
+        block = (grids[0].shape[0], *block[1:])
+    flat = layers is None
+    op = BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around)
+    if any(isinstance(source, Chunked) for source in sources):
+        return from_chunks(op, fitted)
+    name = f"gapfill-{tokenize(op, fitted)}"
+    more = {} if fitted is None else {"fitted": fitted}
+    return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=name, **more)
+
+
+def compute_block(array: da.Array, place: Sequence[int]) -> NDArray[Any]:
+    """Compute a block in this thread, by its numbers along the axes; `array.blocks` looks at all others, too."""
+    key = (array.name, *map(int, place))
+    block: NDArray[Any] = dask.get(dict(array.dask.cull({key})), key)
+    return block
+
+
+def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:
+    if not sources or len(sources) != len(grids):
+        raise ValueError(f"one grid a source is wanted; found {len(sources)} sources and {len(grids)} grids")
+    for number, (source, grid) in enumerate(zip(sources, grids, strict=True)):
+        if source.shape != grid.shape:
+            raise ValueError(f"source {number} has shape {source.shape}, but its coordinates have {grid.shape}")
+        if not grid.same_lattice(grids[0]):
+            raise ValueError(
+                f"source {number} lies on another lattice (steps {grid.steps}, phases {grid.phases}, {grid.calendar}) "
+                f"than the first (steps {grids[0].steps}, phases {grids[0].phases}, {grids[0].calendar}). "
+                "Regrid or resample it to the coordinates of the first"
+            )

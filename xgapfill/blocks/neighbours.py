@@ -1,0 +1,194 @@
+"""Input of dask: a layer of the graph in which the task of a block takes the chunks that it needs, or parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, product
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask._task_spec import List, Task, TaskRef
+from dask.array.chunk import getitem
+from dask.base import tokenize
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph, Layer
+from dask.typing import Key
+from numpy.typing import NDArray
+
+from xgapfill.blocks.block import BlockOp, Triple
+from xgapfill.blocks.chunked import Chunked, Pieces, Span, Spans, cut_out, spans_of
+from xgapfill.blocks.source import Source
+
+WINDOW = 512  # blocks; of more, most chunks are needed as a whole
+
+
+def from_chunks(op: BlockOp, fitted: Delayed | None) -> da.Array:
+    """Return the lazy array of a block op some of whose sources are of dask."""
+    arrays: dict[str, da.Array] = {}
+    sources: list[Source] = []
+    for number, source in enumerate(op.sources):
+        if isinstance(source, Chunked):
+            if not isinstance(source.array, da.Array):
+                raise TypeError(f"chunked arrays must be dask arrays; source {number} is {type(source.array)}")
+            arrays[source.array.name] = source.array
+            source = source.without_graph()
+        sources.append(source)
+    chunk_op = ChunkOp(replace(op, sources=tuple(sources)))
+    name = f"gapfill-{tokenize(chunk_op, fitted)}"
+    layer = BlockLayer(name, chunk_op, None if fitted is None else fitted.key)
+    needed = [*arrays.values(), *([] if fitted is None else [fitted])]
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=needed)  # type: ignore[arg-type]
+    return da.Array(graph, name, op.shown, meta=op.meta)
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkOp:
+    """A block op whose dask sources come as computed chunks."""
+
+    op: BlockOp  # with empty `Pieces` for dask sources
+
+    @cached_property
+    def _touched(self) -> dict[tuple[int, int, int], dict[int, Span]]:
+        return {}
+
+    @cached_property
+    def _pieces(self) -> list[tuple[int, Pieces]]:
+        return [(number, source) for number, source in enumerate(self.op.sources) if isinstance(source, Pieces)]
+
+    def touched(self, source: int, axis: int, number: int) -> dict[int, Span]:
+        """Return what a block needs of the chunks of a dask source along an axis, by their numbers."""
+        known = self._touched.get((source, axis, number))
+        if known is None:
+            found = [np.zeros(0, np.intp)]
+            for piece in self.op.pieces(axis, number):
+                index = self.op.indices(source, axis, self.op.around(axis, piece.places))
+                found.append(index[index >= 0])
+            edges = dict(self._pieces)[source].edges[axis]
+            known = self._touched[source, axis, number] = spans_of(np.concatenate(found), edges)
+        return known
+
+    def keys(self, place: Sequence[int]) -> list[Key]:
+        """Return the keys of the chunks that a block needs, each once: sources may be parts of one array."""
+        every = ((source, chunk) for number, source in self._pieces for chunk, _ in self._chunks(number, place))
+        return list(dict.fromkeys(source.key(chunk) for source, chunk in every))
+
+    def cuts(self, places: Iterable[Sequence[int]]) -> dict[Key, Spans]:
+        """Return what blocks need together of the chunks of which they do not need all."""
+        found: dict[Key, Spans] = {}
+        for place, (number, source) in product(places, self._pieces):
+            for chunk, along in self._chunks(number, place):
+                key, spans = source.key(chunk), source.spans(along)
+                found[key] = tuple(map(Span.joined, found.get(key, spans), spans))
+        return {key: spans for key, spans in found.items() if any(high - low < size for low, high, size in spans)}
+
+    def _chunks(self, source: int, place: Sequence[int]) -> Iterator[tuple[Triple, tuple[Span, Span, Span]]]:
+        """Numbers of the chunks of a dask source that a block needs, and what of them."""
+        axes = (self.touched(source, axis, number).items() for axis, number in enumerate(place))
+        for (i, t), (j, y), (k, x) in product(*axes):
+            yield (i, j, k), (t, y, x)
+
+    def __call__(self, place: Sequence[int], chunks: Sequence[Any], fitted: Any = None) -> NDArray[Any]:
+        """Return a block, given the chunks of `keys` or what was cut out of them."""
+        at_hand = dict(zip(self.keys(place), chunks, strict=True))
+        sources = list(self.op.sources)
+        for number, source in self._pieces:
+            pieces = {chunk: at_hand[source.key(chunk)] for chunk, _ in self._chunks(number, place)}
+            sources[number] = replace(source, pieces=pieces)
+        return replace(self.op, sources=tuple(sources))(place, fitted)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChunkOp, (self.op,)
+
+    def __dask_tokenize__(self) -> object:
+        return tokenize(self.op)
+
+
+class BlockLayer(Layer):
+    """One task a block, made when it is asked for: the graph of a large map is never held as a whole.
+
+    Parameters
+    ----------
+    name : str
+        Of the array.
+    op : ChunkOp
+    fitted : key of a task, optional
+        What each block is given besides its chunks.
+    kept : set of keys, optional
+        Blocks left by culling; all of them by default. Of no more blocks than `WINDOW`, chunks that these do not need
+        as a whole are cut by tasks of their own: around a window, most of what would be held is not needed.
+    """
+
+    def __init__(self, name: str, op: ChunkOp, fitted: Any = None, kept: Set[Key] | None = None) -> None:
+        super().__init__()
+        self.name, self.op, self.fitted, self.kept = name, op, fitted, kept
+        self.counts = tuple(len(sizes) for sizes in op.op.shown)
+        cuts = {} if kept is None or len(kept) > WINDOW else op.cuts([_place(key) for key in kept])
+        self.cut_to: dict[Key, Key] = {}
+        self.cuts: dict[Key, Task] = {}
+        for key, spans in cuts.items():
+            part, whole = _part_key("part", key, spans), _part_key("cut", key, spans)
+            index = tuple(slice(span.low, span.high) for span in spans)
+            # dask reads a part of a file instead of a chunk of which its own getitem takes the part
+            self.cuts[part] = Task(part, getitem, TaskRef(key), index)
+            self.cuts[whole] = Task(whole, cut_out, TaskRef(part), tuple(span.low for span in spans))
+            self.cut_to[key] = whole
+
+    has_legacy_tasks = False
+
+    def is_materialized(self) -> bool:
+        """Whether all tasks are held."""
+        return False
+
+    def __len__(self) -> int:
+        return len(self.cuts) + (int(np.prod(self.counts)) if self.kept is None else len(self.kept))
+
+    def __iter__(self) -> Iterator[Key]:
+        if self.kept is not None:
+            return chain(self.kept, self.cuts)
+        return ((self.name, *place) for place in product(*map(range, self.counts)))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.cuts or self._has_block(key)
+
+    def _has_block(self, key: object) -> bool:
+        if self.kept is not None:
+            return key in self.kept
+        return (
+            isinstance(key, tuple)
+            and len(key) == len(self.counts) + 1
+            and key[0] == self.name
+            and all(isinstance(n, int) and 0 <= n < count for n, count in zip(key[1:], self.counts, strict=True))
+        )
+
+    def __getitem__(self, key: Key) -> Task:
+        if key in self.cuts:
+            return self.cuts[key]
+        if not self._has_block(key):
+            raise KeyError(key)
+        place = _place(key)
+        chunks = (self.cut_to.get(chunk, chunk) for chunk in self.op.keys(place))
+        more = () if self.fitted is None else (TaskRef(self.fitted),)
+        return Task(key, self.op, place, List(*map(TaskRef, chunks)), *more)
+
+    def get_output_keys(self) -> Set[Key]:
+        """Return the keys of all tasks."""
+        return set(self)
+
+    def cull(self, keys: set[Key], all_hlg_keys: Collection[Key]) -> tuple[Layer, Mapping[Key, set[Key]]]:
+        """Return a layer of some blocks only, and what each of its tasks needs."""
+        culled = BlockLayer(self.name, self.op, self.fitted, {key for key in keys if self._has_block(key)})
+        return culled, {key: set(culled[key].dependencies) for key in culled}
+
+
+def _place(key: Any) -> Any:
+    """Numbers of a block along time, latitude and longitude."""
+    return key[-3:]
+
+
+def _part_key(what: str, key: Any, spans: Spans) -> Key:
+    """Name a part of a chunk, the same whoever asks for it."""
+    name, *place = key
+    return f"{what}-{name}", *place, *(edge for low, high, _ in spans for edge in (low, high))

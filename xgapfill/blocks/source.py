@@ -1,0 +1,295 @@
+"""Where values come from: arrays in memory, files and dask arrays, read by index and never as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.core import indexing
+
+from xgapfill.blocks.chunked import Chunked
+from xgapfill.blocks.runs import axes_of, read_runs, turned
+
+HASHED_BYTES = 64 * 2**20  # larger arrays in memory are known by a random name, not by their content
+_LAZY_WRAPPERS = {
+    "MemoryCachedArray",
+    "CopyOnWriteArray",
+    "LazilyIndexedArray",
+    "LazilyVectorizedIndexedArray",
+    "_ElementwiseFunctionArray",
+    "NativeEndiannessArray",
+    "BoolTypeArray",
+}
+
+
+class Source(Protocol):
+    """One (time, latitude, longitude) variable in the order of its own array."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...] | None:
+        """Chunks of a dask array, None of any other source."""
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, (len(t), len(y), len(x))."""
+        ...
+
+
+Dims = tuple[Hashable | None, Hashable | None, Hashable | None]
+
+
+def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | None = None) -> Source:
+    """Return the source of a variable without loading it.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        Numbers or booleans in memory, in a file (lazily indexed) or of dask, dimensions in any order.
+    dims : tuple of str
+        Names of time, latitude and longitude; None where the variable lacks one, which then has length one.
+    at : mapping of dimension to int, optional
+        Index along each other dimension.
+
+    Raises
+    ------
+    ValueError
+        The variable has other dimensions, or lacks one.
+    TypeError
+        Its values are not numbers, or an array of an unknown kind.
+    """
+    at = {} if at is None else at
+    if sorted(map(str, variable.dims)) != sorted(str(dim) for dim in (*dims, *at) if dim is not None):
+        raise ValueError(f"a variable with dimensions {dims} is wanted; found {variable.dims}. Select along the others")
+    if variable.dtype.kind not in "fiub":
+        raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
+    if variable.chunks is not None:
+        held = tuple((variable.dims.index(dim), int(index)) for dim, index in at.items())
+        return Chunked(variable.data, axes_of(variable.dims, dims), held)
+    if not variable._in_memory:  # .data or .values would load it
+        variable = in_file_order(in_file_order(variable).isel(at))
+        return OnFile(variable, dims, _file_token(variable))
+    variable = variable.isel(at)
+    array = variable.data
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"a numpy or dask array or a lazily opened file is wanted; found {type(array).__name__}")
+    ordered = turned(array, axes_of(variable.dims, dims), {})
+    return InMemory(ordered, _content_token(ordered))
+
+
+def in_file_order(variable: xr.Variable) -> xr.Variable:
+    """Return a lazily opened variable without the transpositions it went through; any other as it is.
+
+    xarray makes a transposed lazy variable one of single points, which it reads slowly, and one selection later it
+    holds the index of every point of the whole variable. Call this before `isel`.
+    """
+    found = _untransposed(variable._data, variable.sizes)
+    if found is None:
+        return variable
+    lazy, dims = found
+    return xr.Variable(dims, lazy, variable.attrs, variable.encoding, fastpath=True)
+
+
+def _untransposed(data: Any, sizes: Mapping[Hashable, int]) -> tuple[Any, list[Hashable]] | None:
+    """Return lazy values without their transposition, and the dimensions they have then; None if they had none."""
+    if type(data).__name__ == "_ElementwiseFunctionArray":  # decodes what another reads
+        found = _untransposed(data.array, sizes)
+        return None if found is None else (type(data)(found[0], data.func, data.dtype), found[1])
+    if type(data).__name__ != "LazilyVectorizedIndexedArray":
+        return None
+    single = [dim for dim, size in sizes.items() if size == 1]  # interchangeable
+    dims: list[Hashable] = []
+    keys: list[Any] = []
+    for index in data.key.tuple:
+        along = [dim for dim, size in zip(sizes, index.shape, strict=True) if size > 1]
+        if len(along) > 1:
+            return None  # points indeed
+        if not along and single:
+            along = [single.pop()]
+        dims += along
+        keys.append(_as_slice(index.ravel()) if along else int(index.ravel()[0]))
+    if single:
+        return None
+    key = indexing.OuterIndexer if any(isinstance(part, np.ndarray) for part in keys) else indexing.BasicIndexer
+    return indexing.LazilyIndexedArray(data.array, key(tuple(keys))), dims
+
+
+def _as_slice(index: NDArray[np.intp]) -> Any:
+    """Return an evenly stepping index as a slice, any other as it is."""
+    steps = np.unique(np.diff(index))
+    if steps.size > 1:
+        return index
+    step = int(steps[0]) if steps.size else 1
+    stop = int(index[-1]) + step
+    return slice(int(index[0]), stop if stop >= 0 else None, step)
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A numpy array (time, latitude, longitude)."""
+
+    array: NDArray[Any]
+    token: str
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.array.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices."""
+        return read_runs(self.array.__getitem__, (t, y, x), self.dtype)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.InMemory", self.token
+
+
+@dataclass(frozen=True, eq=False)
+class OnFile:
+    """A variable of an opened file, sliced when it is read.
+
+    The variable keeps the dimension order of the file: transposing it lazily would turn every read into a pointwise
+    one. Reading from several threads is safe, xarray locks what needs a lock.
+    """
+
+    variable: xr.Variable
+    dims: Dims
+    token: str
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
+        t, y, x = (1 if dim is None else self.variable.sizes[dim] for dim in self.dims)
+        return t, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.variable.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices, read as a few rectangular pieces."""
+        return read_runs(self._piece, (t, y, x), self.dtype)
+
+    def _piece(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
+        where = {dim: part for dim, part in zip(self.dims, key, strict=True) if dim is not None}
+        part = self.variable.isel(where)
+        return turned(part.values, axes_of(part.dims, self.dims), {})
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.OnFile", self.token, self.dims
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows and columns of another source, which is read when they are."""
+
+    source: Source
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+
+    chunks = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of times, latitudes and longitudes."""
+        return self.source.shape[0], self.rows.size, self.cols.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.source.dtype
+
+    def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the values at the outer product of indices."""
+        return self.source.read(t, self.rows[y], self.cols[x])
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        return "xgapfill.Part", self.source, self.rows, self.cols
+
+
+def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Source:
+    """Return some rows and columns of a source; of a dask array, its chunks are cut before anything else happens."""
+    if isinstance(source, Chunked):
+        array = source.array
+        for axis, index in zip(source.axes[1:], (rows, cols), strict=True):
+            if axis is not None:
+                array = array[(slice(None),) * axis + (index,)]
+        return replace(source, array=array)
+    return Part(source, rows, cols)
+
+
+def _content_token(array: NDArray[Any]) -> str:
+    if array.nbytes > HASHED_BYTES:
+        return uuid.uuid4().hex
+    content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
+    return f"{content}-{array.shape}-{array.dtype.str}"
+
+
+def _file_token(variable: xr.Variable) -> str:
+    """Name a lazily opened variable by its file, its name there and what was selected of it; else at random.
+
+    Hashing the values would load them.
+    """
+    parts: list[object] = [variable.dims, variable.shape, variable.dtype.str]
+    parts += [sorted((key, repr(value)) for key, value in variable.encoding.items())]
+    data = variable._data
+    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
+        key = getattr(getattr(data, "key", None), "tuple", ())
+        parts += [type(data).__name__, *(_plain_key(part) for part in key)]
+        data = data.array
+    place = _place_on_disk(data, variable.encoding.get("source"))
+    if place is None:
+        return uuid.uuid4().hex
+    return hashlib.blake2b(repr([*parts, *place]).encode(), digest_size=16).hexdigest()
+
+
+def file_of(source: Source) -> str | None:
+    """Return the path on this machine of the file or folder that a source reads, None where there is none."""
+    if not isinstance(source, OnFile):
+        return None
+    data = source.variable._data
+    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
+        data = data.array
+    place = _place_on_disk(data, source.variable.encoding.get("source"))
+    local = "" if place is None else str(place[0]).removeprefix("file://")
+    return local if os.path.exists(local) else None
+
+
+def _plain_key(part: object) -> object:
+    if isinstance(part, np.ndarray):
+        return part.shape, hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=16).hexdigest()
+    return repr(part)
+
+
+def _place_on_disk(data: object, source: object) -> tuple[object, ...] | None:
+    """Return what names an array in a file or store: path, time of the last change, name of the variable."""
+    name = getattr(data, "variable_name", "")
+    store = str(getattr(getattr(data, "_array", None), "store_path", ""))
+    path = store if "://" in store and not store.startswith("memory:") else source if name else None
+    if not isinstance(path, str):
+        return None
+    local = path.removeprefix("file://")
+    return path, name, os.stat(local).st_mtime_ns if os.path.exists(local) else None

@@ -1,0 +1,1 @@
+"""The Gaussian field: covariances, conditional means, kriging."""

@@ -1,0 +1,326 @@
+"""The classical first guess: regression on the conditions, then Gaussian-Markov interpolation, inside one window.
+
+Everything it needs it takes from the window's own observed pixels, shrunk to priors that ship with the package: it is
+lazy, local and the same for any chunking. Torch only, so that nets can be trained on what it leaves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.gaussian.priors import DEPENDENT_PIXELS, Prior
+from xgapfill.lattice.windows import Windows
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+ITERATIONS, MORE_ITERATIONS = 10, 10  # of the solver; more in windows that have observations with errors
+NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
+WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
+FEW = 5.0  # independent samples' worth of belief in the prior variance
+LOG_SHARES = (-9.0, 0.2)  # of the error in the variance, lowest and highest
+LEAST_NOISE = 0.005  # share of the variance that is noise at least
+# Sizes (km) of features, and how fast (km a day) features of a size change: about their own size in its time.
+OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
+SPEED = 6.0
+QUARTER_WAVE = math.pi / 2
+# Modes that are not resolved disturb the others: so many times more than by the nugget alone is left of a little error.
+ALIASED = 4.0
+# Conditions enter the regression about these values; beyond the span they are clipped before being squared.
+CENTRES: Mapping[str, float] = {"log10_chl": -0.3, "sst": 0.0}
+SPAN = 2.0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The background of a batch of windows, tensors of shape (b, t, c, y, x).
+
+    Attributes
+    ----------
+    mean : the first guess, noise of the observations removed
+    error : one standard deviation of its error, as a map was measured there
+    density : log1p of the number of observations around
+    trend : what the interpolation adds its departures to
+    spectrum : variances of the departures' cosine modes, noise and all
+    usual : standard deviation of the error about as the covariance has it
+    """
+
+    mean: Tensor
+    error: Tensor
+    density: Tensor
+    trend: Tensor
+    spectrum: Tensor
+    usual: Tensor
+
+
+def first_guess(
+    values: Tensor,
+    observed: Tensor,
+    step_days: float,
+    step_km: Tensor,
+    channels: tuple[str, ...],
+    targets: int,
+    priors: Mapping[str, Any],
+    precision: Tensor | None = None,
+) -> Guess:
+    """Background of every channel: conditions from themselves, targets from the conditions and themselves.
+
+    Parameters
+    ----------
+    values, observed : (b, t, c, y, x) float32, `observed` as 0 or 1, `values` 0 where not observed
+    step_days : days between slots
+    step_km : (b, 2) northward and eastward pixel size
+    channels, targets : as in `Windows`
+    priors : channel -> Prior
+    precision : (b, t, c, y, x) of observations that are not sure, see `weighed`; they are not among the observed
+    """
+    import torch
+
+    results: dict[int, tuple[Tensor, ...]] = {}
+    known = [(channels[c], c) for c in range(targets, len(channels))]
+    for c in conditions_first(targets, len(channels)):
+        prior: Prior = priors[channels[c]]
+        y, w = values[:, :, c], observed[:, :, c]
+        conditions = (
+            {n: as_observed(values[:, :, i], observed[:, :, i], *results[i][:2]) for n, i in known}
+            if c < targets
+            else {}
+        )
+        trend, trend_variance = trend_on(y, w, prior, conditions)
+        of = interpolate(y, w, trend, prior, step_days, step_km, None if precision is None else precision[:, :, c])
+        error = (of.error2(prior) + trend_variance).sqrt()
+        density = torch.log1p(_around(of.counted, _kernels(y.shape, NEAR, step_days, step_km)))
+        results[c] = trend + of.field - of.noise, error, density, trend, of.spectrum, of.usual.sqrt()
+    order = [results[c] for c in range(len(channels))]
+    return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
+
+
+def weighed(windows: Windows, priors: Mapping[str, Prior]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+    """What was observed as surely as any pixel, and one over the error variance of what was not, (b, t, c, y, x) each.
+
+    An error below the usual noise of pixels is none.
+    """
+    observed, variance = windows.observed, windows.variance
+    if variance is None:
+        return observed, None
+    noise = np.array([priors[c].variance * priors[c].covariance[2] for c in windows.channels], np.float32)
+    sure = observed & (variance <= noise[:, None, None])
+    precision = np.zeros_like(variance)
+    np.divide(1, variance, out=precision, where=observed & ~sure)
+    return sure, precision
+
+
+def conditions_first(targets: int, channels: int) -> list[int]:
+    """Channels in the order in which they are filled: targets may rest on conditions."""
+    return [*range(targets, channels), *range(targets)]
+
+
+def as_observed(values: Tensor, observed: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    """A condition as it was observed, noise and all: maps made from the same light share it; else its background."""
+    return observed * values + (1 - observed) * mean, (1 - observed) * error
+
+
+def trend_on(
+    y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Ridge regression on a constant and the conditions, shrunk to the prior; and its variance
+    through the conditions' errors. Two (b, t, y, x) fields.
+    """
+    import torch
+
+    columns, prior_beta, prior_sd = [torch.ones_like(y)], [torch.as_tensor(prior.mean)], [prior.variance**0.5]
+    for name, (mean, _) in conditions.items():
+        slope, curvature = prior.regression.get(name, (0.0, 0.0))
+        departure = (mean - CENTRES.get(name, 0.0)).clamp(-SPAN, SPAN)
+        columns += [departure, departure**2]
+        prior_beta += [torch.as_tensor(slope), torch.as_tensor(curvature)]
+        prior_sd += [0.5 * prior.variance**0.5, 0.2 * prior.variance**0.5]
+    design = torch.stack(columns, dim=1).flatten(2)
+    beta0 = torch.stack(prior_beta).to(y)
+    precision = prior.variance / torch.tensor(prior_sd, dtype=y.dtype, device=y.device) ** 2
+    left = design * (w.flatten(1) / DEPENDENT_PIXELS)[:, None]
+    normal = left @ design.transpose(1, 2) + torch.diag(precision)
+    right = (left * y.flatten(1)[:, None]).sum(-1) + precision * beta0
+    beta = _solve_small(normal, right)
+    trend = (beta[:, :, None] * design).sum(1).unflatten(-1, y.shape[1:])
+    variance = torch.zeros_like(y)
+    for k, (_, error) in enumerate(conditions.values()):
+        slope_here = beta[:, 2 * k + 1, None] + 2.0 * beta[:, 2 * k + 2, None] * design[:, 2 * k + 1]
+        variance = variance + (slope_here.unflatten(-1, y.shape[1:]) * error) ** 2
+    return trend, variance
+
+
+def _solve_small(a: Tensor, b: Tensor) -> Tensor:
+    """Solve (n, k, k) positive definite systems for (n, k); elementwise, so that bits do not depend on the batch."""
+    k = a.shape[-1]
+    rows = [[a[:, i, j] for j in range(k)] + [b[:, i]] for i in range(k)]
+    for i in range(k):
+        for j in range(i + 1, k):
+            factor = rows[j][i] / rows[i][i]
+            rows[j] = [rows[j][n] - factor * rows[i][n] if n >= i else rows[j][n] for n in range(k + 1)]
+    import torch
+
+    out: list[Tensor] = [b[:, 0]] * k
+    for i in reversed(range(k)):
+        known = sum((rows[i][n] * out[n] for n in range(i + 1, k)), torch.zeros_like(b[:, 0]))
+        out[i] = (rows[i][k] - known) / rows[i][i]
+    return torch.stack(out, dim=1)
+
+
+class Departures(NamedTuple):
+    """What interpolation makes of the departures of one channel from its trend; (b, t, y, x) where not said otherwise.
+
+    Attributes
+    ----------
+    field : the interpolated departures, as observed where they were
+    noise : what of those is noise, 0 where not observed
+    spectrum : variances of their cosine modes, noise and all
+    variance, nugget : (b, 1, 1, 1), of the departures and of their noise
+    usual : variance of the error at every pixel, about as the covariance has it
+    misfit : how many times more than that the observations around are off
+    counted : 1 where observed, less where observed with errors: by how much the nugget is all that an observation errs
+    by
+    """
+
+    field: Tensor
+    noise: Tensor
+    spectrum: Tensor
+    variance: Tensor
+    nugget: Tensor
+    usual: Tensor
+    misfit: Tensor
+    counted: Tensor
+
+    def features(self) -> Tensor:
+        """What the logarithm of the error's variance, as a share of the departures', follows: (3, b, t, y, x)."""
+        import torch
+
+        shares = (self.usual / self.variance, self.misfit, self.nugget / self.variance)
+        return torch.stack([share.log().expand_as(self.field) for share in shares])
+
+    def error2(self, prior: Prior) -> Tensor:
+        """Variance of the error."""
+        shares = sum((a * part for a, part in zip(prior.error[1:], self.features(), strict=True)), self.variance * 0)
+        return self.variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
+
+
+def interpolate(
+    y: Tensor,
+    w: Tensor,
+    trend: Tensor,
+    prior: Prior,
+    step_days: float,
+    step_km: Tensor,
+    precision: Tensor | None = None,
+) -> Departures:
+    """Gaussian-Markov interpolation of the departures of (b, t, y, x) values from their trend."""
+    import torch
+
+    from xgapfill.gaussian import covariance as variogram
+    from xgapfill.gaussian.spectral import complete, mode_variances, to_field, to_modes
+
+    departure = (y - trend) * w
+    variance = departures_variance(departure, w, prior)
+    fitted = variogram.fit(departure, w, *usual_covariance(prior, variance), step_days, step_km)
+    variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
+    smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
+    spectrum = smooth + nugget
+    more = 0 if precision is None else MORE_ITERATIONS
+    precision = torch.zeros_like(w) if precision is None else precision
+    counted = w + nugget * precision / (1.0 + nugget * precision)
+    usual = _usual_error(counted, smooth, nugget, step_days, step_km)
+    field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS, more)
+    # An observed pixel's weight in the solution: over its variance, what the others do not tell of it.
+    weight = w * to_field(to_modes(field) / spectrum)
+    some = WEAK / nugget
+    near = _kernels(w.shape, NEAR, step_days, step_km)
+    found, expected = (_around(part, near) + some for part in (weight**2, w / usual))
+    return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected, counted)
+
+
+def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
+    """Variance (b,) of departures, shrunk to the prior's."""
+    axes = (1, 2, 3)
+    squares, independent = ((part.sum(axes)) / DEPENDENT_PIXELS for part in (departure**2, w))
+    return (squares + FEW * prior.variance) / (independent + FEW)
+
+
+def usual_covariance(prior: Prior, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of the usual covariance of departures of (b,) variances, (b, 8), and how far from it windows are."""
+    import torch
+
+    usual = torch.tensor(prior.covariance, dtype=torch.float64, device=variance.device).log().repeat(len(variance), 1)
+    usual[:, :3] += variance.double().log()[:, None]
+    return usual, torch.tensor(prior.belief, dtype=torch.float64, device=variance.device)
+
+
+def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, step_km: Tensor) -> Tensor:
+    """About the variance of the error at every pixel, were the field Gaussian.
+
+    Observed at random at a share f of all pixels, a mode of variance S keeps S / (1 + f S / nugget) of it. Modes are
+    taken together in octaves of their size, and the share f of each octave is that around the pixel at its size.
+    """
+    import torch
+
+    t, y, x = w.shape[1:]
+    slots, rows, cols = (torch.arange(n, dtype=torch.float32, device=w.device) * (math.pi / n) for n in (t, y, x))
+    north, east, time = rows / step_km[:, :1], cols / step_km[:, 1:], slots / step_days / SPEED
+    wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2 + time[:, None, None] ** 2
+    octave = (QUARTER_WAVE / wave2.sqrt().clamp_min(1e-9) / OCTAVES[0]).log2().round().clamp(0, len(OCTAVES) - 1)
+    sums = smooth.new_zeros(len(smooth), len(OCTAVES))
+    octave = octave.long().flatten(1)
+    totals = sums.scatter_add(1, octave, smooth.flatten(1))
+    squares = sums.scatter_add(1, octave, smooth.flatten(1) ** 2)
+    typical = squares / totals.clamp_min(1e-12)
+    error = torch.zeros_like(w)
+    for k, size in enumerate(OCTAVES):
+        kernels = _kernels(w.shape, (size, size / SPEED), step_days, step_km)
+        share = _around(w, kernels) / _whole(kernels)
+        part, ratio = (v.view(-1, 1, 1, 1) for v in (totals[:, k] / (t * y * x), typical[:, k]))
+        error = error + part / (1 + ratio / nugget * share)
+    all_of_it = smooth.mean((1, 2, 3), keepdim=True)
+    return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
+
+
+def _kernels(
+    shape: tuple[int, ...], scale: tuple[float, float], step_days: float, step_km: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gaussian neighbourhood of (km, days), weight 1 in its centre: (1 or b, n, n) along t, y and x."""
+    km, days = scale
+    north, east = (tuple(steps) for steps in (step_km / km).T.tolist())
+    t, y, x = shape[1:]
+    place = step_km.device
+    return _kernel(t, (step_days / days,), place), _kernel(y, north, place), _kernel(x, east, place)
+
+
+@lru_cache(maxsize=128)  # channels and windows of the same rows share them
+def _kernel(n: int, steps: tuple[float, ...], device: torch.device) -> Tensor:
+    import torch
+
+    place = torch.arange(n, dtype=torch.float32, device=device)
+    step = torch.tensor(steps, dtype=torch.float32, device=device)
+    return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)
+
+
+def _around(field: Tensor, kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Sum of a (b, t, y, x) field over a neighbourhood."""
+    import torch
+
+    time, north, east = kernels
+    blurred = torch.matmul(torch.matmul(north[:, None], field), east[:, None])
+    return torch.matmul(time, blurred.flatten(-2)).unflatten(-1, field.shape[-2:])
+
+
+def _whole(kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Sum of a field of ones over a neighbourhood, (b, t, y, x)."""
+    time, north, east = (kernel.sum(-1) for kernel in kernels)
+    return time[:, :, None, None] * north[:, None, :, None] * east[:, None, None, :]

@@ -1,0 +1,217 @@
+"""Kriging from the nearest observations, and unconditional draws of a Gaussian field."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.gaussian.background import usual_covariance
+from xgapfill.gaussian.priors import Prior, shipped
+
+Single = NDArray[np.float32]
+Double = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Step = tuple[float, float, float]  # size of a pixel: days, km northward, km eastward
+# The wanted pixels among so many rows and columns share their neighbours and one factorisation.
+BLOCK = 4
+# Half of the neighbours are the nearest pixels; the others stand for cells of so many rows and columns, the nearest
+# ones. So few pixels see as far as four times as many of the nearest, which crowd at the edge of the gap.
+CELL = 4
+AT_ONCE = 64  # blocks, so that their systems stay in the cache
+USELESS = 10.0  # what errs with so many times the variance of the field would take the place of a better neighbour
+LOCAL_BELIEF = 20.0  # pixels' worth of belief that a block varies as much as its window
+PERIODS = (3, 2, 2)  # of the box that realisations are drawn on, in windows
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Two nested powered-exponential structures and a nugget.
+
+    C(h, d) = v1 exp(-((h / l1)^2 + (d / t1)^2)^(power / 2)) + the same of v2, l2 and t2; + nugget where h = d = 0.
+    Lengths l1, l2 are in km, times t1, t2 in days; power is between 0 (rough) and 2 (smooth).
+    """
+
+    v1: float
+    v2: float
+    nugget: float
+    l1: float
+    l2: float
+    t1: float
+    t2: float
+    power: float
+
+    def __call__(self, km2: Double, days: Double) -> Double:
+        """Covariance, without the nugget, at squared distances and differences of time."""
+        import torch
+
+        from xgapfill.gaussian.covariance import structures
+
+        return structures(astuple(self), torch.from_numpy(km2), torch.from_numpy(days**2)).numpy()
+
+    def at(self, lags: tuple[NDArray, ...], step: Step) -> Double:
+        """Covariance, without the nugget, at all lags of (t,) frames, (y,) rows and (x,) columns: (t, y, x)."""
+        (t, later), (y, up), (x, right) = (np.unique(np.abs(lag), return_inverse=True) for lag in lags)
+        km2 = (y[:, None] * step[1]) ** 2 + (x * step[2]) ** 2
+        return self(km2, t[:, None, None] * step[0])[np.ix_(later, up, right)]
+
+
+# What a variance of 1 of log10 chlorophyll is made of where a window does not tell, chosen on the choose set.
+USUAL = Covariance(*shipped()["log10_chl"].covariance)
+
+
+def fit(values: Single, observed: Flags, variance: float, step: Step, prior: Prior | None = None) -> Covariance:
+    """Covariance fitted to the variogram of departures (t, y, x), 0 where not observed, shrunk to that of `prior`.
+
+    See `variogram.fit`. `variance` is theirs, as far as it is known; the prior is chlorophyll's if none is given.
+    """
+    import torch
+
+    from xgapfill.gaussian import covariance as variogram
+
+    field, there = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, observed))
+    known = usual_covariance(prior or shipped()["log10_chl"], torch.tensor([variance], dtype=torch.float64))
+    found = variogram.fit(field, there, *known, step[0], torch.tensor([step[1:]], dtype=torch.float32))
+    return Covariance(*found[0].exp().tolist())
+
+
+class Kriged(NamedTuple):
+    """What kriging says of n wanted pixels."""
+
+    estimate: Double  # (f, n), one row a field
+    variance: Double  # (n,), of the error against a new observation there, noise and all
+    misfit: Double  # (n,), how many times more the first field varies around there than the covariance says
+
+
+def krige(
+    values: NDArray,
+    observed: Flags,
+    wanted: Flags,
+    covariance: Covariance,
+    step: Step,
+    neighbours: int = 64,
+    errors: Single | None = None,
+) -> Kriged:
+    """Simple kriging of departures from a known trend, from the neighbours of each block of pixels.
+
+    Blocks of `BLOCK` x `BLOCK` pixels of a frame share their neighbours, so that one Cholesky factor gives all of
+    them and all fields; covariances come from a table by lag. Journel & Huijbregts (1978), Mining Geostatistics;
+    as objective analysis: Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2.
+
+    Parameters
+    ----------
+    values : (f, t, y, x) float, one or more fields of mean 0, observed at the same pixels
+    observed, wanted : (t, y, x) bool, pixels known and pixels to estimate; these come back in C order
+    covariance : what all fields vary like
+    step : days, km northward and km eastward of a pixel
+    neighbours : observed pixels that a block is estimated from
+    errors : (t, y, x), variance by which values err beside the nugget
+
+    Examples
+    --------
+    >>> values = np.zeros((1, 1, 1, 3))
+    >>> values[..., 0] = 1.0
+    >>> near = krige(values, values[0] > 0, values[0] == 0, USUAL, (8.0, 4.6, 4.6))
+    >>> near.estimate.round(2).tolist(), near.variance.round(2).tolist()
+    ([[0.95, 0.92]], [0.09, 0.16])
+    """
+    import torch
+
+    table = covariance.at(tuple(np.arange(1 - n, n) for n in observed.shape), step)
+    middle = table.size // 2
+    sill = float(table.flat[middle]) + covariance.nugget
+    places, targets = np.argwhere(observed), np.argwhere(wanted)
+    out = Kriged(np.zeros((len(values), len(targets))), np.full(len(targets), sill), np.ones(len(targets)))
+    if not len(places) or not len(targets):
+        return out
+    groups, centres = _blocks(targets, observed.shape)
+    scale = np.array([_frame(table), 1.0, step[2] / step[1]])
+    near, use = _neighbours(places, centres, scale, neighbours)
+    span = np.array([table.shape[1] * table.shape[2], table.shape[2], 1])  # differences of places @ span find lags
+    known, asked, table = places @ span, targets @ span, table.ravel()
+    data = values[:, observed].T.astype(np.float64)
+    doubt = np.zeros(len(places)) if errors is None else errors[observed].astype(np.float64)
+    diagonal = np.arange(near.shape[1])
+    for start in range(0, len(groups), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        at, group, keep = known[near[part]], groups[part], use[part]
+        matrix = table[at[:, :, None] - at[:, None, :] + middle]
+        # what is not used is all noise
+        matrix[:, diagonal, diagonal] = np.where(keep, sill + doubt[near[part]], 1e9 * sill)
+        toward = table[at[:, :, None] - asked[group][:, None, :] + middle]
+        right = np.concatenate([toward, data[near[part]]], axis=-1) * keep[..., None]
+        lower = torch.linalg.cholesky(torch.from_numpy(matrix))
+        solved = torch.linalg.solve_triangular(lower, torch.from_numpy(right), upper=False)
+        r, z = solved.tensor_split([group.shape[1]], dim=-1)
+        out.estimate[:, group] = torch.matmul(z.transpose(1, 2), r).transpose(0, 1).numpy()
+        out.variance[group] = np.maximum(sill - (r * r).sum(dim=1).numpy(), 1e-6 * sill)
+        squares = (z[..., :1] ** 2).sum(dim=1).numpy()
+        out.misfit[group] = (squares + LOCAL_BELIEF) / (keep.sum(axis=1, keepdims=True) + LOCAL_BELIEF)
+    return out
+
+
+def _frame(table: Double) -> float:
+    """How many rows away a pixel tells as little as one a frame away."""
+    t, y, x = (n // 2 for n in table.shape)
+    along = table[t, y:, x]
+    return float(np.interp(-table[t + 1, y, x], -along, np.arange(len(along)))) if t > 0 else 1.0
+
+
+def _blocks(targets: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, Double]:
+    """Group targets (n, 3) by block: their numbers (b, m), the last repeated to fill up, and their centres (b, 3)."""
+    key = np.ravel_multi_index(tuple((targets // [1, BLOCK, BLOCK]).T), shape)
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    count = np.diff(first, append=len(key))[:, None]
+    members = order[first[:, None] + np.minimum(np.arange(count.max()), count - 1)]
+    return members, np.add.reduceat(targets[order], first, axis=0) / count
+
+
+def _neighbours(places: NDArray, centres: Double, scale: Double, count: int) -> tuple[NDArray, Flags]:
+    """Numbers (b, k) of the places (n, 3) to estimate around the centres (b, 3) from, and which of them to use."""
+    from scipy.spatial import cKDTree
+
+    def nearest(numbers: NDArray, k: int) -> NDArray:
+        tree = cKDTree(places[numbers] * scale)
+        return numbers[tree.query(centres * scale, k=range(1, min(k, len(numbers)) + 1))[1]]
+
+    near = nearest(np.arange(len(places)), count - count // 2)
+    if count > 1:
+        cells = places // [1, CELL, CELL]
+        off = ((places[:, 1:] % CELL - (CELL - 1) / 2) ** 2).sum(axis=1)
+        order = np.lexsort((off, *cells.T))
+        central = np.diff(cells[order], axis=0, prepend=-1).any(axis=1)
+        near = np.concatenate([near, nearest(order[central], count // 2)], axis=1)
+    near.sort(axis=1)
+    return near, np.diff(near, axis=1, prepend=-1) != 0  # a pixel that came twice is used once
+
+
+def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Single:
+    """Root of the spectrum, nugget and all, of a periodic box (t, y, x), in the layout of a real Fourier transform.
+
+    Circulant embedding, Dietrich & Newsam (1997), doi:10.1137/S1064827592240555. Lags beyond a quarter of the box are
+    shortened little by little, so that none grows when it meets its image half a box away: without a kink there, next
+    to nothing of the spectrum is negative and has to be cut, and near lags keep their covariance.
+    """
+    from scipy import fft
+
+    def lags(n: int) -> Double:
+        lag = np.minimum(np.arange(n), n - np.arange(n)).astype(np.float64)
+        return lag - np.maximum(lag - n / 4, 0) ** 2 / (n / 2)
+
+    table = covariance.at(tuple(lags(n) for n in box), step)
+    table[0, 0, 0] += covariance.nugget
+    spectrum = np.maximum(fft.rfftn(table).real, 0)
+    spectrum *= table[0, 0, 0] / fft.irfftn(spectrum, s=box)[0, 0, 0]
+    return np.sqrt(spectrum).astype(np.float32)
+
+
+def unconditional(white: Single, amplitude: Single) -> Single:
+    """Gaussian field of the covariance of `amplitudes`, from standard normal noise on its box (t, y, x): blurred by a
+    symmetric kernel, so that overlapping boxes of one noise have nearly the same field.
+    """
+    from scipy import fft
+
+    return fft.irfftn(fft.rfftn(white) * amplitude, s=white.shape)

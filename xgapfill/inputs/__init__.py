@@ -1,0 +1,1 @@
+"""From xarray objects of users to sources with addresses."""

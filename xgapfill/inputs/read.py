@@ -1,0 +1,288 @@
+"""From xarray objects to sources, addresses and families: what is given, checked at the call without loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xgapfill.blocks.source import Source, source_of
+from xgapfill.inputs import axes as cf
+from xgapfill.inputs.warn import warn
+from xgapfill.lattice.grid import Grid
+from xgapfill.variables import CLASSES, Chlorophyll, SizeClasses, class_alone, recognise, size_classes
+from xgapfill.variables.base import Family, invalid_message
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part of a family comes from: which array, which place along its class dimension (None: it has none)."""
+
+    array: int
+    index: int | None
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A variable, or three that belong together, as its family sees it.
+
+    Attributes
+    ----------
+    arrays : tuple of DataArray
+        What the user gave; results look like these.
+    axes : tuple of Axes
+        Of each array.
+    class_dim : hashable or None
+        Dimension of the size classes.
+    family : Family
+    places : tuple of Place
+        Of each part of the family, in its order.
+    sources : tuple of Source
+        Of each part of the family.
+    grids : tuple of Grid
+        Of each array.
+    """
+
+    arrays: tuple[xr.DataArray, ...]
+    axes: tuple[cf.Axes, ...]
+    class_dim: Hashable | None
+    family: Family
+    places: tuple[Place, ...]
+    sources: tuple[Source, ...]
+    grids: tuple[Grid, ...]
+
+    @property
+    def grid(self) -> Grid:
+        """Addresses of the first array."""
+        return self.grids[0]
+
+    @property
+    def label(self) -> str:
+        """Names of the variables, for messages and the history."""
+        names = [str(array.name) for array in self.arrays if array.name is not None]
+        return names[0] if len(names) == 1 else f"[{', '.join(names)}]" if names else "an unnamed variable"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all values are at hand."""
+        return all(array.variable._in_memory and array.chunks is None for array in self.arrays)
+
+    def source_grids(self) -> list[Grid]:
+        """Addresses of each source."""
+        return [self.grids[place.array] for place in self.places]
+
+
+def read(
+    given: xr.DataArray | Sequence[xr.DataArray], size_class: str | None = None, like: Grid | None = None
+) -> Quantity:
+    """Recognise one variable, a variable with a dimension of size classes, or three variables that are size classes.
+
+    Parameters
+    ----------
+    given : DataArray or sequence of three
+    size_class : {"micro", "nano", "pico"}, optional
+        Which class a variable without such a dimension holds, where its name does not say.
+    like : Grid, optional
+        Where the coordinates are too few to tell the step.
+
+    Raises
+    ------
+    TypeError
+        Not DataArrays of floating numbers.
+    ValueError
+        Coordinates, classes, names or units that cannot be read.
+    """
+    arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
+    for array in arrays:
+        check_kind(array)
+    axes = tuple(cf.find_axes(array) for array in arrays)
+    grids = tuple(grid_of(array, each, like) for array, each in zip(arrays, axes, strict=True))
+    class_dim: Hashable | None = None
+    if len(arrays) == 1:
+        family, order, class_dim = _one(arrays[0], axes[0], size_class)
+        places = [Place(0, index) for index in order] if class_dim is not None else [Place(0, None)]
+    else:
+        family, order = _three(arrays, axes)
+        check_together(arrays, grids)
+        places = [Place(index, None) for index in order]
+    sources = []
+    for place in places:
+        at = {} if place.index is None or class_dim is None else {class_dim: place.index}
+        sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
+    return Quantity(arrays, axes, class_dim, family, tuple(places), tuple(sources), grids)
+
+
+def check_kind(array: Any) -> None:
+    """TypeError for what is no DataArray of floating numbers."""
+    if not isinstance(array, xr.DataArray):
+        raise TypeError(
+            f"a DataArray is wanted, such as ds.CHL, found {type(array).__name__}; names go with a Dataset: ds.gapfill"
+        )
+    dtype = array.dtype
+    if dtype.kind == "f":
+        return
+    codes = "whole numbers are codes or packed values: decode them (mask_and_scale) or use .astype('float32')"
+    advice = {
+        "i": codes,
+        "u": codes,
+        "b": "true and false are a mask, not a field",
+        "O": "objects cannot be computed with: convert with .astype('float32')",
+    }.get(dtype.kind, "convert with .astype('float32')")
+    raise TypeError(f"{array.name!r} must have a floating dtype, found {dtype}; {advice}")
+
+
+def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None) -> Grid:
+    """Addresses of an array; ValueError names it."""
+    time = array.coords[axes.names["time"]].values if "time" in axes.names else None
+    if time is not None and np.ndim(time) == 0 and axes.time is None and np.asarray(time).dtype.kind not in "MO":
+        time = None  # a number that is called t
+    lat, lon = (array.coords[axes.names[what]].values for what in ("latitude", "longitude"))
+    try:
+        return Grid.of(time, lat, lon, like=like)
+    except ValueError as error:
+        raise ValueError(f"{array.name!r}: {error}") from None
+
+
+def _one(array: xr.DataArray, axes: cf.Axes, size_class: str | None) -> tuple[Family, tuple[int, ...], Hashable | None]:
+    """Family of a single array, the index along the class dimension of each part, and this dimension."""
+    said = _index_of(size_class)
+    name = "" if array.name is None else str(array.name)
+    if not axes.others:
+        alone = said if said is not None else cf.class_here(array)
+        return recognise(name, array.attrs, alone), (), None
+    labelled = {dim: classes for dim in axes.others if (classes := cf.classes_along(array, dim)) is not None}
+    if len(axes.others) > 1 or not labelled:
+        dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])
+        raise ValueError(
+            f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) beside time, latitude and longitude, and no "
+            f"coordinate along it names the size classes {', '.join(CLASSES)}. Select along it with .isel({dim}=0), or "
+            f"label it: .assign_coords({dim}={list(CLASSES)!r})"
+        )
+    ((dim, classes),) = labelled.items()
+    if len(classes) == 1:
+        if said is not None and said != classes[0]:
+            raise ValueError(
+                f"size_class={size_class!r}, but {name!r} is labelled {CLASSES[classes[0]]!r} along {dim!r}"
+            )
+        return recognise(name, array.attrs, classes[0]), (0,), dim
+    if sorted(classes) != [0, 1, 2]:
+        found = [CLASSES[index] for index in classes]
+        raise ValueError(
+            f"{name!r} has the size classes {found} along {dim!r}; all of {CLASSES} are wanted, once, or one"
+        )
+    if said is not None:
+        raise ValueError(f"size_class={size_class!r} is for one class alone; {name!r} has all three along {dim!r}")
+    return size_classes([array.attrs]), tuple(classes.index(part) for part in range(3)), dim
+
+
+def _three(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple[Family, tuple[int, ...]]:
+    """Family of several arrays, and which of them is micro, nano and pico."""
+    found = []
+    for array, each in zip(arrays, axes, strict=True):
+        if each.others:
+            raise ValueError(f"{array.name!r} has the dimensions {array.dims}; a list has time, lat and lon only")
+        here = cf.class_here(array)
+        found.append(class_alone(str(array.name), array.attrs) if here is None else here)
+    if len(arrays) != 3 or sorted(found, key=str) != [0, 1, 2]:
+        names = [str(array.name) for array in arrays]
+        raise ValueError(
+            f"a list must be the three size classes {', '.join(CLASSES)}, recognised by their names; found {names}. "
+            "Fill other variables one by one"
+        )
+    return size_classes([array.attrs for array in arrays]), tuple(found.index(part) for part in range(3))
+
+
+def _index_of(size_class: str | None) -> int | None:
+    if size_class is None:
+        return None
+    if size_class not in CLASSES:
+        raise ValueError(f"size_class must be one of {', '.join(CLASSES)}, found {size_class!r}")
+    return CLASSES.index(size_class)
+
+
+def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> None:
+    """Raise ValueError where arrays are not on the places of the first."""
+    first = grids[0]
+    for array, grid in zip(arrays[1:], grids[1:], strict=True):
+        if grid.same_places(first):
+            continue
+        what = "times"
+        if not grid.same_lattice(first) and (grid.ncols, grid.phases[1:]) != (first.ncols, first.phases[1:]):
+            what = "grids"
+        elif set(grid.rows) != set(first.rows) or set(grid.cols) != set(first.cols):
+            what = "latitudes or longitudes"
+        raise ValueError(
+            f"{arrays[0].name!r} {_extent(first)} and {array.name!r} {_extent(grid)} have different {what}; bring them "
+            "together first, with xr.align, .reindex, .sel or .interp"
+        )
+
+
+def _extent(grid: Grid) -> str:
+    lat, lon = grid.lat_of([min(grid.rows), max(grid.rows)]), grid.lon_of([grid.cols[0], grid.cols[-1]])
+    t, y, x = grid.shape
+    return (
+        f"({t} times of {grid.calendar} calendar; {y} latitudes {lat[0]:.5g} to {lat[1]:.5g} by {grid.steps[1]:.4g}; "
+        f"{x} longitudes {lon[0]:.5g} to {lon[1]:.5g} by {grid.steps[2]:.4g})"
+    )
+
+
+def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
+    """Read what the target is filled given: one DataArray, several, or none."""
+    if given is None:
+        return ()
+    listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)
+    found = tuple(read(each, like=target.grid) for each in listed)
+    for each in found:
+        check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
+    channels = [channel for each in (target, *found) for channel in each.family.channels]
+    if len(set(channels)) < len(channels):
+        labels = ", ".join(each.label for each in (target, *found))
+        raise ValueError(f"{labels}: the same quantity is given twice; leave one of them out")
+    return found
+
+
+def check_values(given: Quantity) -> bool:
+    """Look at values in memory: warn of impossible ones; ValueError when most are. Return whether it could look."""
+    if not given.in_memory:
+        return False
+    there = impossible = 0
+    sums = []
+    for frame in range(given.sources[0].shape[0]):
+        raw = np.stack([_frame(source, frame) for source in given.sources])
+        observed, invalid = given.family.possible(raw)
+        there += int(np.count_nonzero(~np.isnan(raw)))
+        impossible += int(np.count_nonzero(invalid))
+        if isinstance(given.family, SizeClasses) and given.family.factor is None and given.family.alone is None:
+            sums.append(raw.sum(axis=0)[observed.all(axis=0)])
+    if impossible > there / 2:
+        raise ValueError(
+            f"most values of {given.label} ({impossible} of {there}) are impossible; wanted: {given.family.wanted}"
+        )
+    if sums and (total := np.concatenate(sums)).size and not 0.8 < np.median(total) < 1.25:
+        raise ValueError(
+            f"the size classes of {given.label} sum to {np.median(total):.3g} where all are observed; "
+            "fractions sum to 1. If they are mg m-3 of chlorophyll, set attrs['units'] = 'mg m-3'"
+        )
+    if isinstance(given.family, Chlorophyll) and not given.arrays[0].attrs.get("units") and there:
+        _check_chlorophyll(given)
+    if impossible:
+        warn(invalid_message(given.label, given.family, impossible))
+    return True
+
+
+def _frame(source: Source, frame: int) -> Any:
+    _, height, width = source.shape
+    return source.read(np.array([frame]), np.arange(height), np.arange(width))[0]
+
+
+def _check_chlorophyll(given: Quantity) -> None:
+    """Without units only the size of the numbers tells that they are mg m-3."""
+    frames = [_frame(given.sources[0], t).ravel() for t in range(given.grid.shape[0])]
+    middle = float(np.nanmedian(np.concatenate(frames)))
+    if not 1e-3 < middle < 1e2:
+        raise ValueError(
+            f"{given.label} has no units, and its median of {middle:.3g} is unlikely in mg m-3; set attrs['units']"
+        )

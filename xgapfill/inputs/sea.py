@@ -1,0 +1,94 @@
+"""Sea and land masks: found among variables, read, checked against the grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xgapfill.blocks.source import Source, source_of
+from xgapfill.inputs import axes as cf
+from xgapfill.inputs.read import Quantity, _extent
+from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.sea import SeaFlag
+
+LAND_NAMES = ("land", "land_mask", "landmask", "lsm")
+
+
+def sea_flag(mask: xr.DataArray) -> SeaFlag:
+    """How a mask says where sea is: by CF flag meanings, else true is sea (land, where its name says so).
+
+    Raises
+    ------
+    ValueError
+        Where its flag meanings have neither land nor sea.
+    """
+    words = str(mask.attrs.get("flag_meanings", "")).lower().split()
+    if not words:
+        return SeaFlag(land=str(mask.name).lower() in LAND_NAMES, mask=None, value=1)
+    for wanted in (("land",), ("sea", "water", "ocean")):
+        at = next((number for number, word in enumerate(words) if word in wanted), None)
+        if at is None:
+            continue
+        bits, values = mask.attrs.get("flag_masks"), mask.attrs.get("flag_values")
+        bit = None if bits is None else int(np.ravel(bits)[at])
+        value = bit if values is None and bit is not None else at if values is None else int(np.ravel(values)[at])
+        return SeaFlag(mask=bit, value=value, land=wanted == ("land",))
+    raise ValueError(f"the flags {words} of {mask.name!r} have neither land nor sea")
+
+
+SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
+
+
+def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
+    """Read a sea mask: what its values mean, where they come from, where they are.
+
+    Parameters
+    ----------
+    sea : DataArray, array or None
+        True or 1 where sea is: a DataArray with latitude and longitude, an array in the order of the target's
+        latitudes and longitudes, or CF flags with a meaning ``land``, ``sea`` or ``water``, with or without time.
+        None: a coordinate of the target that is such a mask, if there is one.
+    target : Quantity
+    """
+    axes, array = target.axes[0], target.arrays[0]
+    if sea is None:
+        sea = find_mask(array.coords, array)
+    if sea is None:
+        return None
+    if not isinstance(sea, xr.DataArray):
+        values, shape = np.asarray(sea), (array.sizes[axes.lat], array.sizes[axes.lon])
+        if values.shape != shape:
+            raise ValueError(f"sea has the shape {values.shape}; (latitude, longitude) of {target.label} is {shape}")
+        coords = {axes.names[what]: array.coords[axes.names[what]] for what in ("latitude", "longitude")}
+        sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
+    if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
+        raise TypeError(f"sea must be true or false or whole numbers, found {sea.dtype}; use .astype(bool)")
+    found = cf.find_axes(sea)
+    if found.others:
+        raise ValueError(
+            f"sea has the dimensions {sea.dims}; latitude and longitude are wanted, and time if it changes"
+        )
+    lat, lon = (sea.coords[found.names[what]].values for what in ("latitude", "longitude"))
+    time = None if found.time is None else sea.coords[found.names["time"]].values
+    grid = Grid.of(time, lat, lon, like=target.grid)
+    if not grid.same_lattice(target.grid):
+        raise ValueError(
+            f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"
+        )
+    return sea_flag(sea), source_of(sea.variable, found.dims), grid
+
+
+def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:
+    """A variable on the map of `array` that says where sea or land is, by CF flag meanings or by name; None without."""
+    axes = cf.find_axes(array)
+    for name, each in variables.items():
+        words = set(str(each.attrs.get("flag_meanings", "")).lower().split())
+        if not {axes.lat, axes.lon} <= set(each.dims) <= {axes.time, axes.lat, axes.lon}:
+            continue
+        if words & {"land", "sea", "water", "ocean"} and each.dtype.kind in "biuf":
+            return each
+        if not words and each.ndim == 2 and each.dtype.kind in "biu" and str(name).lower() in SEA_NAMES + LAND_NAMES:
+            return each
+    return None

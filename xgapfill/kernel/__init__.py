@@ -1,0 +1,1 @@
+"""One block: plain arrays in, layers out."""

@@ -1,0 +1,125 @@
+"""Kernels that look at the blocks that a fill gets, to count and to time what it would do with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.kernel.encode import BoxChannels
+from xgapfill.kernel.fill import FillKernel
+from xgapfill.kernel.reduce import Reduced
+from xgapfill.lattice.grid import Box
+from xgapfill.methods import Repaint
+from xgapfill.methods.base import batches, passes
+from xgapfill.nets.device import device_of
+
+COUNTS = ("batches", "windows", "gaps", "sea", "passes", "encoding again")
+TIMED = ("batch", "decoding")
+TIMED_BATCHES = 3
+Operation = FillKernel | Reduced
+
+
+@dataclass(frozen=True)
+class Look:
+    """Gets the blocks that what fills, or reduces members, gets, to do something else with them."""
+
+    op: Operation
+
+    @property
+    def kernel(self) -> FillKernel:
+        """What fills."""
+        return self.op if isinstance(self.op, FillKernel) else self.op.kernel
+
+    @property
+    def reach(self) -> tuple[int | None, int, int]:
+        """As of what fills."""
+        return self.op.reach
+
+    def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """As of what fills."""
+        return self.op.around(axis, places)
+
+    def parts(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
+        """Parts of a block that are filled at a time."""
+        if isinstance(self.op, FillKernel):
+            yield arrays, box, core
+        else:
+            yield from self.op.slabs(arrays, box, core)
+
+    def drawn(self, core: Box, itemsize: int) -> list[int]:
+        """How many members are drawn at a time."""
+        if isinstance(self.op, FillKernel):
+            return [self.op.members]
+        return [len(beside) + len(wanted) for beside, wanted in self.op.together(core, itemsize)]
+
+    def batches(self, known: BoxChannels, box: Box, core: Box) -> list[tuple[Any, Any]]:
+        """Batches of windows that have something to fill."""
+        return list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
+
+
+class Count(Look):
+    """Sums of a block are `COUNTS`."""
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
+        """Return layers of the core that sum to the counts."""
+        drawn = self.drawn(core, arrays[0].itemsize)
+        each = sum(passes(self.kernel.method, members) for members in drawn)
+        sums = np.zeros(len(COUNTS))
+        for part, around, inner in self.parts(arrays, box, core):
+            start = time.process_time()
+            known = self.kernel.encode(part, around)
+            again = (time.process_time() - start) * (len(drawn) - 1)
+            found = self.batches(known, around, inner)
+            inside = inner.within(around)
+            sea = (known.sea | known.anything)[inside]
+            gaps = sea & ~np.asarray(known.present.all(axis=0))[inside]
+            windows = sum(len(starts) for starts, _ in found)
+            sums += [len(found), windows, gaps.sum(), sea.sum(), len(found) * each, again]
+        return _layers(sums, core)
+
+
+class Time(Look):
+    """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
+
+    Passes of a network cost the same whatever the walk, so that a long one is judged by a short one.
+    """
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
+        """Return layers of the core that sum to the times."""
+        kernel, method = self.kernel, self.kernel.method
+        drawn = self.drawn(core, arrays[0].itemsize)
+        if passes(method, 1):
+            short = replace(method, schedule="fast") if isinstance(method, Repaint) else method
+            factor = sum(passes(method, members) for members in drawn) / passes(short, 1)
+            kernel = replace(kernel, method=short, members=1)
+        else:
+            kernel, factor = replace(kernel, members=drawn[0]), len(drawn)
+        clock = time.process_time if device_of(method) == "cpu" else time.perf_counter
+        found, number, times = -1, 0, []
+        for each in self.parts(arrays, box, core):
+            number += 1
+            observed = kernel.encode(each[0], each[1])
+            count = len(self.batches(observed, *each[1:]))
+            if count > found:
+                found, known, (part, around, inner) = count, observed, each
+        for count in (1, 1, min(TIMED_BATCHES, found)):  # the first one warms up
+            start = clock()
+            blend = kernel.blend(known, around, inner, count)
+            times.append(clock() - start)
+        batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
+        start = clock()
+        kernel.decode(known.within(inner.within(around)), kernel.raw(part, around, inner), blend)
+        decoding = (clock() - start) * number * sum(drawn) / kernel.members
+        return _layers((batch * factor, decoding), core)
+
+
+def _layers(values: Sequence[float] | NDArray[np.float64], core: Box) -> NDArray[np.float64]:
+    """Layers of a core that sum to these values."""
+    out = np.zeros((len(values), *core.shape))
+    out[:, 0, 0, 0] = values
+    return out

@@ -1,0 +1,151 @@
+"""Fit methods of whole series on a sample of the lattice, lazily: one task that every block waits for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.delayed import Delayed
+from numpy.typing import NDArray
+
+from xgapfill.blocks.graph import map_lattice
+from xgapfill.blocks.source import Source, part_of
+from xgapfill.kernel.fill import FillKernel
+from xgapfill.lattice.grid import Box, Grid
+from xgapfill.lattice.windows import Series
+from xgapfill.methods.base import SeriesMethod
+from xgapfill.weights import Weights
+
+CELL = 16  # rows or columns that are taken together
+SAMPLE_BYTES = 512 * 2**20  # of values and of where they were observed
+BLOCK = 64  # rows and columns of the sample encoded by one task
+
+
+def fit_lazily(
+    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
+) -> Delayed:
+    """Return the fitted weights of `method` as a Delayed, one task; arguments as of `fit_now`."""
+    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    return dask.delayed(fit, pure=True)(encoded)
+
+
+def fit_now(
+    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
+) -> Weights:
+    """Return the fitted weights of `method`, fitted in this thread: where Ctrl-C arrives.
+
+    The sample is all times of some bands of rows crossed with some bands of columns, chosen by their address: it does
+    not depend on chunks, on the order of dimensions or on their direction.
+
+    Parameters
+    ----------
+    method : SeriesMethod
+    kernel : FillKernel
+        Encodes values to channels.
+    sources, grids
+        As for `map_lattice`, what is filled first.
+    sample_bytes : int
+        Size of the sample; everything is taken where it fits.
+    """
+    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    return fit(encoded.compute())
+
+
+def _sample(
+    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int
+) -> tuple[da.Array, _Fit]:
+    """Channels of the sample (c, t, y, x), lazily, and what fits the method to them."""
+    first = grids[0]
+    frames = max(first.slots) - min(first.slots) + 1
+    pixels = max(CELL**2, sample_bytes // (5 * len(kernel.channels) * frames))
+    rows, cols = sample_places(first, pixels)
+    parts, places = [], []
+    for source, grid in zip(sources, grids, strict=True):
+        at_rows, at_cols = grid.index_rows(rows), grid.index_cols(cols)
+        at_rows, at_cols = at_rows[at_rows >= 0], at_cols[at_cols >= 0]
+        parts.append(part_of(source, at_rows, at_cols))
+        kept_rows, kept_cols = tuple(grid.rows[i] for i in at_rows), tuple(grid.cols[i] for i in at_cols)
+        places.append(replace(grid, rows=kept_rows, cols=kept_cols))
+    encoded = map_lattice(
+        _Encode(kernel),
+        parts,
+        places,
+        layers=len(kernel.channels),
+        reach=(None, 0, 0),
+        block=(1, BLOCK, BLOCK),
+        dtype=np.float32,
+    )
+    return encoded, _Fit(method, kernel.channels, kernel.targets, places[0])
+
+
+def sample_places(grid: Grid, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of about so many pixels at most, growing; all of them where they are fewer."""
+    rows, cols = (np.unique(np.array(axis, np.int64)) for axis in (grid.rows, grid.cols))
+    share = math.sqrt(min(1.0, pixels / (rows.size * cols.size)))
+    return _bands(rows, share), _bands(cols, share)
+
+
+def _bands(places: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Bands of `CELL` places, chosen by a hash of their number, that are at most this share of all (at least one)."""
+    bands = places // CELL
+    numbers, sizes = np.unique(bands, return_counts=True)
+    by_hash = np.argsort([hashlib.blake2b(str(n).encode(), digest_size=8).digest() for n in numbers], kind="stable")
+    count = max(1, int(np.searchsorted(np.cumsum(sizes[by_hash]), share * places.size, side="right")))
+    return places[np.isin(bands, numbers[by_hash[:count]])]
+
+
+@dataclass(frozen=True)
+class _Encode:
+    """Channels of a box, NaN where missing."""
+
+    kernel: FillKernel
+
+    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
+        known = self.kernel.encode(arrays, box)
+        return np.where(known.observed, known.values, np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Makes a `Series` of the sample and fits the method; a picklable task with a stable token."""
+
+    method: SeriesMethod
+    channels: tuple[str, ...]
+    targets: int
+    grid: Grid
+
+    def __call__(self, sample: NDArray[np.float32]) -> Weights:
+        slots, rows, cols = (np.array(axis, np.int64) for axis in (self.grid.slots, self.grid.rows, self.grid.cols))
+        orders = [np.argsort(axis, kind="stable") for axis in (slots, rows, cols)]
+        slots, rows, cols = (axis[order] for axis, order in zip((slots, rows, cols), orders, strict=True))
+        every = np.arange(slots[0], slots[-1] + 1, dtype=np.int64)
+        sample = sample[:, orders[0]][:, :, orders[1]][:, :, :, orders[2]].reshape(len(sample), slots.size, -1)
+        kept = np.isfinite(sample).any(axis=(0, 1))
+        values = np.full((len(sample), every.size, np.count_nonzero(kept)), np.nan, np.float32)
+        values[:, slots - slots[0]] = sample[:, :, kept]
+        observed = np.isfinite(values)
+        values[~observed] = 0
+        row, col = (axis.ravel()[kept] for axis in np.meshgrid(rows, cols, indexing="ij"))
+        return self.method.fit(
+            Series(
+                values=values,
+                observed=observed,
+                channels=self.channels,
+                targets=self.targets,
+                slots=every,
+                season=self.grid.season_of(every),
+                step_days=self.grid.step_days,
+                rows=row,
+                cols=col,
+                lat=self.grid.lat_of(row).astype(np.float32),
+                lon=self.grid.lon_of(col).astype(np.float32),
+            )
+        )
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return "xgapfill.fit", self.method, self.channels, self.targets, self.grid

@@ -1,0 +1,1 @@
+"""Where: addresses, windows and noise of places on the globe."""

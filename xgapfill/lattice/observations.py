@@ -1,0 +1,173 @@
+"""What is known of the errors of observations: samples taken in the water, and the error of what satellites saw."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST, MOST = 1e-8, 1e4
+"""Bounds of an error variance in transformed units: beyond them nothing changes but the rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Observations at places of the lattice, one a channel and place, sorted by slot; made by `combined`.
+
+    Attributes
+    ----------
+    channels : (n,) int16
+        Which channel of the method was sampled.
+    slots, rows, cols : (n,) int32
+        Address; columns in [0, ncols).
+    values, variances : (n,) float32
+        In transformed units.
+    ncols : int
+        Columns around the globe.
+    """
+
+    channels: NDArray[np.int16]
+    slots: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    values: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    ncols: int
+
+    def touch(self, start: NDArray[np.int64], size: tuple[int, int, int]) -> bool:
+        """Tell whether a window has a sample."""
+        return self._within(start, size)[0].size > 0
+
+    def put(
+        self,
+        values: NDArray[np.float32],
+        observed: NDArray[np.bool_],
+        variance: NDArray[np.float32],
+        start: NDArray[np.int64],
+    ) -> None:
+        """Put them into a window (t, c, y, x) that begins at `start`, where nothing surer was observed."""
+        t, _, y, x = values.shape
+        which, row, col = self._within(start, (t, y, x))
+        slot, channel = self.slots[which] - int(start[0]), self.channels[which]
+        for around in range(0, x, self.ncols):  # a window may go round the globe more than once
+            use = col + around < x
+            at = slot[use], channel[use], row[use], col[use] + around
+            surer = ~observed[at] | (self.variances[which[use]] < variance[at])
+            at = tuple(place[surer] for place in at)
+            values[at], variance[at] = self.values[which[use][surer]], self.variances[which[use][surer]]
+            observed[at] = True
+
+    def _within(
+        self, start: NDArray[np.int64], size: tuple[int, int, int]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the samples inside a window, their rows and columns in it."""
+        slot, row, col = (int(first) for first in start)
+        first, last = np.searchsorted(self.slots, [slot, slot + size[0]])
+        rows = self.rows[first:last].astype(np.int64) - row
+        cols = (self.cols[first:last].astype(np.int64) - col) % self.ncols
+        inside = np.flatnonzero((rows >= 0) & (rows < size[1]) & (cols < size[2]))
+        return inside + first, rows[inside], cols[inside]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        arrays = (self.channels, self.slots, self.rows, self.cols, self.values, self.variances)
+        content = hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=16).hexdigest()
+        return "xgapfill.Samples", content, self.ncols
+
+
+def combined(
+    channels: NDArray, places: NDArray, values: NDArray[np.float32], variances: NDArray[np.float32], ncols: int
+) -> Samples:
+    """Samples of the same channel and place become one, weighted by the inverse of their variances.
+
+    Parameters
+    ----------
+    channels : (n,) int
+    places : (n, 3) int
+        Slot, row, column.
+    values, variances : (n,) float32
+        In transformed units.
+    ncols : int
+        Columns around the globe.
+
+    Examples
+    --------
+    >>> twice = np.array([[5, 1, 2], [5, 1, 2]])
+    >>> one = combined(np.zeros(2, int), twice, np.float32([0, 3]), np.float32([1, 2]), 8640)
+    >>> len(one), round(float(one.values[0]), 6), round(float(one.variances[0]), 6)
+    (1, 1.0, 0.666667)
+    """
+    keys = np.column_stack([places, channels]).astype(np.int64).reshape(-1, 4)
+    order = np.lexsort((variances, values, *keys.T[::-1]))  # the order of a table changes no bit
+    keys, values, variances = keys[order], values[order], np.clip(variances[order], LEAST, MOST)
+    unique, which = np.unique(keys, axis=0, return_inverse=True)
+    which = which.ravel()
+    weight = np.bincount(which, 1.0 / variances.astype(np.float64), len(unique))
+    mean = np.bincount(which, values / variances.astype(np.float64), len(unique)) / weight
+    slots, rows, cols, numbers = unique.T
+    return Samples(
+        channels=numbers.astype(np.int16),
+        slots=slots.astype(np.int32),
+        rows=rows.astype(np.int32),
+        cols=cols.astype(np.int32),
+        values=mean.astype(np.float32),
+        variances=(1.0 / weight).astype(np.float32),
+        ncols=ncols,
+    )
+
+
+@dataclass(frozen=True)
+class ErrorUnits:
+    """What the numbers of an error field are.
+
+    Attributes
+    ----------
+    kind : str
+        ``"percent"`` of the values, ``"log10"``, the standard deviation of the logarithm, or ``"same"``, a standard
+        deviation in the units of the values.
+    factor : float
+        Errors of the kind ``"same"`` times this are in the units of the values.
+    """
+
+    kind: str
+    factor: float = 1.0
+
+    def absolute(self, error: NDArray, raw: NDArray) -> NDArray[Any]:
+        """Return errors in the units of the values they belong to."""
+        if self.kind == "percent":
+            return error * raw * 0.01
+        if self.kind == "log10":
+            with np.errstate(over="ignore"):
+                return (np.float64(10) ** error - 1) * raw
+        return error * self.factor
+
+
+def excess(variance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Error variance beyond that of most observations of a window, by channel.
+
+    Methods estimate from the field itself how much observations err; and most of what an error field says is shared by
+    neighbours (calibration, atmosphere, water type), which is no noise. So only what sets an observation apart counts.
+
+    Parameters
+    ----------
+    variance : (t, c, y, x) float32
+        NaN where it is not known: then it is like most.
+    observed : (t, c, y, x) bool
+
+    Returns
+    -------
+    (t, c, y, x) float32
+        At least 0, and 0 where not observed.
+    """
+    out = np.zeros(observed.shape, np.float32)
+    for channel in range(observed.shape[1]):
+        here = observed[:, channel] & ~np.isnan(variance[:, channel])
+        if here.any():
+            known = variance[:, channel][here]
+            out[:, channel][here] = np.clip(known - np.median(known), 0, MOST)
+    return out

@@ -1,0 +1,87 @@
+"""What classical methods of windows share: regression on conditions first, errors from blocks that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.gaussian.background import as_observed, conditions_first, trend_on
+from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
+from xgapfill.lattice.windows import Filled, Windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Field = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+# So many independent samples of the prior are mixed into what a window says of its own variance and errors.
+FEW = 5.0
+
+
+def blocks(shape: tuple[int, ...], side: int = 12) -> Bools:
+    """A fifth of all pixels in square blocks, a knight's move apart and elsewhere in the next frame: to hold out."""
+    frame, row, col = (np.arange(n) for n in shape)
+    knight = col[None, None, :] // side + 2 * (row[None, :, None] // side) + frame[:, None, None]
+    return np.asarray(knight % 5 == 0)
+
+
+def pooled_variance(squares: float, number: float, prior: float) -> float:
+    """Mean of so many squares with this sum, mixed with the prior's variance where they are few."""
+    return float((squares / DEPENDENT_PIXELS + FEW * prior) / (number / DEPENDENT_PIXELS + FEW))
+
+
+def error_factor(square: NDArray, expected: NDArray) -> float:
+    """How many times the expected squared errors the found ones are; near 1 where they are few."""
+    ratio = float(np.divide(square, expected, dtype=np.float64).sum()) / DEPENDENT_PIXELS
+    return (ratio + FEW) / (square.size / DEPENDENT_PIXELS + FEW)
+
+
+def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]) -> Filled:
+    """Fill each channel of each window that saw some of it by ``fill(window, channel)``: estimate and spread.
+
+    Channels that a window never saw follow from the conditions by `regression`.
+    """
+    values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
+    for c in conditions_first(windows.targets, len(windows.channels)):
+        trend = None
+        for b in np.flatnonzero(windows.observed.any(axis=(1, 2, 3, 4))).tolist():  # the others only fill the batch up
+            if windows.observed[b, :, c].any():
+                values[b, :, c], spread[b, :, c] = fill(b, c)
+                continue
+            if trend is None:
+                trend = regression(windows, c, values, spread)
+            values[b, :, c], spread[b, :, c] = trend[0][b], trend[1][b]
+    return Filled(values[None], spread)
+
+
+def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[Field, Field]:
+    """Regression of a channel on the conditions, all filled before: estimate and spread, (b, t, y, x)."""
+    import torch
+
+    from xgapfill.nets.device import one_thread
+
+    one_thread()
+    prior = shipped()[windows.channels[c]]
+    tensors = [torch.from_numpy(a) for a in (windows.values, windows.observed.astype(np.float32), values, spread)]
+    with torch.no_grad():
+        trend, variance = trend_on(tensors[0][:, :, c], tensors[1][:, :, c], prior, known(windows, c, *tensors))
+        return trend.numpy(), (variance + prior.variance).sqrt().numpy()
+
+
+def known(
+    windows: Windows, c: int, values: Tensor, observed: Tensor, filled: Tensor, spread: Tensor
+) -> Mapping[str, tuple[Tensor, Tensor]]:
+    """Conditions that a channel may rest on: as they were observed, else as they were filled, with their error."""
+    conditions = range(windows.targets, len(windows.channels)) if c < windows.targets else range(0)
+    parts = (values, observed, filled, spread)
+    return {windows.channels[i]: as_observed(*(part[:, :, i] for part in parts)) for i in conditions}
+
+
+def no_weights(name: str, channels: tuple[str, ...]) -> None:
+    """ValueError when there are no priors for a channel."""
+    unknown = [channel for channel in channels if channel not in shipped()]
+    if unknown:
+        raise ValueError(f"{name} has priors for {sorted(shipped())}, not for {unknown}; leave these out")

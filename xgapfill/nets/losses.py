@@ -1,0 +1,121 @@
+"""What a net is trained on: artificially hidden pixels whose value is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xgapfill.nets.autoencoder import Vae
+from xgapfill.nets.bound import importance_weighted_bound, log_normal, log_ratio, masked_log_likelihood
+from xgapfill.nets.denoiser import Denoiser
+from xgapfill.nets.scene import SIGMA_MAX, Scene
+from xgapfill.nets.texture import gaussian_departure
+
+P_MEAN, P_STD = -0.6, 1.3  # log-normal noise levels in training
+BLIND_SHARE = 0.4  # of the windows shown without any noisy field: the one-pass estimate
+FRAME_WEIGHTS = (0.5, 1.0, 1.0, 1.0, 0.5)  # the blend gives the outer frames little weight
+LOG_VARIANCE_WEIGHT = 0.2
+
+
+def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
+    """(count,) noise levels."""
+    sigma = (P_MEAN + P_STD * torch.randn(count, generator=generator)).exp()
+    blind = torch.rand(count, generator=generator) < BLIND_SHARE
+    return torch.where(blind, SIGMA_MAX, sigma.clamp_max(0.99 * SIGMA_MAX))
+
+
+def denoising_loss(net: Denoiser, truth: Tensor, hidden: Tensor, sigma: Tensor, noise: Tensor, scene: Scene) -> Tensor:
+    """Weighted squared error at hidden pixels, and the likelihood of its size where the net was shown no field.
+
+    Parameters
+    ----------
+    truth : (b, t, c, y, x) standardised residuals where `hidden`, else anything finite
+    hidden : (b, t, c, y, x) bool, hidden and known
+    sigma : (b,); noise : (b, t, c, y, x) standard normal
+
+    References
+    ----------
+    Loss weights: Karras et al. (2022), arXiv:2206.00364, table 1. Hidden pixels only: Barth et al. (2024),
+    doi:10.5194/os-20-1567-2024.
+    """
+    level = sigma.view(-1, 1, 1, 1, 1)
+    mean, log_variance = net(truth + level * noise, sigma, scene)
+    weight = torch.tensor(FRAME_WEIGHTS, device=truth.device).view(1, -1, 1, 1, 1) * hidden
+    weight = weight / weight.sum().clamp_min(1.0)
+    error2 = (mean - truth) ** 2
+    loss = (weight * error2 * (level**2 + 1.0) / level**2).sum()
+    blind = (level >= SIGMA_MAX) * weight
+    likelihood = 0.5 * (log_variance + error2.detach() * torch.exp(-log_variance))
+    return loss + LOG_VARIANCE_WEIGHT * (blind * likelihood).sum()
+
+
+DRAWS = 4  # of the bound
+# Neighbouring pixels tell the same: so many count as one in the likelihood (a composite likelihood with its magnitude
+# adjusted, Ribatet, Cooley & Davison 2012, doi:10.5705/ss.2009.248), else the latents would copy what they are shown.
+DEPENDENT_PIXELS = 8.0
+ALL_SHOWN = 0.5  # share of the windows whose encoder is shown, and that are scored on, the hidden pixels as well
+TEXTURES = 1  # windows of a batch whose Gaussian draw is learned from
+
+
+def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
+    """Negative importance-weighted bound on the known residuals, by pixel, and the size of the Gaussian draws.
+
+    Parameters
+    ----------
+    truth : (b, t, c, y, x) standardised residuals where `hidden`, anything finite elsewhere
+    hidden : (b, t, c, y, x) bool, hidden and known
+    generator : of all random numbers
+    """
+
+    def normal(shape: torch.Size | tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator).to(truth.device)
+
+    residual = torch.where(hidden, truth, scene.residual)
+    whole = (torch.rand(len(truth), generator=generator) < ALL_SHOWN).to(truth.device)
+    shown = scene.observed | (hidden & whole.view(-1, 1, 1, 1, 1))
+    prior = net.prior(scene)
+    centre, log_variance = net.encode(residual, shown, scene)
+    z = centre + (0.5 * log_variance).exp() * normal((DRAWS, *centre.shape))
+    mean, pixel_log_variance = net.decode(z, prior, scene)
+    likelihood = masked_log_likelihood(residual, shown, mean, pixel_log_variance).flatten(2).sum(-1) / DEPENDENT_PIXELS
+    bound = importance_weighted_bound(likelihood + log_ratio(z, centre, log_variance).flatten(2).sum(-1))
+    count = shown.flatten(1).sum(-1) / DEPENDENT_PIXELS
+    few = slice(0, TEXTURES)
+    part = scene.of(torch.arange(len(truth), device=truth.device) < TEXTURES)
+    drawn = gaussian_departure(part, normal(part.residual.shape))
+    missing = ~part.observed
+    size = torch.where(missing, -log_normal(drawn, torch.zeros_like(drawn), prior.texture[few]), 0.0)
+    return -(bound / count.clamp_min(1.0)).mean() + size.sum() / missing.sum().clamp_min(1)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A kind of net and what it learns.
+
+    Attributes
+    ----------
+    method : kind of model, as on the card
+    network : the `network` entry of a card -> the net, untrained
+    loss : (net, truth, hidden, scene, generator) -> scalar; truth (b, t, c, y, x) standardised residuals where
+        `hidden` (bool: hidden and known), anything finite elsewhere; all random numbers come from the generator
+    widths : feature maps of the nets that ship, finest first
+    """
+
+    method: str
+    network: Callable[[Mapping[str, Any]], nn.Module]
+    loss: Callable[[Any, Tensor, Tensor, Scene, torch.Generator], Tensor]
+    widths: tuple[int, ...]
+
+
+def _denoising(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
+    sigma = sample_sigma(len(truth), generator).to(truth.device)
+    noise = torch.randn(truth.shape, generator=generator).to(truth.device)
+    return denoising_loss(net, truth, hidden, sigma, noise, scene)
+
+
+DENOISING = Objective("diffusion", Denoiser.of, _denoising, (32, 64, 96, 128))
+VARIATIONAL = Objective("vae", Vae.of, bound_loss, (16, 32, 48, 64))

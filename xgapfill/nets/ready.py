@@ -1,0 +1,212 @@
+"""The generative methods: one net, shown the background's residuals, asked once or walked down the noise levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.gaussian import priors as prior_file
+from xgapfill.lattice.windows import Noise, Windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xgapfill.diffusion.samplers import Denoise, Draw
+    from xgapfill.gaussian.background import Guess
+    from xgapfill.nets.denoiser import Denoiser
+    from xgapfill.nets.scene import Scene
+    from xgapfill.weights import Weights
+
+Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
+
+# Target channels to the weights that ship for them.
+SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
+FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
+
+
+def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
+    """Name of the shipped weights for channels that begin with the targets; ValueError when there are none.
+
+    `kind` is what their names end in after those of the diffusion nets: "-vae".
+    """
+    for targets, name in SHIPPED.items():
+        if channels[: len(targets)] == targets:
+            return name + kind
+    raise ValueError(
+        f"no shipped weights fill {', '.join(channels)}; they fill {sorted(set(SHIPPED.values()))}. "
+        "Use background(), which needs none, or give weights= of your own."
+    )
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision must be 'float32' or 'bfloat16', found {precision!r}.")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch of windows made ready for the net, and what calibration found on data kept out of the training:
+    factors on the net's mean by channel, on its error, and on the members' departures from the mean.
+    """
+
+    net: Denoiser
+    guess: Guess
+    scene: Scene
+    mean_factor: Tensor
+    spread_factor: float
+    inflation: float
+    precision: str
+
+    def once(self) -> tuple[Tensor, Tensor]:
+        """One pass that is shown no field: standardised mean and its error."""
+        import torch
+
+        from xgapfill.nets.scene import SIGMA_MAX
+
+        size = self.scene.residual.shape[0]
+        mean, log_variance = self._pass(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX))
+        return mean, (0.5 * log_variance).exp() * self.spread_factor
+
+    def denoise(self, first: Tensor) -> Denoise:
+        """Denoiser as a function of field and noise level; the first call's answer is already at hand."""
+        import torch
+
+        from xgapfill.nets.scene import SIGMA_MAX
+
+        def call(x: Tensor, sigma: float) -> Tensor:
+            return first if sigma >= SIGMA_MAX else self._pass(x, torch.full((x.shape[0],), sigma))[0]
+
+        return call
+
+    def start(self, mean: Tensor, sigma: float, draw: Draw) -> Tensor | float:
+        """What a walk that begins at a noise level adds it to: a draw of the Gaussian field about the mean."""
+        from xgapfill.nets.scene import SIGMA_MAX
+        from xgapfill.nets.texture import gaussian_departure
+
+        return 0.0 if sigma >= SIGMA_MAX else mean + gaussian_departure(self.scene, draw(FIELD), draw(ERRORS))
+
+    def _pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        import torch
+
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            mean, log_variance = self.net(x, sigma, self.scene)
+        return mean, log_variance
+
+    def physical(self, residual: Tensor) -> Tensor:
+        """Residuals back to transformed units."""
+        return self.guess.mean + self.guess.error * residual
+
+
+def address_noise(
+    noise: Noise, windows: Windows, member: int, draw: int, channels: int | None = None, bring: Bring | None = None
+) -> Tensor:
+    """One standard normal field for every window, by address; of as many channels as the windows have, or fewer."""
+    b, t, c, y, x = windows.values.shape
+    c = channels or c
+    fields = np.empty((b, t, c, y, x), np.float32)
+    for k in range(b):
+        slot, row, col = (int(s) for s in windows.starts[k])
+        fields[k] = noise(member, draw, (slot, row, col), (c, t, y, x)).swapaxes(0, 1)
+    return (bring or _from_numpy)(fields)
+
+
+def _from_numpy(array: NDArray[Any]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(array)
+
+
+def prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: str) -> Prepared:
+    """Background, scene and net of a batch of windows."""
+    from xgapfill.nets.denoiser import Denoiser
+
+    given = of_kind(weights, "diffusion")
+    guess, made = look(windows, given, bring)
+    spread_factor = float(given.card.network.get("spread_factor", 1.0))
+    net = net_of(given, Denoiser.of, str(made.residual.device))
+    return Prepared(net, guess, made, mean_factor(given), spread_factor, given.card.inflation, precision)
+
+
+def mean_factor(weights: Weights) -> Tensor:
+    """Factor on the net's mean by channel that calibration found, (1, 1, c, 1, 1)."""
+    import torch
+
+    return torch.tensor(weights.card.network.get("mean_factor", [1.0] * len(weights.card.channels))).view(
+        1, 1, -1, 1, 1
+    )
+
+
+def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tuple[Guess, Scene]:
+    """Background of a batch of windows and what a net is shown of them; `bring` brings arrays to where it computes."""
+    import torch
+
+    from xgapfill.gaussian.background import first_guess, weighed
+    from xgapfill.nets.device import one_thread
+    from xgapfill.nets.scene import scene
+
+    one_thread()
+    bring = bring or _from_numpy
+    priors = prior_file.from_mapping(weights.card.background)
+    sure, precise = weighed(windows, priors)
+    values, observed, sea, step_km = (bring(a) for a in (windows.values, sure, windows.sea, windows.step_km))
+    precision = None if precise is None else bring(precise)
+    with torch.no_grad():
+        known = (values, observed.float(), windows.step_days, step_km, windows.channels, windows.targets)
+        guess = first_guess(*known, priors, precision)
+        made = scene(
+            values,
+            observed,
+            sea[:, None, None] & ~observed,
+            sea,
+            guess,
+            bring(windows.lat),
+            bring(windows.season),
+            torch.full((values.shape[0],), windows.step_days),
+            step_km,
+            *usual(windows.channels, priors),
+            precision,
+        )
+    return guess, made
+
+
+def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:
+    """Usual mean and standard deviation of each channel, as the net is shown it."""
+    import torch
+
+    return (
+        torch.tensor([priors[c].mean for c in channels]),
+        torch.tensor([priors[c].variance ** 0.5 for c in channels]),
+    )
+
+
+def of_kind(weights: Weights | None, kind: str) -> Weights:
+    """Return the weights; ValueError when there are none, or they are of another kind."""
+    if weights is None:
+        raise ValueError("this method needs weights; none were given.")
+    if weights.card.method != kind:
+        raise ValueError(
+            f"this method takes weights of kind {kind!r}; {weights.card.name!r} are of kind {weights.card.method!r}. "
+            "Leave weights= out for those that ship."
+        )
+    return weights
+
+
+@lru_cache(maxsize=4)
+def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any], device: str = "cpu") -> Any:
+    """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
+    import torch
+
+    net = make(weights.card.network)
+    state = {name: torch.from_numpy(np.ascontiguousarray(a, np.float32)) for name, a in weights.arrays.items()}
+    try:
+        net.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"weights {weights.card.name!r} do not fit the network their card describes: {error}"
+        ) from error
+    return net.to(device=device, memory_format=torch.channels_last).eval()

@@ -1,0 +1,49 @@
+"""Draws of the Gaussian field behind the background, given what was observed: the texture of what latents leave
+open.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from xgapfill.gaussian.spectral import complete, cosine_basis, to_field, to_modes
+from xgapfill.nets.scene import ITERATIONS, Scene, UnsureScene
+
+
+@torch.no_grad()
+def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None) -> Tensor:
+    """A draw of the field minus its conditional mean, in units of `scene.usual`: 0 where something was observed.
+
+    A draw of the unconditioned field is completed from its own values where the real one was observed, and what that
+    makes of it is taken away: exact for a Gaussian field (conditioning by kriging, Journel & Huijbregts 1978, Mining
+    Geostatistics).
+
+    Parameters
+    ----------
+    field : (b, t, c, y, x) standard normal; coloured in its own place, so that windows with the same numbers where they
+        overlap have nearly the same field there
+    errors : (b, t, c, y, x) standard normal, of what was observed with errors; needed where the scene has such
+    """
+    with torch.autocast(field.device.type, enabled=False):
+        spectrum, observed = scene.spectrum.transpose(1, 2), scene.observed.transpose(1, 2)
+        drawn = to_field(spectrum.sqrt() * to_modes(field.transpose(1, 2)))
+        told, precision = drawn, torch.zeros_like(drawn)
+        if isinstance(scene, UnsureScene) and errors is not None:
+            precision = scene.precision.transpose(1, 2)
+            told = drawn + torch.where(precision > 0, errors.transpose(1, 2) / precision.sqrt(), 0.0)
+            told = torch.where(observed, drawn, told)
+        usual = scene.usual.transpose(1, 2) ** 2
+        departure = drawn - complete(told, precision, observed, spectrum, usual, ITERATIONS)
+        return (_level(spectrum) * departure).transpose(1, 2) / scene.usual
+
+
+def _level(spectrum: Tensor) -> Tensor:
+    """What a field with these mode variances is multiplied by to vary alike everywhere.
+
+    Cosine modes vary twice as much at the ends of a window; where windows are blended, that would show.
+    """
+    t, y, x = (cosine_basis(n).to(spectrum.device) ** 2 for n in spectrum.shape[-3:])
+    variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
+    variance = torch.matmul(torch.matmul(y.T, variance), x)
+    return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()

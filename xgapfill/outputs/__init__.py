@@ -1,0 +1,1 @@
+"""From layers back to xarray objects with CF metadata."""

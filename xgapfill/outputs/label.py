@@ -1,0 +1,122 @@
+"""From layers of numbers to xarray variables that look like the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask.array as dsa
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill.inputs import axes as cf
+from xgapfill.inputs import read as inputs
+from xgapfill.kernel.fill import FillKernel
+from xgapfill.outputs.attributes import (
+    Provenance,
+    data_attrs,
+    kept_encoding,
+    spread_attrs,
+    status_attrs,
+    with_ancillary,
+    wrap,
+)
+from xgapfill.variables import Chlorophyll, SizeClasses
+
+FAMILY_NAMES = {"log10_chl": "CHL", "psc_ilr1": "PSC", "sst": "SST"}
+
+
+def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: Provenance) -> dict[str, xr.DataArray]:
+    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input."""
+    parts, members = target.family.parts, kernel.members
+    variables: dict[str, xr.DataArray] = {}
+    for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
+        mine = [part for part, place in enumerate(target.places) if place.array == number]
+        mine.sort(key=lambda part: target.places[part].index or 0)
+        name = name_of_array(array, target)
+        attrs = made.added_to(data_attrs(array, usual(target)))
+
+        cut = partial(_arranged, stack, array, axes, target.class_dim)
+        layers = [member * parts + part for member in range(members) for part in mine]
+        data = wrap(cut(layers, members, array.dtype), array, axes, array.name, members)
+        data.encoding = kept_encoding(array)
+        variables[name] = data
+        if kernel.full:
+            first, plain = members * parts, data_attrs(array, usual(target))
+            extra = {f"{name}_spread": (first, array.dtype, spread_attrs(plain, name))}
+            first += parts
+            if isinstance(target.family, Chlorophyll):
+                extra[f"{name}_spread_log10"] = (first, array.dtype, spread_attrs(plain, name, log10=True))
+                first += 1
+            extra[f"{name}_status"] = (first, np.dtype(np.int8), status_attrs(plain, name))
+            for key, (at, dtype, described) in extra.items():
+                variables[key] = wrap(cut([at + part for part in mine], 1, dtype), array, axes, key)
+                variables[key].attrs = described
+            attrs = with_ancillary(attrs, list(extra))
+        data.attrs = attrs
+    return variables
+
+
+def alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
+    """Whether the only layer has the dimensions of the input as it is."""
+    return kernel.layers == 1 and target.class_dim is None and target.axes[0].dims == target.arrays[0].dims
+
+
+def name_of_array(array: xr.DataArray, target: inputs.Quantity) -> str:
+    """Name of what was given, or a usual one where it has none."""
+    return FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
+
+
+def usual(target: inputs.Quantity) -> dict[str, str]:
+    """Attributes that complete a variable that has none of its own."""
+    family = target.family
+    if isinstance(family, Chlorophyll):
+        return {"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"}
+    if isinstance(family, SizeClasses):
+        return {"units": "1" if family.factor is None else "mg m-3"}
+    return {"units": "degC", "standard_name": "sea_surface_temperature"}
+
+
+def _arranged(
+    stack: dsa.Array, array: xr.DataArray, axes: cf.Axes, class_dim: Any, picked: list[int], count: int, dtype: Any
+) -> dsa.Array:
+    """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
+    if stack.ndim == 3:
+        return stack
+    letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
+    order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
+    dtype = np.dtype(dtype).newbyteorder("=")
+    whole = picked == list(range(stack.shape[0]))
+    if whole and dtype == stack.dtype and order == ("mtyx" if count > 1 else "ctyx"):
+        return stack
+    sizes = {"m": count, "c": len(picked) // count}
+    return dsa.blockwise(
+        _Arrange(tuple(picked), count, order, dtype),
+        order,
+        stack,
+        "ltyx",
+        dtype=dtype,
+        concatenate=True,
+        new_axes={letter: size for letter, size in sizes.items() if letter in order},
+        meta=np.empty((0,) * len(order), dtype),
+        token="gapfill-layers",
+    )
+
+
+@dataclass(frozen=True)
+class _Arrange:
+    """Picks layers of a block (l, t, y, x), parts them in members and classes (m, c, t, y, x), and orders the axes."""
+
+    picked: tuple[int, ...]
+    members: int
+    order: str
+    dtype: np.dtype[Any]
+
+    def __call__(self, block: NDArray) -> NDArray:
+        layers = block[list(self.picked)]
+        parted = layers.reshape(self.members, len(self.picked) // self.members, *block.shape[1:])
+        absent = tuple(axis for axis, letter in enumerate("mctyx") if letter not in self.order)
+        held = [letter for letter in "mctyx" if letter in self.order]
+        return parted.squeeze(absent).transpose([held.index(letter) for letter in self.order]).astype(self.dtype)

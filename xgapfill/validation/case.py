@@ -1,0 +1,142 @@
+"""A field some of whose observed pixels are hidden, with the answer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill.inputs import read as inputs
+from xgapfill.inputs.insitu import read_samples
+from xgapfill.kernel.encode import CHL
+from xgapfill.validation.masks import load, transplanted
+from xgapfill.variables import CLASSES, Family
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A field with an answer, parts in the order of the family.
+
+    Attributes
+    ----------
+    quantity : Quantity
+    shown : DataArray, what methods are given
+    truth : (p, t, y, x) float in the units of scores
+    observed : (t, y, x) bool, what methods see
+    hidden : (t, y, x) bool, what is scored
+    """
+
+    quantity: inputs.Quantity
+    shown: xr.DataArray
+    truth: NDArray
+    observed: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, target: xr.DataArray, truth: xr.DataArray | None, masks: Any, seed: int, size_class: str | None
+    ) -> Answered:
+        """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
+        quantity = inputs.read(target, size_class)
+        target = target.load()
+        values = score_units(cube(target, quantity), quantity.family)
+        observed = np.isfinite(values).all(axis=0)
+        if truth is not None:
+            if masks is not None:
+                raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
+            _, truth = xr.align(target, truth, join="exact", copy=False)
+            answer = score_units(cube(truth.load(), quantity), quantity.family)
+            hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
+            values = np.where(hidden, answer, values)
+        else:
+            hidden = _mask(masks, quantity, observed, seed) & observed
+            target = target.where(~_like(hidden, quantity))
+        if not hidden.any():
+            raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
+        return cls(quantity, target, values, observed & ~hidden, hidden)
+
+    def without(self, insitu: Any, cond: Any) -> Answered:
+        """Do not score pixels in which samples of the target lie; they stay hidden."""
+        family, maps = self.quantity.family, (self.quantity, *inputs.conditions(cond, self.quantity))
+        channels = dict.fromkeys([*(channel for each in maps for channel in each.family.channels), CHL])
+        samples = read_samples(insitu, maps, [*channels])
+        if samples is None:
+            return self
+        grid, own = self.quantity.grid, samples.channels < len(family.channels)
+        at = np.stack(
+            [
+                grid.index_slots(samples.slots[own]),
+                grid.index_rows(samples.rows[own]),
+                grid.index_cols(samples.cols[own]),
+            ]
+        )
+        hidden = self.hidden.copy()
+        hidden[tuple(at[:, (at >= 0).all(axis=0)])] = False
+        if not hidden.any():
+            raise ValueError("samples lie in all pixels that are hidden, so nothing can be scored; give other masks")
+        return replace(self, hidden=hidden)
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the logarithm is scored."""
+        return logarithmic(self.quantity.family)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the parts, if there are several."""
+        return CLASSES if self.quantity.family.parts == 3 else ()
+
+
+def cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
+    """Values as (p, t, y, x), parts in the order of the family."""
+    axes = quantity.axes[0]
+    order = [dim for dim in (quantity.class_dim, *axes.dims) if dim is not None]
+    values = array.transpose(*order).values
+    if axes.time is None:
+        values = np.expand_dims(values, -3)
+    order_of_family = [place.index for place in quantity.places if place.index is not None]
+    return values[order_of_family] if order_of_family else values[None]
+
+
+def logarithmic(family: Family) -> bool:
+    """Whether the logarithm is scored."""
+    return family.channels == (CHL,)
+
+
+def score_units(values: NDArray, family: Family) -> NDArray:
+    """Chlorophyll as its logarithm, all else as it is; impossible values count as unknown."""
+    if not logarithmic(family):
+        return values
+    return np.log10(np.where(values > 0, values, np.nan))
+
+
+def _mask(masks: Any, quantity: inputs.Quantity, observed: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """What to hide, (t, y, x), from anything that `validate` takes."""
+    if masks is None:
+        return transplanted(observed, seed=seed)
+    if isinstance(masks, str | os.PathLike):
+        masks = load(masks)
+    if isinstance(masks, xr.DataArray):
+        (masks,) = xr.broadcast(masks, exclude=masks.dims)
+        axes = quantity.axes[0]
+        masks = masks.transpose(*(dim for dim in axes.dims if dim is not None)).values
+    masks = np.asarray(masks)
+    if masks.ndim == 2:
+        masks = masks[None]
+    if masks.shape != observed.shape or masks.dtype != bool:
+        raise ValueError(
+            f"masks must be bool of shape {observed.shape} (time, lat, lon), found {masks.dtype} {masks.shape}"
+        )
+    return masks
+
+
+def _like(hidden: NDArray[np.bool_], quantity: inputs.Quantity) -> xr.DataArray:
+    """A (t, y, x) array with the dimensions of the target."""
+    axes = quantity.axes[0]
+    if axes.time is None:
+        return xr.DataArray(hidden[0], dims=(axes.lat, axes.lon))
+    return xr.DataArray(hidden, dims=axes.dims)
