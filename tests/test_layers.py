@@ -18,7 +18,8 @@ SCRIPTS = sorted(path for folder in ("examples", "tests", "tests/bench") for pat
 
 # From the ground up: a folder (or a file at the top) imports from those on lines above its own, never from those below.
 GROUND_UP = (
-    ("_version", "lattice", "variables", "weights", "diffusion"),
+    ("_version", "options"),
+    ("lattice", "variables", "weights", "diffusion"),
     ("stores", "simulate", "blocks", "gaussian"),
     ("nets", "inputs", "tutorial"),
     ("methods", "testing"),

@@ -13,6 +13,7 @@ from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.generative import background, fill_with, posterior_mean, repaint, vae
 from xgapfill.api.plan import plan
+from xgapfill.options import set_options
 
 if TYPE_CHECKING:
     from xgapfill import tutorial, validation
@@ -38,6 +39,7 @@ __all__ = [
     "posterior_mean",
     "regression",
     "repaint",
+    "set_options",
     "som",
     "tutorial",
     "vae",

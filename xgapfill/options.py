@@ -1,0 +1,104 @@
+"""Settings of the package, for a session or for a ``with`` block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+MEBIBYTE = 2**20
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _block(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and all(map(_whole(1), value))
+
+
+def _text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+OPTIONS: dict[str, Any] = {
+    "block": (12, 240, 240),
+    "cache_dir": None,
+    "device": None,
+    "hashed_bytes": 64 * MEBIBYTE,
+    "member_bytes": 256 * MEBIBYTE,
+    "progress": None,
+    "sample_bytes": 512 * MEBIBYTE,
+    "series_block": (1, 192, 192),
+}
+"""Present values; read when a call is made, never inside a task, which may run on another machine."""
+
+_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "block": (_block, "a tuple of three whole numbers of at least 1: times, latitudes, longitudes"),
+    "cache_dir": (_text, "a path as text, or None"),
+    "device": (_text, "'auto', 'cpu', 'cuda', 'cuda:<number>', or None"),
+    "hashed_bytes": (_whole(0), "a whole number of bytes of at least 0"),
+    "member_bytes": (_whole(1), "a whole number of bytes of at least 1"),
+    "progress": (lambda value: value is None or isinstance(value, bool), "True, False, or None"),
+    "sample_bytes": (_whole(1), "a whole number of bytes of at least 1"),
+    "series_block": (_block, "a tuple of three whole numbers of at least 1: times, latitudes, longitudes"),
+}
+
+
+class set_options:
+    """Change settings, for the session or within a ``with`` block.
+
+    Parameters
+    ----------
+    block : tuple of int
+        Times, latitudes and longitudes of a block, which one task fills; (12, 240, 240). Multiples of the stride of
+        tiles, (3, 48, 48), share the least work. Results do not depend on it.
+    series_block : tuple of int
+        Times (all of them are read), latitudes and longitudes of a block of methods that need whole series.
+    device : str or None
+        Where networks compute, if ``device=`` does not say: "auto", "cpu", "cuda" or "cuda:<number>". None: what the
+        environment variable XGAPFILL_DEVICE says, else "auto".
+    cache_dir : str or None
+        Folder of downloaded weights and of the tutorial data. None: what XGAPFILL_CACHE_DIR says, else that of the
+        system for this user.
+    progress : bool or None
+        Whether long calls show progress. None: on terminals and in notebooks.
+    sample_bytes : int
+        Size of the sample that methods are fitted on, at most.
+    member_bytes : int
+        Bytes of members that a task holds when ``reduce=`` is given, about.
+    hashed_bytes : int
+        Arrays in memory up to this size are known to dask by their content, larger ones by a random name.
+
+    Raises
+    ------
+    ValueError
+        A name that is no setting, or a value that it cannot have.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> with xgapfill.set_options(block=(3, 48, 48)):
+    ...     xgapfill.options.OPTIONS["block"]
+    (3, 48, 48)
+    >>> xgapfill.options.OPTIONS["block"]
+    (12, 240, 240)
+    """
+
+    def __init__(self, **options: Any) -> None:
+        for name, value in options.items():
+            if name not in OPTIONS:
+                raise ValueError(f"{name!r} is no setting; settings are {', '.join(sorted(OPTIONS))}")
+            allowed, wanted = _ALLOWED[name]
+            if not allowed(value):
+                raise ValueError(f"{name} must be {wanted}; found {value!r}")
+        self._before = {name: OPTIONS[name] for name in options}
+        OPTIONS.update(options)
+
+    def __enter__(self) -> set_options:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        OPTIONS.update(self._before)
