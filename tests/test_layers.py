@@ -20,8 +20,8 @@ SCRIPTS = sorted(path for folder in ("examples", "tests", "tests/bench") for pat
 GROUND_UP = (
     ("_version", "options"),
     ("lattice", "variables", "weights", "diffusion"),
-    ("stores", "simulate", "blocks", "gaussian"),
-    ("nets", "inputs", "tutorial"),
+    ("simulate", "blocks", "gaussian"),
+    ("stores", "nets", "inputs", "tutorial"),
     ("methods", "testing"),
     ("kernel",),
     ("outputs", "validation"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xgapfill.blocks.chunked import Pieces
 from xgapfill.blocks.source import Source
+from xgapfill.blocks.stop import running
 from xgapfill.lattice.grid import Box, Grid
 
 # kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`;
@@ -57,6 +58,10 @@ class BlockOp:
 
     def __call__(self, block_id: Sequence[int], fitted: Any = None) -> NDArray[Any]:
         """Return a block by its numbers along the axes of the result."""
+        with running():
+            return self._block(block_id, fitted)
+
+    def _block(self, block_id: Sequence[int], fitted: Any) -> NDArray[Any]:
         kernel: Any = self.kernel
         if fitted is not None:
             kernel = kernel.given(fitted)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.blocks.block import OnBox
+from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.encode import CHL, BoxChannels, Encoder
 from xgapfill.kernel.limits import Limits
 from xgapfill.lattice.grid import Box, Grid
@@ -150,7 +151,8 @@ class FillKernel:
             np.zeros(core.shape, np.float32),
         )
         weights, near = None, self.near(known, box, core)
-        for starts, seas in islice(batches(self.needed(known, box, core, near)), most):
+        needed = list(self.needed(known, box, core, near))
+        for starts, seas in tracked(islice(batches(needed), most), len(needed)):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
             windows = self.windows(known, box, starts, seas, tiling.size)

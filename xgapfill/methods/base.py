@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -84,7 +84,7 @@ def takes_weights(method: Method, channels: tuple[str, ...]) -> bool:
 
 
 def batches(
-    windows: Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]],
+    windows: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]],
 ) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
     """Gather windows in batches of BATCH, the last one of what is left."""
     starts: list[NDArray[np.int64]] = []

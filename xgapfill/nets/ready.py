@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.blocks.stop import check_stop
 from xgapfill.gaussian import priors as prior_file
 from xgapfill.lattice.windows import Noise, Windows
 
@@ -93,6 +94,7 @@ class Prepared:
     def _pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         import torch
 
+        check_stop()  # a batch may take hundreds of passes
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             mean, log_variance = self.net(x, sigma, self.scene)
         return mean, log_variance

@@ -18,6 +18,7 @@ from dask.callbacks import Callback
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
+from xgapfill.blocks.stop import running, wait_for_abandoned
 from xgapfill.stores.zarr import DONE, NEW_FRAMES, RUN, Blocks, Target, opened
 
 AT_ONCE = 2048  # blocks handed to the scheduler together
@@ -26,6 +27,7 @@ AT_ONCE = 2048  # blocks handed to the scheduler together
 NEIGHBOURS = (8, 4)
 LOOK_SECONDS = 10.0  # between two looks at the input
 NOTE_SECONDS = 1.0  # between two notes of what is done
+STOP_SECONDS = 60.0  # that an interrupted run waits at most for its tasks, which end after a pass of a network or so
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class WriteBlock:
 
     def __call__(self, number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, bool]:
         """Write from a frame on; return the number of the block and whether nothing is in it."""
+        with running() as task:
+            task.check(at_once=True)  # the store may be another run's by now
+            return self._write(number, first, values)
+
+    def _write(self, number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, bool]:
         try:
             group = opened(self.target)
             for name, dims, each in zip(self.names, self.dims, values, strict=True):
@@ -152,6 +159,9 @@ def run(
                 graph = HighLevelGraph.from_collections(name, tasks, dependencies=arrays)
                 _compute(type(arrays[0]), graph, list(tasks), noted)
                 noted.look()
+        except BaseException:
+            wait_for_abandoned(STOP_SECONDS)  # what is still being computed must not be written later
+            raise
         finally:
             noted.note()
 
