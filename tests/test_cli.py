@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -11,6 +13,7 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
+from xgapfill import cli
 from xgapfill.cli import main
 from xgapfill.methods.kriging import Kriging
 
@@ -117,7 +120,7 @@ def test_methods_are_listed(capsys):
         (["--var", "SST"], "no variable 'SST'"),
         (["--var", "CHL", "--method", "krigging"], "there is no method"),
         (["--var", "CHL", "--method", "kriging", "--device", "cuda"], "device"),
-        (["--var", "CHL", "--region", "60", "70", "0", "10"], "nothing is left"),
+        (["--var", "CHL", "--region", "60", "70", "0", "10"], "has no pixel of 'CHL'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(store, tmp_path, capsys, more, words):
@@ -126,3 +129,153 @@ def test_mistakes_are_told_in_one_line(store, tmp_path, capsys, more, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def opened_in(tmp_path, ds, *more, name="CHL"):
+    """What a command reads of a data set."""
+    tmp_path.mkdir(exist_ok=True)
+    ds.to_netcdf(tmp_path / "in.nc")
+    words = ["fill", str(tmp_path / "in.nc"), "--var", name, "--out", str(tmp_path / "out.nc"), *more]
+    with cli._opened(cli._parser().parse_args(words)) as found:
+        return found.load()
+
+
+def named_otherwise(ds):
+    """Dimensions that are no coordinates."""
+    return ds.rename_dims(lat="y", lon="x").reset_index(["lat", "lon"]).rename_vars(lat="nav_lat", lon="nav_lon")
+
+
+LAYOUTS = {
+    "as they are": lambda ds: ds,
+    "other dimensions": named_otherwise,
+    "latitudes fall": lambda ds: ds.isel(lat=slice(None, None, -1)),
+    "longitudes fall": lambda ds: ds.isel(lon=slice(None, None, -1)),
+    "0 to 360": lambda ds: ds.assign_coords(lon=ds.lon % 360),
+    "rounded": lambda ds: ds.assign_coords(lat=ds.lat.astype("f4"), lon=(ds.lon % 360).astype("f4")),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("west", "east"), [(-179.9, -179.3), (179.6, -179.6), (179.6, 180.4), (-180.4, -179.6)])
+def test_a_region_is_one_of_coordinates(tmp_path, layout, west, east):
+    """Whatever dimensions and longitudes are called, across the dateline too: the pixels inside, no other."""
+    chl = chl_map((1, 16, 48), lat=5.0, lon=-181.0)
+    chl = chl.assign_coords(lon=(chl.lon + 180) % 360 - 180).sortby("lon")
+    found = opened_in(tmp_path, LAYOUTS[layout](chl.to_dataset()), "--region", "5.2", "5.5", f"{west}", f"{east}")
+    eastward = (chl.lon - west) % 360
+    inside = chl.where((eastward < (east - west) % 360) & (chl.lat > 5.2) & (chl.lat < 5.5), drop=True)
+    if layout == "other dimensions":
+        found = found.rename(y="lat", x="lon").rename_vars(nav_lat="lat", nav_lon="lon")
+    steps = np.diff((found.lon - west) % 360)
+    assert (steps < 0).all() if layout == "longitudes fall" else (steps > 0).all()
+    inside = inside.assign_coords(lon=(inside.lon - west) % 360).sortby("lon")
+    found = found.CHL.assign_coords(lon=(found.lon - west) % 360).sortby("lat").sortby("lon")
+    np.testing.assert_allclose(found.lat, inside.lat, rtol=1e-6)
+    np.testing.assert_allclose(found.lon, inside.lon, atol=1e-4)
+    assert same(found, inside)
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        (["30", "45", "10", "30"], "which reaches from 40.0208 to 40.4792 degrees north and from -39.9792 to -39.5208"),
+        (["45", "30", "10", "30"], "SOUTH < NORTH"),
+        (["30", "45", "10", "10"], "another EAST than WEST"),
+        (["30", "45", "nan", "10"], "another EAST than WEST"),
+    ],
+)
+def test_a_region_that_cannot_be_is_told(tmp_path, region, words):
+    """A region outside of the map or without an inside ends the command."""
+    with pytest.raises(ValueError, match=words):
+        opened_in(tmp_path, named_otherwise(chl_map((1, 12, 12)).to_dataset()), "--region", *region)
+
+
+def test_all_variables_that_are_named_are_cut(tmp_path):
+    """Region and time cut conditions and errors as well, and an empty dimension of another variable does not matter."""
+    chl = chl_map((3, 12, 12))
+    sst = chl.rename("SST", lat="latitude", lon="longitude")
+    ds = xr.merge([chl, sst]).assign(empty=("nothing", np.zeros(0)))
+    cut = ["--region", "40.1", "40.4", "-39.9", "-39.6", "--time", "2015-03-14", "2015-03"]
+    found = opened_in(tmp_path, ds, "--cond", "SST", *cut)
+    wanted = chl.sel(time=slice("2015-03-14", "2015-03"), lat=slice(40.1, 40.4), lon=slice(-39.9, -39.6))
+    assert same(found.CHL, wanted)
+    assert same(found.SST, wanted)
+
+
+TIMES = {
+    "as it is": lambda ds: ds,
+    "newest first": lambda ds: ds.isel(time=slice(None, None, -1)),
+    "another dimension": lambda ds: ds.rename_dims(time="t").reset_index("time"),
+    "cftime": lambda ds: ds.assign_coords(time=ds.time.convert_calendar("noleap").time),
+}
+
+
+@pytest.mark.parametrize("layout", TIMES)
+@pytest.mark.parametrize(
+    ("first", "last", "kept"),
+    [("2015-03-14", "2015-03-22", 2), ("2015-03", "2015-03", 4), ("2015-04", "2016", 2), ("2015-03-30T12", "2015", 2)],
+)
+def test_time_is_cut_by_dates(tmp_path, layout, first, last, kept):
+    """In any order, calendar and dimension; a month or a year stands for all of it."""
+    found = opened_in(tmp_path, TIMES[layout](chl_map((6, 4, 4)).to_dataset()), "--time", first, last)
+    assert found.time.size == kept
+    ends = [str(each) for each in np.sort(found.time.dt.strftime("%Y-%m-%dT%H").values)[[0, -1]]]
+    assert first <= ends[0]
+    assert ends[1][: len(last)] <= last
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2015-03-10", "2015-04-10", "'CHL' has no time"),
+        ("10 March", "2015-04-10", "--time wants dates"),
+        ("2015-13", "2015-04-10", "--time wants dates"),
+        ("2016", "2015-04-10", "2016 is after 2015-04-10"),
+    ],
+)
+def test_time_that_cannot_be_is_told(tmp_path, first, last, words):
+    """A map without time, what is no date, dates the wrong way round."""
+    ds = chl_map((1, 4, 4)).isel(time=0, drop=True).to_dataset()
+    with pytest.raises(ValueError, match=words):
+        opened_in(tmp_path, ds, "--time", first, last)
+
+
+@pytest.mark.parametrize("frame", [[0], 0])
+def test_one_date(tmp_path, frame):
+    """A map of one date, without a dimension of time too, is inside or outside of the time asked for."""
+    ds = chl_map((1, 4, 4)).isel(time=frame).to_dataset()
+    assert "CHL" in opened_in(tmp_path / "inside", ds, "--time", "2015", "2015")
+    with pytest.raises(ValueError, match="which has 2015-03-06T00:00:00"):
+        opened_in(tmp_path / "outside", ds, "--time", "2016", "2016")
+
+
+def test_region_and_time_of_maps_with_other_dimensions(tmp_path, capsys):
+    """The whole command on what is neither named nor ordered as usual; what cannot be is told in a line."""
+    chl = chl_map((4, 12, 12))
+    ds = named_otherwise(chl.isel(time=slice(None, None, -1)).to_dataset())
+    ds.to_netcdf(tmp_path / "in.nc")
+    command = ["fill", str(tmp_path / "in.nc"), "--var", "CHL", "--method", "background"]
+    cut = ["--region", "40.2", "41", "320.2", "321", "--time", "2015-03-10", "2015-04"]
+    assert main([*command, *cut, "--out", str(tmp_path / "out.nc")]) == 0
+    wanted = chl.sel(time=slice("2015-03-10", "2015-04"), lat=slice(40.2, 41), lon=slice(-39.8, -39))
+    with xr.open_dataset(tmp_path / "out.nc") as found:
+        assert same(found.CHL.sortby("time"), wanted.gapfill.background())
+    assert main([*command, "--time", "2016", "2016", "--out", str(tmp_path / "out.nc")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_version(capsys):
+    """Name and version, nothing else."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"xgapfill {xgapfill.__version__}\n"
+
+
+def test_a_reader_that_goes_away():
+    """``xgapfill methods | head -0`` ends without a word."""
+    command = [sys.executable, "-W", "ignore", "-m", "xgapfill.cli", "methods"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        error = process.stderr.read()
+    assert (process.returncode, error) == (141, b"")

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
+
+from xgapfill._version import package_version
 
 EPILOG = """\
 examples:
   xgapfill fill psc_chl.zarr --var PSC --cond CHL --method repaint --members 8 --out filled.zarr
   xgapfill fill chl.nc --var CHL --method background --region 40 50 -60 -40 --time 2015-01-01 2015-12-31 --out out.nc
   xgapfill fill chl.zarr --var CHL --method repaint --members 64 --reduce mean std 0.05 0.95 --workers 8 --out s.zarr
+  xgapfill fill chl.zarr --var CHL --method background --region -25 -10 170 -170 --out fiji.zarr
   xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
 A run that was interrupted goes on where it stopped when the same command is given again. URLs such as s3://... take
 what they need from the environment.
 """
+CLOSED = 141  # what a shell shows for a command whose reader went away: 128 + SIGPIPE
+ROUNDING = 1e-5  # degrees: coordinates are often float32, and regions are typed as they are printed
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T\d\d(:\d\d(:\d\d)?)?)?)?)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _say(found: Any) -> None:
+    """Print; end quietly where the reader of the output went away (``| head``)."""
+    try:
+        print(found, flush=True)
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(CLOSED) from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="xgapfill",
@@ -45,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {package_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
@@ -54,8 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
     shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
-    shared.add_argument("--region", type=float, nargs=4, metavar=("SOUTH", "NORTH", "WEST", "EAST"))
-    shared.add_argument("--time", nargs=2, metavar=("FIRST", "LAST"))
+    shared.add_argument(
+        "--region",
+        type=float,
+        nargs=4,
+        metavar=("SOUTH", "NORTH", "WEST", "EAST"),
+        help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline); edges belong to it",
+    )
+    shared.add_argument(
+        "--time",
+        nargs=2,
+        metavar=("FIRST", "LAST"),
+        help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST belongs to it",
+    )
     shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that rest on torch")
     computed = argparse.ArgumentParser(add_help=False)
     computed.add_argument("--seed", type=int, default=0)
@@ -104,13 +136,13 @@ def _fill(given: argparse.Namespace) -> int:
     filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, **options)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart, append=given.append)
-    print(written)
+    _say(written)
     return 0
 
 
 def _plan(given: argparse.Namespace) -> int:
     ds = _opened(given)
-    print(ds.gapfill.plan(_names(given), given.method, given.cond or None, exact=given.exact, **_options(given)))
+    _say(ds.gapfill.plan(_names(given), given.method, given.cond or None, exact=given.exact, **_options(given)))
     return 0
 
 
@@ -132,7 +164,7 @@ def _validate(given: argparse.Namespace) -> int:
         )
     from xgapfill.validation.table import table_text
 
-    print(table_text(scores, f"{given.input}: {scores.attrs['scored']} where observed pixels were hidden"))
+    _say(table_text(scores, f"{given.input}: {scores.attrs['scored']} where observed pixels were hidden"))
     if given.out:
         scores.to_netcdf(given.out)
     return 0
@@ -141,7 +173,7 @@ def _validate(given: argparse.Namespace) -> int:
 def _methods(given: argparse.Namespace) -> int:
     import xgapfill
 
-    print(xgapfill.methods())
+    _say(xgapfill.methods())
     return 0
 
 
@@ -172,27 +204,84 @@ def _names(given: argparse.Namespace) -> Any:
 def _opened(given: argparse.Namespace) -> xr.Dataset:
     """The input, lazily and without dask, cut to region and time."""
     import xgapfill  # noqa: F401  (registers .gapfill)
-    from xgapfill.inputs.axes import find_axes
 
     netcdf = given.input.endswith((".nc", ".nc4", ".h5"))
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated
         ds = xr.open_dataset(given.input) if netcdf else xr.open_zarr(given.input, chunks=None)
-    for name in (*given.var, *given.cond):
+    names = (*given.var, *given.cond, *(given.error or ()))
+    for name in names:
         if name not in ds:
             raise ValueError(f"{given.input} has no variable {name!r}; it has {', '.join(map(str, ds.data_vars))}")
-    axes = find_axes(ds[given.var[0]])
-    if given.time is not None:
-        ds = ds.sel({axes.time: slice(*given.time)})
-    if given.region is not None:
-        south, north, west, east = given.region
-        lat, lon = ds[axes.lat], ds[axes.lon]
-        if not (south < north and west < east):
-            raise ValueError(f"--region is SOUTH NORTH WEST EAST, found {given.region}")
-        inside = (lon - west) % 360 <= east - west
-        ds = ds.isel({axes.lat: ((lat >= south) & (lat <= north)).values, axes.lon: inside.values})
-    if 0 in ds.sizes.values():
-        raise ValueError(f"nothing is left of {given.input} in the region and time asked for")
-    return ds
+    places: dict[Hashable, NDArray[np.intp]] = {}
+    for name in names:
+        if given.region is not None:
+            places |= _in_region(ds[name], *given.region)
+        if given.time is not None:
+            places |= _in_time(ds[name], *given.time)
+    return ds.isel({dim: _as_slice(index) for dim, index in places.items()})
+
+
+def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: float) -> dict[Hashable, Any]:
+    """Places along the dimensions of a map that lie in a region, from west to east as the map goes."""
+    from xgapfill.inputs.axes import find_axes
+
+    width = east - west + 360 * (east < west)
+    if not (-90 <= south < north <= 90 and 0 < width < np.inf):
+        raise ValueError(
+            f"--region is SOUTH NORTH WEST EAST in degrees, -90 <= SOUTH < NORTH <= 90 and another EAST than WEST; "
+            f"found {south:g} {north:g} {west:g} {east:g}"
+        )
+    axes = find_axes(da)
+    lat, lon = (da.coords[axes.names[what]].astype(float) for what in ("latitude", "longitude"))
+    eastward = (lon - west + ROUNDING) % 360
+    inside = (lat >= south - ROUNDING) & (lat <= north + ROUNDING) & (eastward <= width + 2 * ROUNDING)
+    if not inside.any():
+        raise ValueError(
+            f"--region {south:g} {north:g} {west:g} {east:g} has no pixel of {da.name!r}, which reaches from "
+            f"{float(lat.min()):g} to {float(lat.max()):g} degrees north and from {float(lon.min()):g} to "
+            f"{float(lon.max()):g} degrees east"
+        )
+    rows = np.flatnonzero(inside.any(axes.lon).values)
+    cols = np.flatnonzero(inside.any(axes.lat).values)
+    if cols.size < da.sizes[axes.lon]:
+        # The map may begin inside the region: its two parts are put together, in the direction of the map.
+        along = (eastward if eastward.ndim == 1 else eastward.isel({axes.lat: rows[0]})).values[cols]
+        order = np.argsort(along)
+        cols = cols[order if 2 * (np.diff(along) > 0).sum() >= along.size - 1 else order[::-1]]
+    return {axes.lat: rows, axes.lon: cols}
+
+
+def _in_time(da: xr.DataArray, first: str, last: str) -> dict[Hashable, Any]:
+    """Places along the dimension of time from a date to another; both may be a year or a month."""
+    from xgapfill.inputs.axes import find_axes
+
+    first, last = (text.replace(" ", "T") for text in (first, last))
+    for text in (first, last):
+        if not _DATE.fullmatch(text):
+            raise ValueError(f"--time wants dates such as 2015-03-10, 2015-03 or 2015T12:00, found {text!r}")
+    both = min(len(first), len(last))
+    if first[:both] > last[:both]:
+        raise ValueError(f"--time is FIRST LAST, and {first} is after {last}")
+    axes = find_axes(da)
+    if "time" not in axes.names:
+        raise ValueError(f"{da.name!r} has no time, so --time cannot be asked for: leave it out")
+    dates = da.coords[axes.names["time"]]
+    try:
+        stamps = np.atleast_1d(dates.dt.strftime("%Y-%m-%dT%H:%M:%S").values).astype(str)
+    except (AttributeError, TypeError):
+        raise ValueError(
+            f"{dates.name!r} of {da.name!r} holds no dates (dtype {dates.dtype}): --time cannot be used"
+        ) from None
+    # ISO dates sort as text, in any calendar; what is compared is as long as what was given.
+    inside = (stamps.astype(f"U{len(first)}") >= first) & (stamps.astype(f"U{len(last)}") <= last)
+    if not inside.any():
+        raise ValueError(f"--time {first} {last} has no date of {da.name!r}, which has {min(stamps)} to {max(stamps)}")
+    return {} if axes.time is None else {axes.time: np.flatnonzero(inside)}
+
+
+def _as_slice(index: NDArray[np.intp]) -> Any:
+    """Neighbours as a slice: they are read faster."""
+    return slice(index[0], index[-1] + 1) if (np.diff(index) == 1).all() else index
 
 
 def _statistics(words: Sequence[str]) -> list[Any]:
