@@ -137,7 +137,7 @@ def test_one_answer_has_no_members():
 @pytest.mark.parametrize(
     ("verb", "target", "cond", "options", "message"),
     [
-        ("dineof", CHL, None, {"modes": 3}, "do not have 3 modes; take from 1 to 2"),
+        ("dineof", CHL, None, {"modes": 3}, "fewer than the 3 times of the series, found modes=3; take from 1 to 2"),
         ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "3 well observed pixels and frames or more.*give more data"),
         ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "has no EOFs.*standard deviation 0"),
         ("som", PSC.isel(lat=slice(0, 3)), CHL.isel(lat=slice(0, 3)), {}, "at least 100 pixels.*give more data"),

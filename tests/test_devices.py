@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from maps import chl_map, same
 
 import xgapfill
-from xgapfill.methods import Background, PosteriorMean, Repaint
+from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.nets import device as devices
-from xgapfill.nets.device import computing, device_of
+from xgapfill.nets.device import computing, device_of, placed
 from xgapfill.testing import tiny_weights
 from xgapfill.weights import Weights
 
@@ -81,3 +83,67 @@ def test_cuda_agrees_with_the_processor(method):
     chl = chl_map((5, 80, 96))
     results = [np.log10(chl.gapfill(method(device=device)).compute().values) for device in ("cpu", "cuda")]
     assert np.quantile(abs(results[0] - results[1]), 0.999) < 1e-3
+
+
+def test_settings_come_between_the_method_and_the_environment(monkeypatch):
+    """What `set_options` says counts where the method says nothing, and travels with a result that is yet to come."""
+    monkeypatch.setenv(devices.VARIABLE, "cuda:3")
+    with xgapfill.set_options(device="cpu"):
+        assert device_of(Repaint()) == "cpu"
+        assert placed(PosteriorMean()) == PosteriorMean("cpu")
+        assert placed(PosteriorMean("cuda")) == PosteriorMean("cuda")
+        lazy = chl_map((2, 10, 12)).gapfill("background")
+    assert placed(PosteriorMean()) == PosteriorMean()
+    lazy.compute()  # on the processor, though the environment says otherwise by now
+    monkeypatch.setenv(devices.VARIABLE, "gpu")
+    with pytest.raises(ValueError, match=r"XGAPFILL_DEVICE must be .* found 'gpu'"):
+        chl_map((2, 10, 12)).gapfill("background")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda d: Background(device=d), PosteriorMean, lambda d: Repaint(device=d), lambda d: Vae(device=d)]
+)
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "CPU", 3, "cuda:one"])
+def test_words_that_name_no_device_are_refused_at_the_call(make, device):
+    """The method is not even made, and the message lists what there is; settings refuse them as well."""
+    with pytest.raises(ValueError, match=r"'auto', 'cpu', 'cuda' or 'cuda:<number>', or None; found"):
+        make(device)
+    with pytest.raises(ValueError, match="device must be"):
+        xgapfill.set_options(device=device)
+
+
+@pytest.mark.parametrize("schedule", [5, 0.3, [1, 2], ["ab"], [(1, 2, 3)], [("a", 0)], {"fast": 1}])
+def test_schedules_that_are_none_are_refused_at_the_call(schedule):
+    """The message says what a schedule is."""
+    with pytest.raises(TypeError, match=r"schedule must be 'fast', 'paper' or a list of moves.*found"):
+        Repaint(schedule)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [
+        ("vae", {"proposals": "many"}),
+        ("vae", {"proposals": 2.0}),
+        ("repaint", {"precision": 16}),
+        ("repaint", {"schedule": "quick"}),
+        ("dctpls", {"smoothing": "auto"}),
+        ("dctpls", {"time_weight": float("nan")}),
+        ("dctpls", {"smoothing": True}),
+        ("dineof", {"tolerance": "small"}),
+        ("dineof", {"alpha": float("nan")}),
+        ("dineof", {"seed": -1}),
+        ("dineof", {"modes": 99}),
+        ("interpolate", {"frame_km": "far"}),
+        ("kriging", {"neighbours": 2.5}),
+        ("som", {"rows": 2.0}),
+        ("som", {"linear": 1}),
+        ("climatology", {"by": ["year"]}),
+        ("regression", {"relation": ["fitted"]}),
+    ],
+)
+def test_parameters_of_methods_are_checked_at_the_call(method, wrong):
+    """Of the wrong kind or out of range: a ValueError that names the parameter and what was found."""
+    ((name, value),) = wrong.items()
+    chl = chl_map((4, 10, 12))
+    with pytest.raises(ValueError, match=rf"{name} must be .*found .*{re.escape(str(value).strip('[]'))}"):
+        chl.gapfill(method, **wrong)

@@ -299,7 +299,7 @@ def test_bad_input():
         dineof(np.full_like(x, np.nan), observed)
     with pytest.raises(ValueError, match="hidden"):
         dineof(x, observed, hidden=observed)
-    with pytest.raises(ValueError, match=r"alpha must be from 0 to 0\.5, found 2"):
+    with pytest.raises(ValueError, match=r"alpha must be a number from 0 to 0\.5, found 2"):
         Dineof(alpha=2)
     for modes in (0, 2.5, True):
         with pytest.raises(ValueError, match="modes must be a whole number of at least 1"):

@@ -151,7 +151,7 @@ def test_wrong_parameters_are_refused():
         Interpolate(max_gap=-1)
     with pytest.raises(ValueError, match="max_gap must be a whole number"):
         Interpolate(max_gap=2.5)
-    with pytest.raises(ValueError, match="frame_km must be a positive"):
+    with pytest.raises(ValueError, match="frame_km must be a number"):
         Interpolate(frame_km=0)
     with pytest.raises(ValueError, match="interpolate has priors for"):
         Interpolate().default_weights(("wind",))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 MEBIBYTE = 2**20
+DEVICES = "'auto', 'cpu', 'cuda' or 'cuda:<number>'"
 
 
 def _whole(least: int) -> Callable[[Any], bool]:
@@ -19,6 +21,11 @@ def _block(value: Any) -> bool:
 
 def _text(value: Any) -> bool:
     return value is None or isinstance(value, str)
+
+
+def is_device(value: object) -> bool:
+    """Whether this names a device: one of `DEVICES`."""
+    return isinstance(value, str) and re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is not None
 
 
 OPTIONS: dict[str, Any] = {
@@ -36,7 +43,7 @@ OPTIONS: dict[str, Any] = {
 _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "block": (_block, "a tuple of three whole numbers of at least 1: times, latitudes, longitudes"),
     "cache_dir": (_text, "a path as text, or None"),
-    "device": (_text, "'auto', 'cpu', 'cuda', 'cuda:<number>', or None"),
+    "device": (lambda value: value is None or is_device(value), f"{DEVICES}, or None"),
     "hashed_bytes": (_whole(0), "a whole number of bytes of at least 0"),
     "member_bytes": (_whole(1), "a whole number of bytes of at least 1"),
     "progress": (lambda value: value is None or isinstance(value, bool), "True, False, or None"),

@@ -64,8 +64,17 @@ def karras_walk(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0
 
 
 def check_walk(walk: Sequence[Move]) -> list[Move]:
-    """The walk as plain floats; ValueError unless each move begins where the last one ended and it ends at 0."""
-    moves = [(float(a), float(b)) for a, b in walk]
+    """The walk as plain floats; ValueError unless each move begins where the last one ended and it ends at 0.
+
+    TypeError when it is no sequence of pairs of numbers.
+    """
+    try:
+        moves = [(float(a), float(b)) for a, b in walk]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "schedule must be 'fast', 'paper' or a list of moves (from noise level, to noise level) that ends at 0, as "
+            f"[(20.0, 1.0), (1.0, 0.0)]; found {walk!r}"
+        ) from error
     if not moves:
         raise ValueError("schedule has no moves. Give a list of (from sigma, to sigma) pairs that ends at 0.")
     for k, (a, b) in enumerate(moves):

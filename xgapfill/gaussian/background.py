@@ -137,15 +137,15 @@ def trend_on(
     """
     import torch
 
-    columns, prior_beta, prior_sd = [torch.ones_like(y)], [torch.as_tensor(prior.mean)], [prior.variance**0.5]
+    columns, prior_beta, prior_sd = [torch.ones_like(y)], [prior.mean], [prior.variance**0.5]
     for name, (mean, _) in conditions.items():
         slope, curvature = prior.regression.get(name, (0.0, 0.0))
         departure = (mean - CENTRES.get(name, 0.0)).clamp(-SPAN, SPAN)
         columns += [departure, departure**2]
-        prior_beta += [torch.as_tensor(slope), torch.as_tensor(curvature)]
+        prior_beta += [slope, curvature]
         prior_sd += [0.5 * prior.variance**0.5, 0.2 * prior.variance**0.5]
     design = torch.stack(columns, dim=1).flatten(2)
-    beta0 = torch.stack(prior_beta).to(y)
+    beta0 = torch.tensor(prior_beta, dtype=y.dtype, device=y.device)
     precision = prior.variance / torch.tensor(prior_sd, dtype=y.dtype, device=y.device) ** 2
     left = design * (w.flatten(1) / DEPENDENT_PIXELS)[:, None]
     normal = left @ design.transpose(1, 2) + torch.diag(precision)
@@ -306,9 +306,10 @@ def _kernels(
 def _kernel(n: int, steps: tuple[float, ...], device: torch.device) -> Tensor:
     import torch
 
-    place = torch.arange(n, dtype=torch.float32, device=device)
-    step = torch.tensor(steps, dtype=torch.float32, device=device)
-    return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)
+    with torch.inference_mode(False):  # a matrix that is kept may be used where gradients are taken
+        place = torch.arange(n, dtype=torch.float32, device=device)
+        step = torch.tensor(steps, dtype=torch.float32, device=device)
+        return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)
 
 
 def _around(field: Tensor, kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
 AXES = (-3, -2, -1)
 # Chosen by the error after ten iterations, on windows of the choose set and of the simulated ocean.
 POWER = 0.7  # of the preconditioner
@@ -18,19 +19,25 @@ LEAST_GRID = 8  # rows and columns of the coarse grid
 SMALL = 1e-3  # of the nugget stays in the coarse field: what has no variance cannot be inverted
 
 
-@lru_cache(maxsize=32)
-def cosine_basis(n: int) -> Tensor:
-    """Orthonormal DCT-II matrix, (n, n) float32: rows are wavenumbers, columns places."""
-    k = torch.arange(n, dtype=torch.float64)[:, None]
-    place = torch.arange(n, dtype=torch.float64)[None, :]
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a matrix that is kept may be used where gradients are taken
+def cosine_basis(n: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Orthonormal DCT-II matrix, (n, n): rows are wavenumbers, columns places; the same numbers on every device."""
+    k = torch.arange(n, dtype=torch.float64, device=CPU)[:, None]
+    place = torch.arange(n, dtype=torch.float64, device=CPU)[None, :]
     basis = torch.cos(math.pi * (place + 0.5) * k / n) * math.sqrt(2.0 / n)
     basis[0] /= math.sqrt(2.0)
-    return basis.float()
+    return basis.to(device, dtype)
+
+
+def bases(field: Tensor) -> Iterator[Tensor]:
+    """Cosine bases of the last three axes of a field, where and as the field is."""
+    return (cosine_basis(n, field.device, field.dtype) for n in field.shape[-3:])
 
 
 def to_modes(field: Tensor) -> Tensor:
     """Cosine coefficients of (..., t, y, x) fields, axis by axis as matrix products."""
-    t, y, x = (cosine_basis(n).to(field.device) for n in field.shape[-3:])
+    t, y, x = bases(field)
     field = torch.matmul(field, x.T)
     field = torch.matmul(y, field)
     return torch.matmul(t, field.flatten(-2)).unflatten(-1, field.shape[-2:])
@@ -38,18 +45,19 @@ def to_modes(field: Tensor) -> Tensor:
 
 def to_field(modes: Tensor) -> Tensor:
     """Inverse of `to_modes`."""
-    t, y, x = (cosine_basis(n).to(modes.device) for n in modes.shape[-3:])
+    t, y, x = bases(modes)
     modes = torch.matmul(t.T, modes.flatten(-2)).unflatten(-1, modes.shape[-2:])
     modes = torch.matmul(y.T, modes)
     return torch.matmul(modes, x)
 
 
-@lru_cache(maxsize=32)
-def _lags_to_modes(n: int) -> Tensor:
-    """(n, n) float32: variance of each cosine mode of n places, by lag of a covariance."""
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _lags_to_modes(n: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(n, n): variance of each cosine mode of n places, by lag of a covariance."""
     basis = cosine_basis(n).double()
     columns = [(1 if lag == 0 else 2) * (basis[:, : n - lag] * basis[:, lag:]).sum(1) for lag in range(n)]
-    return torch.stack(columns, dim=1).float()
+    return torch.stack(columns, dim=1).to(device, dtype)
 
 
 def mode_variances(covariance: Tensor) -> Tensor:
@@ -57,7 +65,7 @@ def mode_variances(covariance: Tensor) -> Tensor:
 
     Modes of different wavenumbers are taken as independent, which they are but near the edges of the window.
     """
-    t, y, x = (_lags_to_modes(n).to(covariance.device) for n in covariance.shape[-3:])
+    t, y, x = (_lags_to_modes(n, covariance.device, covariance.dtype) for n in covariance.shape[-3:])
     modes = torch.matmul(torch.matmul(y, covariance), x.T)
     return torch.matmul(t, modes.flatten(-2)).unflatten(-1, covariance.shape[-2:]).clamp_min(0.0)
 
@@ -100,7 +108,7 @@ def complete(
     # the nearest to the whole one; with small errors, what they tell differs from place to place more than that.
     told = (precision * usual).mean(dim=AXES, keepdim=True) / share
     told = (told > TOLD[0]) & (told < TOLD[1])
-    power = torch.where(told, 1.0, POWER)
+    power = torch.where(told, 1.0, POWER).to(spectrum.dtype)
     powered = (1.0 / spectrum + precision.mean(dim=AXES, keepdim=True) / share) ** -power
     scale = free * torch.where(told, 1.0, (1.0 / usual + precision) ** -POWER)
 

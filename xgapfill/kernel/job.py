@@ -21,6 +21,7 @@ from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.observations import Samples
 from xgapfill.lattice.sea import SeaFlag
 from xgapfill.methods.base import Method, takes_weights, tiling_of
+from xgapfill.nets.device import placed
 from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
 
@@ -86,7 +87,7 @@ def kernel_of(
         grid=grid,
         families=tuple(each.family for each in (case.quantity, *case.given)),
         channels=case.channels,
-        method=method,
+        method=placed(method),
         weights=None if case.weights is None else handle(case.weights),
         noise=Noise(seed, grid.ncols),
         members=members,

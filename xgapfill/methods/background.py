@@ -12,7 +12,7 @@ from xgapfill.gaussian import priors as prior_file
 from xgapfill.gaussian.background import first_guess, weighed
 from xgapfill.gaussian.priors import Prior
 from xgapfill.lattice.windows import Filled, Noise, Windows
-from xgapfill.nets.device import computing
+from xgapfill.nets.device import check_device, computing
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -32,7 +32,7 @@ class Background:
     priors : mapping of Prior
         By channel; those of the package.
     device : "auto", "cpu", "cuda" or "cuda:<number>"
-        None: what XGAPFILL_DEVICE says, else as "auto".
+        None: what `xgapfill.set_options` says, else XGAPFILL_DEVICE, else as "auto".
     """
 
     priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped)
@@ -41,6 +41,9 @@ class Background:
     name: ClassVar[str] = "background"
     draws: ClassVar[bool] = False
     takes_errors: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when it has no priors for a channel."""

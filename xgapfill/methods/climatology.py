@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.parameters import choice
 from xgapfill.methods.shared import FEW, by_channel, no_weights, pooled_variance
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class Climatology:
     draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.by not in ("auto", "year", "all"):
-            raise ValueError(f"by must be 'auto', 'year' or 'all'; found {self.by!r}")
+        choice("by", self.by, ("auto", "year", "all"))
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when nothing is known of a channel."""

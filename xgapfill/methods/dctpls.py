@@ -13,7 +13,9 @@ from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.distance import nearest_in_windows
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.parameters import number
 from xgapfill.methods.shared import FEW, blocks, error_factor, known, no_weights
+from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +35,7 @@ SMOOTHINGS = (64.0, 8.0, 1.0, 0.125)
 TIME_WEIGHTS = (5.0, 0.2)
 # How far, as a natural logarithm, either is expected from the usual.
 USUAL_FACTOR = 2.3
-LARGEST = 1e6  # single precision would not carry much more
+LEAST, LARGEST = 1e-6, 1e6  # single precision would not carry much more
 # Squared error at a distance as a share of the variance: at once, far away, and the pixels in between.
 ERROR = (0.05, 1.0, 18.0)
 
@@ -78,11 +80,8 @@ class DctPls:
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value <= LARGEST:
-                raise ValueError(
-                    f"{name} must be positive, at most {LARGEST:g}, or None to be searched; found {value!r}"
-                )
+            if getattr(self, name) is not None:  # which is to be searched
+                number(name, getattr(self, name), LEAST, LARGEST)
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when nothing is known of a channel."""
@@ -93,22 +92,19 @@ class DctPls:
         """Overlapping windows of 5 x 64 x 64."""
         return Tiling(ncols)
 
+    @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Estimate and error of every channel; `members` must be 1."""
         import torch
 
-        from xgapfill.nets.device import one_thread
-
-        one_thread()
         values, observed = torch.from_numpy(windows.values), torch.from_numpy(windows.observed.astype(np.float32))
         mean, error = torch.zeros_like(values), torch.zeros_like(values)
-        with torch.no_grad():
-            for c in conditions_first(windows.targets, len(windows.channels)):
-                y, w = values[:, :, c], observed[:, :, c]
-                prior = shipped()[windows.channels[c]]
-                trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, observed, mean, error))
-                left, variance = self._smoothed((y - trend) * w, w, prior.variance)
-                mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
+        for c in conditions_first(windows.targets, len(windows.channels)):
+            y, w = values[:, :, c], observed[:, :, c]
+            prior = shipped()[windows.channels[c]]
+            trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, observed, mean, error))
+            left, variance = self._smoothed((y - trend) * w, w, prior.variance)
+            mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())
 
     def _smoothed(self, y: Tensor, w: Tensor, prior: float) -> tuple[Tensor, Tensor]:

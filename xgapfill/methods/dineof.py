@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 from xgapfill.methods.eofs import clouds, dineof, standard, time_filter
+from xgapfill.methods.parameters import choice, number, whole
 from xgapfill.weights import Card, Weights
 
 MATRIX = 1 << 25  # elements of the matrix whose EOFs are sought, at most
@@ -76,23 +77,28 @@ class Dineof:
     draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for name, least in {"modes": 1, "max_modes": 1, "numit": 0}.items():
-            value = getattr(self, name)
-            if name == "modes" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"dineof's {name} must be a whole number of at least {least}, found {value!r}")
+        for name, least in {"modes": 1, "max_modes": 1, "numit": 0, "seed": 0}.items():
+            if name != "modes" or self.modes is not None:
+                whole(f"dineof's {name}", getattr(self, name), least)
         for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_observed", 0, 1)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"dineof's {name} must be from {low} to {high}, found {value!r}")
+            number(f"dineof's {name}", getattr(self, name), low, high)
+        choice("dineof's progress", self.progress, (True, False))
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """None: it is fitted on the data themselves."""
         return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows of 32 x 32 pixels and all times that do not overlap: pixels do not know each other."""
+        """Windows of 32 x 32 pixels and all times that do not overlap: pixels do not know each other.
+
+        ValueError when the times are too few for the number of modes.
+        """
+        times = slots[1] - slots[0]
+        if self.modes is not None and self.modes >= times:
+            raise ValueError(
+                f"dineof's modes must be fewer than the {times} times of the series, found modes={self.modes}; take "
+                f"from 1 to {times - 1}, or leave it out, and their number is chosen"
+            )
         return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series: Series) -> Weights:

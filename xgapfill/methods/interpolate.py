@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.parameters import number
 from xgapfill.methods.shared import blocks, by_channel, error_factor, no_weights, pooled_variance
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class Interpolate:
     def __post_init__(self) -> None:
         if isinstance(self.max_gap, bool) or not isinstance(self.max_gap, (int, np.integer)) or self.max_gap < 0:
             raise ValueError(f"max_gap must be a whole number of time steps, 0 or more; found {self.max_gap!r}")
-        if not 0 < self.frame_km < np.inf:
-            raise ValueError(f"frame_km must be a positive number of km that one day is worth; found {self.frame_km!r}")
+        number("frame_km", self.frame_km, 1e-6, 1e6, "km that one day is worth")
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError when nothing is known of a channel."""

@@ -25,8 +25,9 @@ from xgapfill.gaussian.kriging import (
 from xgapfill.gaussian.priors import Prior, shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.parameters import choice, whole
 from xgapfill.methods.shared import no_weights, pooled_variance
-from xgapfill.nets.device import one_thread
+from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,10 +77,8 @@ class Kriging:
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.realisations, bool):
-            raise ValueError(f"realisations must be True (members) or False (mean), found {self.realisations!r}.")
-        if isinstance(self.neighbours, bool) or not isinstance(self.neighbours, int) or self.neighbours < 1:
-            raise ValueError(f"neighbours must be a whole number from 1, found {self.neighbours!r}; 30 to 100 do well.")
+        choice("realisations", self.realisations, (True, False))
+        whole("neighbours", self.neighbours, 1)
 
     @property
     def draws(self) -> bool:
@@ -99,15 +98,12 @@ class Kriging:
         """Windows with margins: each pixel is kriged once."""
         return Tiling(ncols, size=SIZE, stride=CORE, margin=MARGIN)
 
+    @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel, or `members` realisations; margins are given the trend."""
-        import torch
-
-        one_thread()
-        with torch.no_grad():
-            count = members if self.realisations else 0
-            sure, _ = weighed(windows, shipped())
-            batch = [self._window(windows, k, sure[k].swapaxes(0, 1), noise, count) for k in range(len(sure))]
+        count = members if self.realisations else 0
+        sure, _ = weighed(windows, shipped())
+        batch = [self._window(windows, k, sure[k].swapaxes(0, 1), noise, count) for k in range(len(sure))]
         values = [[c.members if self.realisations else c.mean[None] for c in window] for window in batch]
         spread = [[c.spread for c in window] for window in batch]
         return Filled(np.stack([np.stack(v, axis=2) for v in values], axis=1), np.stack(spread).swapaxes(1, 2))

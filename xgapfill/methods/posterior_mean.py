@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
-from xgapfill.nets.device import computing
-from xgapfill.nets.ready import _check_precision, prepare, shipped_weights
+from xgapfill.methods.parameters import choice
+from xgapfill.nets.device import check_device, computing
+from xgapfill.nets.ready import prepare, shipped_weights
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -22,7 +23,7 @@ class PosteriorMean:
     Parameters
     ----------
     device : "auto", "cpu", "cuda" or "cuda:<number>"
-        None: what XGAPFILL_DEVICE says, else as "auto".
+        None: what `xgapfill.set_options` says, else XGAPFILL_DEVICE, else as "auto".
     precision : "float32" or "bfloat16"
         Of the network's convolutions; bfloat16 is faster on processors that have it.
     """
@@ -36,7 +37,8 @@ class PosteriorMean:
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_precision(self.precision)
+        check_device(self.device)
+        choice("precision", self.precision, ("float32", "bfloat16"))
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""

@@ -13,7 +13,9 @@ from xgapfill.gaussian.background import first_guess, trend_on
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.parameters import choice
 from xgapfill.methods.shared import FEW, known, no_weights
+from xgapfill.nets.device import on_device
 from xgapfill.variables.relation import SCATTER, brewin_fractions
 from xgapfill.variables.transforms import ilr, power10
 
@@ -132,8 +134,7 @@ class Regression:
     draws: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.relation not in (FITTED, *PUBLISHED):
-            raise ValueError(f"relation must be one of {[FITTED, *PUBLISHED]}; found {self.relation!r}")
+        choice("relation", self.relation, (FITTED, *PUBLISHED))
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """It needs none: ValueError without chlorophyll, or when a published relation is to fill anything else."""
@@ -151,28 +152,25 @@ class Regression:
         """Overlapping windows of 5 x 64 x 64."""
         return Tiling(ncols)
 
+    @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Estimate and error of every channel; `members` must be 1."""
         import torch
 
-        from xgapfill.nets.device import one_thread
-
-        one_thread()
         targets = windows.targets
         values, observed = torch.from_numpy(windows.values), torch.from_numpy(windows.observed.astype(np.float32))
         mean, error = torch.zeros_like(values), torch.ones_like(values)
-        with torch.no_grad():
-            if targets < len(windows.channels):
-                mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, observed)
-            for c in range(targets):
-                conditions = known(windows, c, values, observed, mean, error)
-                y, w = values[:, :, c], observed[:, :, c]
-                if self.relation == FITTED:
-                    estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)
-                else:
-                    estimate, variance = self._published(c, *conditions[CHL])
-                left = _left(y - estimate, w, _usual_variance(windows.channels[c]))
-                mean[:, :, c], error[:, :, c] = estimate, (left + variance).sqrt()
+        if targets < len(windows.channels):
+            mean[:, :, targets:], error[:, :, targets:] = self._conditions(windows, values, observed)
+        for c in range(targets):
+            conditions = known(windows, c, values, observed, mean, error)
+            y, w = values[:, :, c], observed[:, :, c]
+            if self.relation == FITTED:
+                estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)
+            else:
+                estimate, variance = self._published(c, *conditions[CHL])
+            left = _left(y - estimate, w, _usual_variance(windows.channels[c]))
+            mean[:, :, c], error[:, :, c] = estimate, (left + variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())
 
     def _conditions(self, windows: Windows, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

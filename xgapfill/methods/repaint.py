@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
-from xgapfill.nets.device import computing
-from xgapfill.nets.ready import WALK, _check_precision, address_noise, prepare, shipped_weights
+from xgapfill.methods.parameters import choice
+from xgapfill.nets.device import check_device, computing
+from xgapfill.nets.ready import WALK, address_noise, prepare, shipped_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,13 +52,17 @@ class Repaint:
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_precision(self.precision)
+        check_device(self.device)
+        choice("precision", self.precision, ("float32", "bfloat16"))
         if not isinstance(self.schedule, str):
             from xgapfill.diffusion.schedule import check_walk
 
             object.__setattr__(self, "schedule", tuple(check_walk(self.schedule)))
         elif self.schedule not in ("fast", "paper"):
-            raise ValueError(f"schedule must be 'fast', 'paper' or a list of moves, found {self.schedule!r}.")
+            raise ValueError(
+                "schedule must be 'fast', 'paper' or a list of moves (from sigma, to sigma) that ends at 0; "
+                f"found {self.schedule!r}"
+            )
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.background import as_observed, conditions_first, trend_on
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.windows import Filled, Windows
+from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,18 +58,15 @@ def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]
     return Filled(values[None], spread)
 
 
+@on_device()
 def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[Field, Field]:
     """Regression of a channel on the conditions, all filled before: estimate and spread, (b, t, y, x)."""
     import torch
 
-    from xgapfill.nets.device import one_thread
-
-    one_thread()
     prior = shipped()[windows.channels[c]]
     tensors = [torch.from_numpy(a) for a in (windows.values, windows.observed.astype(np.float32), values, spread)]
-    with torch.no_grad():
-        trend, variance = trend_on(tensors[0][:, :, c], tensors[1][:, :, c], prior, known(windows, c, *tensors))
-        return trend.numpy(), (variance + prior.variance).sqrt().numpy()
+    trend, variance = trend_on(tensors[0][:, :, c], tensors[1][:, :, c], prior, known(windows, c, *tensors))
+    return trend.numpy(), (variance + prior.variance).sqrt().numpy()
 
 
 def known(

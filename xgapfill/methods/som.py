@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 from xgapfill.methods.kohonen import SPREAD_RADIUS, Vectors, best_units, neighbourhood, shape_for, sums_by_unit, train
+from xgapfill.methods.parameters import choice, whole
+from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,16 +92,13 @@ class Som:
 
     def __post_init__(self) -> None:
         for name, least in {"rows": 1, "cols": 1, "epochs": 1, "vectors": FEWEST}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
+            whole(name, getattr(self, name), least)
         if self.rows * self.cols > MOST_UNITS:
             raise ValueError(
                 f"a map of {self.rows} x {self.cols} units would not fit in memory; take at most {MOST_UNITS} units"
             )
         for name in ("context", "linear", "progress"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
+            choice(name, getattr(self, name), (True, False))
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """None: the map is fitted on the data."""
@@ -145,18 +144,16 @@ class Som:
         )
         return Weights(card, {name: array.astype(np.float32) for name, array in arrays.items()})
 
+    @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and standard deviation of the unknown channels of every pixel; `members` must be 1."""
         import torch
-
-        from xgapfill.nets.device import one_thread
 
         if weights is None or (weights.card.method, weights.card.channels) != (self.name, windows.channels):
             raise ValueError(
                 f"som needs weights that it was fitted to on the channels {', '.join(windows.channels)}, found "
                 f"{weights!r}; leave weights= out, or fit with these channels"
             )
-        one_thread()
         c, network = len(windows.channels), weights.card.network
         more = [CONTEXT.index(name) for name in network["components"][c:]]
         mean, sd, low, high = weights.arrays["scaling"]
@@ -174,8 +171,7 @@ class Som:
                 mixture = _mixture(weights, tuple(pattern.tolist()))
                 here = np.flatnonzero((known == pattern).all(axis=1))
                 for part in np.array_split(here, -(-len(here) // PIXELS)):
-                    with torch.no_grad():
-                        found, width = mixture.complete(torch.from_numpy(x[part][:, pattern]))
+                    found, width = mixture.complete(torch.from_numpy(x[part][:, pattern]))
                     place = b, t[part, None], gaps, row[part, None], col[part, None]
                     values[place] = found.numpy() * sd[gaps] + mean[gaps]
                     spread[place] = width.numpy() * sd[gaps]

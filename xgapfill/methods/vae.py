@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
-from xgapfill.nets.device import computing
+from xgapfill.methods.parameters import whole
+from xgapfill.nets.device import check_device, computing
 from xgapfill.nets.ready import Bring, address_noise, look, mean_factor, net_of, of_kind, shipped_weights
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Vae:
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.proposals, bool) or self.proposals not in range(1, MOST + 1):
-            raise ValueError(f"proposals must be a whole number from 1 to {MOST}, found {self.proposals!r}.")
+        check_device(self.device)
+        whole("proposals", self.proposals, 1, MOST)
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""
@@ -132,7 +133,8 @@ class _Prepared:
         import torch
 
         generator = torch.Generator("cpu").manual_seed(0)
-        half = torch.randn((MOST // 2, 1, *self.encoded[0].shape[1:]), generator=generator, device="cpu")
+        shape = MOST // 2, 1, *self.encoded[0].shape[1:]
+        half = torch.randn(shape, generator=generator, device="cpu", dtype=torch.float32)
         half = half.to(self.encoded[0].device)
         return self.proposed(torch.cat([half, -half])).expected()
 

@@ -23,8 +23,8 @@ LOG_VARIANCE_WEIGHT = 0.2
 
 def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
     """(count,) noise levels."""
-    sigma = (P_MEAN + P_STD * torch.randn(count, generator=generator)).exp()
-    blind = torch.rand(count, generator=generator) < BLIND_SHARE
+    sigma = (P_MEAN + P_STD * torch.randn(count, generator=generator, dtype=torch.float32)).exp()
+    blind = torch.rand(count, generator=generator, dtype=torch.float32) < BLIND_SHARE
     return torch.where(blind, SIGMA_MAX, sigma.clamp_max(0.99 * SIGMA_MAX))
 
 
@@ -44,7 +44,7 @@ def denoising_loss(net: Denoiser, truth: Tensor, hidden: Tensor, sigma: Tensor, 
     """
     level = sigma.view(-1, 1, 1, 1, 1)
     mean, log_variance = net(truth + level * noise, sigma, scene)
-    weight = torch.tensor(FRAME_WEIGHTS, device=truth.device).view(1, -1, 1, 1, 1) * hidden
+    weight = torch.tensor(FRAME_WEIGHTS, dtype=truth.dtype, device=truth.device).view(1, -1, 1, 1, 1) * hidden
     weight = weight / weight.sum().clamp_min(1.0)
     error2 = (mean - truth) ** 2
     loss = (weight * error2 * (level**2 + 1.0) / level**2).sum()
@@ -72,10 +72,10 @@ def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator:
     """
 
     def normal(shape: torch.Size | tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator).to(truth.device)
+        return torch.randn(shape, generator=generator, dtype=torch.float32).to(truth.device)
 
     residual = torch.where(hidden, truth, scene.residual)
-    whole = (torch.rand(len(truth), generator=generator) < ALL_SHOWN).to(truth.device)
+    whole = (torch.rand(len(truth), generator=generator, dtype=torch.float32) < ALL_SHOWN).to(truth.device)
     shown = scene.observed | (hidden & whole.view(-1, 1, 1, 1, 1))
     prior = net.prior(scene)
     centre, log_variance = net.encode(residual, shown, scene)
@@ -113,7 +113,7 @@ class Objective:
 
 def _denoising(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
     sigma = sample_sigma(len(truth), generator).to(truth.device)
-    noise = torch.randn(truth.shape, generator=generator).to(truth.device)
+    noise = torch.randn(truth.shape, generator=generator, dtype=torch.float32).to(truth.device)
     return denoising_loss(net, truth, hidden, sigma, noise, scene)
 
 

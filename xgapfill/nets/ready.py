@@ -44,11 +44,6 @@ def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
     )
 
 
-def _check_precision(precision: str) -> None:
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision must be 'float32' or 'bfloat16', found {precision!r}.")
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A batch of windows made ready for the net, and what calibration found on data kept out of the training:
@@ -69,18 +64,16 @@ class Prepared:
 
         from xgapfill.nets.scene import SIGMA_MAX
 
-        size = self.scene.residual.shape[0]
-        mean, log_variance = self._pass(torch.zeros_like(self.scene.residual), torch.full((size,), SIGMA_MAX))
+        nothing = torch.zeros_like(self.scene.residual)
+        mean, log_variance = self._pass(nothing, nothing.new_full((len(nothing),), SIGMA_MAX))
         return mean, (0.5 * log_variance).exp() * self.spread_factor
 
     def denoise(self, first: Tensor) -> Denoise:
         """Denoiser as a function of field and noise level; the first call's answer is already at hand."""
-        import torch
-
         from xgapfill.nets.scene import SIGMA_MAX
 
         def call(x: Tensor, sigma: float) -> Tensor:
-            return first if sigma >= SIGMA_MAX else self._pass(x, torch.full((x.shape[0],), sigma))[0]
+            return first if sigma >= SIGMA_MAX else self._pass(x, x.new_full((x.shape[0],), sigma))[0]
 
         return call
 
@@ -138,41 +131,37 @@ def mean_factor(weights: Weights) -> Tensor:
     """Factor on the net's mean by channel that calibration found, (1, 1, c, 1, 1)."""
     import torch
 
-    return torch.tensor(weights.card.network.get("mean_factor", [1.0] * len(weights.card.channels))).view(
-        1, 1, -1, 1, 1
-    )
+    factors = weights.card.network.get("mean_factor", [1.0] * len(weights.card.channels))
+    return torch.tensor(factors, dtype=torch.float32).view(1, 1, -1, 1, 1)
 
 
 def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tuple[Guess, Scene]:
     """Background of a batch of windows and what a net is shown of them; `bring` brings arrays to where it computes."""
-    import torch
-
     from xgapfill.gaussian.background import first_guess, weighed
-    from xgapfill.nets.device import one_thread
     from xgapfill.nets.scene import scene
 
-    one_thread()
     bring = bring or _from_numpy
     priors = prior_file.from_mapping(weights.card.background)
     sure, precise = weighed(windows, priors)
     values, observed, sea, step_km = (bring(a) for a in (windows.values, sure, windows.sea, windows.step_km))
     precision = None if precise is None else bring(precise)
-    with torch.no_grad():
-        known = (values, observed.float(), windows.step_days, step_km, windows.channels, windows.targets)
-        guess = first_guess(*known, priors, precision)
-        made = scene(
-            values,
-            observed,
-            sea[:, None, None] & ~observed,
-            sea,
-            guess,
-            bring(windows.lat),
-            bring(windows.season),
-            torch.full((values.shape[0],), windows.step_days),
-            step_km,
-            *usual(windows.channels, priors),
-            precision,
-        )
+    known = (values, observed.float(), windows.step_days, step_km, windows.channels, windows.targets)
+    guess = first_guess(*known, priors, precision)
+    centre, scale = usual(windows.channels, priors)
+    made = scene(
+        values,
+        observed,
+        sea[:, None, None] & ~observed,
+        sea,
+        guess,
+        bring(windows.lat),
+        bring(windows.season),
+        values.new_full((values.shape[0],), windows.step_days),
+        step_km,
+        centre.to(values.device),
+        scale.to(values.device),
+        precision,
+    )
     return guess, made
 
 
@@ -181,8 +170,8 @@ def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tu
     import torch
 
     return (
-        torch.tensor([priors[c].mean for c in channels]),
-        torch.tensor([priors[c].variance ** 0.5 for c in channels]),
+        torch.tensor([priors[c].mean for c in channels], dtype=torch.float32),
+        torch.tensor([priors[c].variance ** 0.5 for c in channels], dtype=torch.float32),
     )
 
 
@@ -203,12 +192,16 @@ def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any], device: s
     """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
     import torch
 
-    net = make(weights.card.network)
-    state = {name: torch.from_numpy(np.ascontiguousarray(a, np.float32)) for name, a in weights.arrays.items()}
+    card = weights.card
+    state = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in weights.arrays.items()}
     try:
-        net.load_state_dict(state, strict=True)
-    except RuntimeError as error:
+        # without memory or random numbers: a card that is wrong, or a net that is made, shall cost neither
+        with torch.inference_mode(False), torch.device("meta"):
+            net = make(card.network)
+        net.load_state_dict(state, strict=True, assign=True)
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
         raise ValueError(
-            f"weights {weights.card.name!r} do not fit the network their card describes: {error}"
+            f"the arrays of weights {card.name!r} do not fit the network {card.network} that their card describes: "
+            f"{error}"
         ) from error
     return net.to(device=device, memory_format=torch.channels_last).eval()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.spectral import complete, cosine_basis, to_field, to_modes
+from xgapfill.gaussian.spectral import bases, complete, to_field, to_modes
 from xgapfill.nets.scene import ITERATIONS, Scene, UnsureScene
 
 
@@ -43,7 +43,7 @@ def _level(spectrum: Tensor) -> Tensor:
 
     Cosine modes vary twice as much at the ends of a window; where windows are blended, that would show.
     """
-    t, y, x = (cosine_basis(n).to(spectrum.device) ** 2 for n in spectrum.shape[-3:])
+    t, y, x = (basis**2 for basis in bases(spectrum))
     variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
     variance = torch.matmul(torch.matmul(y.T, variance), x)
     return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from xgapfill.gaussian import priors as prior_file
 from xgapfill.gaussian.priors import Prior
 from xgapfill.methods.base import BATCH
+from xgapfill.nets.device import new_tensors_on
 from xgapfill.nets.scene import SIGMA_MAX
 from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, score
 from xgapfill.training.gappy import Gappy
@@ -96,7 +97,7 @@ def fit(
     """
     kind, targets = MODELS[model], channels[: series.targets]
     start = time.monotonic()
-    with torch.random.fork_rng(devices=[]), ThreadPoolExecutor(1) as aside:
+    with new_tensors_on("cpu"), ThreadPoolExecutor(1) as aside:
         trainer = _trainer(series, channels, budget, kind, init, device)
         card = _card(trainer, series, described, name, init)
         judge = _Judge(aside, series, kind)

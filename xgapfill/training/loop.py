@@ -123,12 +123,14 @@ class Trainer:
         device: str = "cpu",
         objective: Objective = DENOISING,
     ) -> None:
-        torch.manual_seed(settings.seed)
         self.made, self.priors, self.settings, self.device = made, priors, settings, device
         self.objective = objective
         channels = len(made.targets) + len(made.conditions)
         self.network = {"frames": SIZE[0], "channels": channels, "widths": list(settings.widths or objective.widths)}
-        self.net = objective.network(self.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(settings.seed)
+            net = objective.network(self.network)
+        self.net = net.to(device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.rate, weight_decay=1e-4, betas=(0.9, 0.98)
