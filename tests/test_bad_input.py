@@ -70,13 +70,13 @@ def test_target_and_condition_on_different_places(other, message):
 
 
 def test_units():
-    """Unreadable units, percent, and concentrations that cannot be those are refused."""
-    refused("cannot be read as a chlorophyll", CHL.assign_attrs(units="furlong"))
-    refused("divide by 100", PSC.assign_attrs(units="%"), CHL)
-    refused("impossible.*not percent", (100 * PSC).assign_attrs(units="1"), CHL)
+    """Unreadable units, and values that cannot be in the units they name are refused."""
+    refused("'furlong' cannot be read as the units of chlorophyll", CHL.assign_attrs(units="furlong"))
+    refused("sums to 0.01", PSC.assign_attrs(units="%"), CHL)
+    refused("impossible.*percent or mg m-3 only with units", (100 * PSC).assign_attrs(units="1"), CHL)
     refused("impossible.*logarithms", np.log10(CHL).assign_attrs(units="mg m-3"))
     refused("no units", (CHL * 1e-6).drop_attrs().rename("CHL"))
-    refused("sum to", (0.1 * PSC).assign_attrs(units="1"), CHL)
+    refused("sums to", (0.1 * PSC).assign_attrs(units="1"), CHL)
     kelvin = CHL.copy(data=np.full(CHL.shape, 290.0)).rename("sst").drop_attrs()
     refused("kelvin", kelvin)
     assert kelvin.assign_attrs(units="K").gapfill.background().name == "sst"
@@ -111,11 +111,11 @@ def test_classes():
     refused("all of", PSC.assign_coords(size_class=["micro", "micro", "pico"]), CHL)
     refused("one class alone", PSC, CHL, size_class="micro")
     refused("must be one of", MICRO, CHL, size_class="large")
-    refused("labelled 'micro'", PSC.isel(size_class=[0]), CHL, size_class="nano")
+    refused(r"has \['micro'\] along", PSC.isel(size_class=[0]), CHL, size_class="nano")
     refused("beside time, latitude and longitude", CHL.expand_dims(depth=2))
-    with pytest.raises(ValueError, match="three size classes"):
+    with pytest.raises(ValueError, match="the 3 parts micro, nano, pico"):
         xgapfill.background([MICRO, NANO], CHL)
-    with pytest.raises(ValueError, match="three size classes"):
+    with pytest.raises(ValueError, match="the 3 parts micro, nano, pico"):
         xgapfill.background([MICRO, NANO, NANO], CHL)
     with pytest.raises(ValueError, match="different latitudes"):
         xgapfill.background([MICRO, NANO, PICO.isel(lat=slice(3))], CHL)

@@ -12,6 +12,7 @@ from xgapfill.inputs.sea import sea_flag
 from xgapfill.methods import Background
 from xgapfill.outputs.attributes import Provenance
 from xgapfill.pipeline import fill
+from xgapfill.variables import SizeClasses
 
 
 def renamed(**names):
@@ -97,14 +98,14 @@ def test_two_dimensional_coordinates_are_refused():
 def test_class_labels(labels, attrs):
     """Labels in any case, long, as bytes or as CF flags tell the order of the classes."""
     da = psc_map(chl_map((1, 4, 4))).assign_coords(size_class=("size_class", labels, attrs))
-    assert cf.classes_along(da, "size_class") == (2, 0, 1)
+    assert cf.parts_along(da, "size_class") == (SizeClasses, (2, 0, 1))
 
 
 def test_labels_beside_the_dimension():
     """A text coordinate along an unlabelled dimension counts."""
     da = psc_map(chl_map((1, 4, 4))).rename(size_class="k").assign_coords(k=[10, 20, 30])
-    assert cf.classes_along(da, "k") is None
-    assert cf.classes_along(da.assign_coords(name=("k", ["nano", "pico", "micro"])), "k") == (1, 2, 0)
+    assert cf.parts_along(da, "k") is None
+    assert cf.parts_along(da.assign_coords(name=("k", ["nano", "pico", "micro"])), "k") == (SizeClasses, (1, 2, 0))
 
 
 def test_flags_say_where_the_sea_is():

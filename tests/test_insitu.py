@@ -147,19 +147,19 @@ def test_size_classes_of_samples():
     assert np.allclose(alone.values[alone.channels == 0], ilr(parts.T)[0], atol=0.2)
 
 
-@pytest.mark.parametrize("family", [Chlorophyll(), SizeClasses(), SizeClasses(1.0), Temperature()])
-def test_errors_in_the_units_of_methods(family):
+@pytest.mark.parametrize("variable", [Chlorophyll(), SizeClasses(), SizeClasses(concentrations=True), Temperature()])
+def test_errors_in_the_units_of_methods(variable):
     """Variances of channels are those of values with small errors; percent of chlorophyll are log10(1 + p / 100)."""
     rng = np.random.default_rng(0)
-    raw = np.array([[0.3], [0.3], [0.4]])[: family.parts]
+    raw = np.array([[0.3], [0.3], [0.4]])[: variable.parts]
     error = 0.01 * raw
-    drawn = family.encode(raw + error * rng.normal(size=(family.parts, 20000)), np.ones(20000)).values
-    expected = family.error_variance(raw, error)[:, 0]
+    drawn = variable.encode(raw + error * rng.normal(size=(variable.parts, 20000)), np.ones(20000)).values
+    expected = variable.error_variance(raw, error)[:, 0]
     assert np.allclose(drawn.std(axis=1), np.sqrt(expected), rtol=0.05)
-    assert (family.error_variance(raw, family.usual_error(raw)) > 0).all()
-    assert np.isnan(family.error_variance(raw, np.nan * raw)).all()
-    if family == Chlorophyll():
-        assert np.allclose(family.error_variance(raw, 0.3 * raw), np.log10(1.3) ** 2)
+    assert (variable.error_variance(raw, variable.usual_error(raw)) > 0).all()
+    assert np.isnan(variable.error_variance(raw, np.nan * raw)).all()
+    if variable == Chlorophyll():
+        assert np.allclose(variable.error_variance(raw, 0.3 * raw), np.log10(1.3) ** 2)
 
 
 def test_samples_arrive_in_windows():
@@ -288,7 +288,7 @@ def test_what_is_wrong_with_a_table_is_said():
         with pytest.raises((TypeError, ValueError), match=message):
             samples_of(given, where, CHL if where is chl else PSC[:2])
     sst = chl.rename("SST").assign_attrs(units="degC", standard_name="sea_surface_temperature")
-    with pytest.raises(ValueError, match="says nothing of a temperature"):
+    with pytest.raises(ValueError, match="says nothing of sea surface temperature"):
         read_error(sst.assign_attrs(units="%"), inputs.read(sst))
     with pytest.raises(ValueError, match="negative or infinite"):
         read_error(chl - 100, inputs.read(chl))

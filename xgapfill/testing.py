@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xgapfill.gaussian import priors
 from xgapfill.lattice.windows import Windows
-from xgapfill.nets.ready import SHIPPED
+from xgapfill.variables.registry import filling
 from xgapfill.weights import Card, Weights
 
 _CONDITIONS: dict[str, tuple[str, ...]] = {"psc-chl": ("log10_chl",), "chl": ()}
@@ -72,7 +72,7 @@ def tiny_weights(name: str) -> Weights:
 
     kind, net = ("vae", Vae) if name.endswith("-vae") else ("diffusion", Denoiser)
     conditions = _CONDITIONS[name.removesuffix("-vae")]
-    targets = next(t for t, shipped in SHIPPED.items() if shipped == name.removesuffix("-vae"))
+    targets = filling(name.removesuffix("-vae")).channels
     channels = targets + conditions
     network = {"frames": 5, "channels": len(channels), "widths": (8, 16)}
     card = Card(

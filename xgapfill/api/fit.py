@@ -142,7 +142,7 @@ def tune(
     first = case.weights
     budget = Budget(MINUTES if minutes is None and steps is None else minutes, steps, int(seed))
     done = fit(
-        Gappy(patches, len(quantity.family.channels)),
+        Gappy(patches, len(quantity.variable.channels)),
         case.channels,
         _described(case),
         budget,

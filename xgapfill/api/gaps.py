@@ -20,7 +20,7 @@ from xgapfill.lattice.distance import kilometres_to, pixels_to
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.sea import SeaFlag
 from xgapfill.outputs.attributes import Provenance, wrap
-from xgapfill.variables import Family
+from xgapfill.variables import Variable
 
 
 def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) -> xr.Dataset:
@@ -65,7 +65,7 @@ def find_gaps(da: Any, sea: Any = None, size_class: str | None = None) -> xr.Dat
     sources = [*target.sources, *([] if mask is None else [mask[1]])]
     grids = [*target.source_grids(), *([] if mask is None else [mask[2]])]
     lay = partial(map_lattice, sources=sources, grids=grids, reach=(0, 0, 0), dtype=np.float32)
-    observed_where = ObservedKernel(target.grid, target.family, flag)
+    observed_where = ObservedKernel(target.grid, target.variable, flag)
     whole = (1, *target.grid.shape[1:])  # the nearest observed pixel may be anywhere in the frame
     array, axes = target.arrays[0], target.axes[0]
     template = array if target.class_dim is None else array.isel({target.class_dim: 0}, drop=True)
@@ -95,12 +95,12 @@ class ObservedKernel:
     """What was observed, and where the sea is."""
 
     grid: Grid
-    family: Family
+    variable: Variable
     sea: SeaFlag | None
 
     def __call__(self, arrays: list[NDArray], box: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return (t, y, x) of both on a box; what was observed is sea."""
-        observed = np.asarray(self.family.possible(np.stack(arrays[: self.family.parts]))[0].all(axis=0))
+        observed = np.asarray(self.variable.possible(np.stack(arrays[: self.variable.parts]))[0].all(axis=0))
         if self.sea is not None:
             return observed, ~self.sea.is_land(arrays[-1]) | observed
         lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))

@@ -234,7 +234,7 @@ def _memory(case: Case, op: Operation, counted: Any) -> float:
     if op.reach[0] is None:
         around[0] = block[0]
     core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
-    members, parts = max(look.drawn(core, 4)), kernel.families[0].parts
+    members, parts = max(look.drawn(core, 4)), kernel.variables[0].parts
     read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
     variances = 0 if case.error is None else kernel.targets
     if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
@@ -249,7 +249,7 @@ def _memory(case: Case, op: Operation, counted: Any) -> float:
 def _gathered(op: reducing.Reduced) -> int:
     """Layers of members, or as many bytes, that statistics keep: all of them for quantiles, sums for others."""
     kinds = {each.kind for field in op.fields if field.function is None for each in field.statistics}
-    parts = op.kernel.families[0].parts
+    parts = op.kernel.variables[0].parts
     return parts * (op.kernel.members * ("quantile" in kinds) + 6 * bool(kinds - {"quantile"}))
 
 

@@ -21,7 +21,7 @@ from xgapfill.methods import Method, find
 from xgapfill.methods.base import SeriesMethod, takes_weights
 from xgapfill.pipeline import fill, fit, lay_out
 from xgapfill.validation.baselines.tuned import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
-from xgapfill.validation.case import Answered, cube, score_units
+from xgapfill.validation.case import Answered, cube
 from xgapfill.validation.scores import SpreadScale, degree_of_smoothing
 from xgapfill.validation.table import Reconstruction, score_table
 from xgapfill.variables import Given
@@ -58,7 +58,7 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[
     -------
     (p, t, y, x) float
         Physical values, NaN where no window was filled: those without any gap are left alone. Parts in the order of
-        the family, the other axes in that of the target.
+        the variable, the other axes in that of the target.
     """
     case = read_case(target, method, cond, settings["weights"], settings["size_class"])
     case = with_observations(case, method, settings["insitu"], settings["error"])
@@ -167,7 +167,7 @@ def validate(
     )
     if answered.labels:
         table = table.rename(variable="size_class")
-        if not answered.quantity.family.needs_chl:
+        if not answered.quantity.variable.needs_whole:
             closure = [_closure(each) for each in found.values()]
             table["closure"] = (
                 "filled_by",
@@ -175,7 +175,9 @@ def validate(
                 {"long_name": "largest departure from 1 of the sum of filled fractions"},
             )
     return table.assign_attrs(
-        scored=f"{'log10 of ' if answered.logarithmic else ''}{target.name}", members=members, seed=seed
+        scored=f"{'log10 of ' if answered.quantity.variable.logarithmic else ''}{target.name}",
+        members=members,
+        seed=seed,
     )
 
 
@@ -240,7 +242,7 @@ def _reconstruct(
             one = replace(_fill(answered, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
                 plain = unpasted(_named(answered.shown), method, cond, own)[:, answered.observed]
-                one = replace(one, smoothing=_smoothing(answered, score_units(plain, answered.quantity.family)))
+                one = replace(one, smoothing=_smoothing(answered, answered.quantity.variable.score(plain)))
         else:
             one = _oppose(answered, whole, None if each in WITHOUT_CONDITIONS else cond)
             one = replace(one, seconds=time.perf_counter() - start)
@@ -257,7 +259,7 @@ def _own_settings(answered: Answered, method: Method, cond: Any, settings: Mappi
             **settings,
             "weights": fit(_named(answered.shown), method, cond=cond, size_class=settings["size_class"]),
         }
-    return settings if takes_weights(method, answered.quantity.family.channels) else {**settings, "weights": None}
+    return settings if takes_weights(method, answered.quantity.variable.channels) else {**settings, "weights": None}
 
 
 def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -275,24 +277,29 @@ def _smoothing(answered: Answered, plain: NDArray) -> float:
 
 def _fill(answered: Answered, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
-    family, target = answered.quantity.family, _named(answered.shown)
+    variable, target = answered.quantity.variable, _named(answered.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
-        filled = np.stack([score_units(cube(one, answered.quantity), family)[:, answered.hidden] for one in each])
+        filled = np.stack([variable.score(cube(one, answered.quantity))[:, answered.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
-    result = result[[target.name, f"{target.name}_spread_log10" if answered.logarithmic else f"{target.name}_spread"]]
+    result = result[
+        [
+            target.name,
+            f"{target.name}_spread_log10" if answered.quantity.variable.logarithmic else f"{target.name}_spread",
+        ]
+    ]
     mean, spread = (cube(each, answered.quantity)[:, answered.hidden] for each in result.load().data_vars.values())
-    return Reconstruction(score_units(mean, family), spread)
+    return Reconstruction(variable.score(mean), spread)
 
 
 def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction:
-    """Fill whole fields, channel by channel of the family."""
-    family = answered.quantity.family
-    if family.needs_chl:
+    """Fill whole fields, channel by channel of the variable."""
+    variable = answered.quantity.variable
+    if variable.needs_whole:
         raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
-    encoded = family.encode(cube(answered.shown, answered.quantity))
+    encoded = variable.encode(cube(answered.shown, answered.quantity))
     blocks = held_out_like_gaps(np.all(encoded.observed, axis=0, keepdims=True)[0])
     if cond is not None:
         opponent = on_conditions(opponent, _conditions(answered, cond))
@@ -304,10 +311,10 @@ def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction
     def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
         mean = np.stack([each.values[places] for each in filled])
         spread = np.stack([each.spread[places] for each in filled])
-        if answered.logarithmic:
+        if answered.quantity.variable.logarithmic:
             return mean, spread
-        unknown = np.full((family.parts, mean.shape[1]), np.nan, np.float32)
-        return family.decode_mean(mean, spread, Given(unknown))
+        unknown = np.full((variable.parts, mean.shape[1]), np.nan, np.float32)
+        return variable.decode_mean(mean, spread, Given(unknown))
 
     return Reconstruction(*decoded(answered.hidden), smoothing=_smoothing(answered, decoded(answered.observed)[0]))
 
@@ -316,7 +323,7 @@ def _conditions(answered: Answered, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the conditions at the addresses of the target, NaN where missing."""
     channels = []
     for given in inputs.conditions(cond, answered.quantity):
-        encoded = given.family.encode(cube(given.arrays[0].load(), given))
+        encoded = given.variable.encode(cube(given.arrays[0].load(), given))
         places = np.ix_(
             given.grid.index_slots(answered.quantity.grid.slots),
             given.grid.index_rows(answered.quantity.grid.rows),

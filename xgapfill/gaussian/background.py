@@ -35,8 +35,7 @@ SPEED = 6.0
 QUARTER_WAVE = math.pi / 2
 # Modes that are not resolved disturb the others: so many times more than by the nugget alone is left of a little error.
 ALIASED = 4.0
-# Conditions enter the regression about these values; beyond the span they are clipped before being squared.
-CENTRES: Mapping[str, float] = {"log10_chl": -0.3, "sst": 0.0}
+# Conditions enter the regression about the centre of their prior; beyond the span they are clipped and then squared.
 SPAN = 2.0
 
 
@@ -95,7 +94,7 @@ def first_guess(
             if c < targets
             else {}
         )
-        trend, trend_variance = trend_on(y, w, prior, conditions)
+        trend, trend_variance = trend_on(y, w, channels[c], priors, conditions)
         of = interpolate(y, w, trend, prior, step_days, step_km, None if precision is None else precision[:, :, c])
         error = (of.error2(prior) + trend_variance).sqrt()
         density = torch.log1p(_around(of.counted, _kernels(y.shape, NEAR, step_days, step_km)))
@@ -130,17 +129,22 @@ def as_observed(values: Tensor, observed: Tensor, mean: Tensor, error: Tensor) -
 
 
 def trend_on(
-    y: Tensor, w: Tensor, prior: Prior, conditions: Mapping[str, tuple[Tensor, Tensor]]
+    y: Tensor,
+    w: Tensor,
+    channel: str,
+    priors: Mapping[str, Prior],
+    conditions: Mapping[str, tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, Tensor]:
-    """Ridge regression on a constant and the conditions, shrunk to the prior; and its variance
+    """Ridge regression of a channel on a constant and the conditions, shrunk to its prior; and its variance
     through the conditions' errors. Two (b, t, y, x) fields.
     """
     import torch
 
+    prior = priors[channel]
     columns, prior_beta, prior_sd = [torch.ones_like(y)], [prior.mean], [prior.variance**0.5]
     for name, (mean, _) in conditions.items():
         slope, curvature = prior.regression.get(name, (0.0, 0.0))
-        departure = (mean - CENTRES.get(name, 0.0)).clamp(-SPAN, SPAN)
+        departure = (mean - priors[name].centre).clamp(-SPAN, SPAN)
         columns += [departure, departure**2]
         prior_beta += [slope, curvature]
         prior_sd += [0.5 * prior.variance**0.5, 0.2 * prior.variance**0.5]

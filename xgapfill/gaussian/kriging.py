@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.gaussian.background import usual_covariance
-from xgapfill.gaussian.priors import Prior, shipped
+from xgapfill.gaussian.priors import Prior
 
 Single = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -58,21 +58,22 @@ class Covariance:
         return self(km2, t[:, None, None] * step[0])[np.ix_(later, up, right)]
 
 
-# What a variance of 1 of log10 chlorophyll is made of where a window does not tell, chosen on the choose set.
-USUAL = Covariance(*shipped()["log10_chl"].covariance)
+# What a variance of 1 is made of where a window does not tell, chosen on the choose set.
+_ANY = Prior(mean=0.0, variance=1.0)
+USUAL = Covariance(*_ANY.covariance)
 
 
 def fit(values: Single, observed: Flags, variance: float, step: Step, prior: Prior | None = None) -> Covariance:
     """Covariance fitted to the variogram of departures (t, y, x), 0 where not observed, shrunk to that of `prior`.
 
-    See `variogram.fit`. `variance` is theirs, as far as it is known; the prior is chlorophyll's if none is given.
+    See `variogram.fit`. `variance` is theirs, as far as it is known; the prior is that of any map if none is given.
     """
     import torch
 
     from xgapfill.gaussian import covariance as variogram
 
     field, there = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, observed))
-    known = usual_covariance(prior or shipped()["log10_chl"], torch.tensor([variance], dtype=torch.float64))
+    known = usual_covariance(prior or _ANY, torch.tensor([variance], dtype=torch.float64))
     found = variogram.fit(field, there, *known, step[0], torch.tensor([step[1:]], dtype=torch.float32))
     return Covariance(*found[0].exp().tolist())
 

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import resources
+from dataclasses import asdict
 from typing import Any
+
+from xgapfill.variables import Prior, priors
+
+__all__ = ["DEPENDENT_PIXELS", "Prior", "from_mapping", "shipped", "to_mapping"]
 
 # Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
 DEPENDENT_PIXELS = 100.0
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Beliefs about one channel, in its transformed units; fitted by ``python -m xgapfill.training background``.
-
-    Attributes
-    ----------
-    mean, variance : float
-        Of the channel where nothing is known of the window.
-    covariance : tuple of float
-        Usual `variogram.PARAMETERS` of departures of variance 1, km and days.
-    belief : tuple of float
-        Standard deviation of the logarithm of each between windows.
-    error : tuple of float
-        log of the error's variance as a share of the departures': constant, and what multiplies the logarithms of its
-        usual share, of the misfit around, and of the nugget's share.
-    regression : mapping of condition -> (slope, curvature)
-        Prior dependence on each condition, taken about `centres`.
-    """
-
-    mean: float
-    variance: float
-    covariance: tuple[float, ...]
-    belief: tuple[float, ...]
-    error: tuple[float, ...]
-    regression: Mapping[str, tuple[float, float]]
 
 
 def to_mapping(priors: Mapping[str, Prior]) -> dict[str, Any]:
@@ -46,9 +20,11 @@ def to_mapping(priors: Mapping[str, Prior]) -> dict[str, Any]:
 
 
 def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
-    """Inverse of `to_mapping`."""
+    """Inverse of `to_mapping`; a centre that is not there is that of the variable."""
+    known = shipped()
 
-    def prior(entry: Mapping[str, Any]) -> Prior:
+    def prior(name: str, entry: Mapping[str, Any]) -> Prior:
+        centre = entry.get("centre", known[name].centre if name in known else 0.0)
         return Prior(
             mean=float(entry["mean"]),
             variance=float(entry["variance"]),
@@ -56,13 +32,12 @@ def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
             belief=tuple(float(a) for a in entry["belief"]),
             error=tuple(float(a) for a in entry["error"]),
             regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
+            centre=float(centre),
         )
 
-    return {name: prior(entry) for name, entry in mapping.items()}
+    return {name: prior(name, entry) for name, entry in mapping.items()}
 
 
-@cache
 def shipped() -> dict[str, Prior]:
-    """The priors that come with the package, by channel."""
-    text = resources.files("xgapfill.gaussian").joinpath("priors.json").read_text()
-    return from_mapping(json.loads(text))
+    """The priors of all variables, by channel."""
+    return priors()

@@ -1,4 +1,4 @@
-"""Reads coordinates and class labels, writes CF attributes: what xarray objects say about themselves."""
+"""Reads coordinates and labels of parts: what xarray objects say about themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from xgapfill.variables import class_of
+from xgapfill.variables import Variable
+from xgapfill.variables.registry import part_labelled
 
 # Names tried, in lower case, where the attributes say nothing.
 NAMES = {
@@ -101,19 +102,20 @@ def _no_axis(da: xr.DataArray, what: str) -> str:
     )
 
 
-def classes_along(da: xr.DataArray, dim: Hashable) -> tuple[int, ...] | None:
-    """Index (micro 0, nano 1, pico 2) of the size class at each place of a dimension, None where labels say nothing."""
+def parts_along(da: xr.DataArray, dim: Hashable) -> tuple[type[Variable], tuple[int, ...]] | None:
+    """Composition, as the size classes, and index of the part at each place of a dimension; None: labels say none."""
     for coordinate in da.coords.values():
         if coordinate.dims == (dim,):
-            found = [class_of(text) for text in _labels(coordinate)]
-            if found and None not in found:
-                return tuple(found)  # type: ignore[arg-type]
+            found = [part_labelled(text) for text in _labels(coordinate)]
+            kinds = {each[0] for each in found if each is not None}
+            if len(kinds) == 1 and None not in found:
+                return kinds.pop(), tuple(each[1] for each in found if each is not None)
     return None
 
 
-def class_here(da: xr.DataArray) -> int | None:
-    """Index of the size class that a coordinate without dimension names, as after ``.sel(psc="micro")``."""
-    found = {class_of(text) for each in da.coords.values() if each.ndim == 0 for text in _labels(each)}
+def part_here(da: xr.DataArray) -> tuple[type[Variable], int] | None:
+    """Composition and part that a coordinate without dimension names, as after ``.sel(size_class="micro")``."""
+    found = {part_labelled(text) for each in da.coords.values() if each.ndim == 0 for text in _labels(each)}
     found.discard(None)
     return found.pop() if len(found) == 1 else None
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,14 +13,12 @@ from xgapfill.blocks.source import Source, in_file_order, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.read import Quantity, check_kind, check_together, grid_of
 from xgapfill.lattice.grid import Grid
-from xgapfill.lattice.observations import ErrorUnits
-from xgapfill.variables import CLASSES, Chlorophyll, Family, SizeClasses, Temperature, class_alone, mg_m3
-from xgapfill.variables.size_classes import PERCENT_UNITS, is_fraction
+from xgapfill.variables import ErrorUnits
 
 
 @dataclass(frozen=True)
 class ErrorField:
-    """Errors of what is filled: their units, and one source a part of its family with the addresses of its pixels."""
+    """Errors of what is filled: their units, and one source a part of its variable with the addresses of its pixels."""
 
     units: ErrorUnits
     sources: tuple[Source, ...]
@@ -42,8 +39,8 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
     if len(arrays) != len(target.arrays):
         raise ValueError(f"error= must be like {target.label}: {len(target.arrays)} arrays, found {len(arrays)}")
     sources, grids, units = [], [], set()
-    for part in range(target.family.parts):
-        array = _array_of(arrays, part)
+    for part in range(target.variable.parts):
+        array = _array_of(arrays, part, target)
         check_kind(array)
         axes = cf.find_axes(array)
         grid = grid_of(array, axes, target.grid)
@@ -55,59 +52,30 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
             variable = variable.isel({dim: _index(array, dim, part, target)})
         sources.append(source_of(variable, tuple(None if dim is None else str(dim) for dim in axes.dims)))  # type: ignore[arg-type]
         grids.append(grid)
-        units.add(error_units(array.attrs, str(array.name), target.family))
+        units.add(target.variable.error_units(array.attrs, str(array.name)))
     if len(units) > 1:
         raise ValueError("the arrays of error= have different units; convert them to the same")
     return ErrorField(units.pop(), tuple(sources), tuple(grids))
 
 
-def _array_of(arrays: Sequence[xr.DataArray], part: int) -> xr.DataArray:
-    """The array of a part: the only one, or that of its size class."""
+def _array_of(arrays: Sequence[xr.DataArray], part: int, target: Quantity) -> xr.DataArray:
+    """The array of a part: the only one, or that of its name."""
     if len(arrays) == 1:
         return arrays[0]
-    found = [class_alone(str(array.name), array.attrs) for array in arrays]
+    found = [target.variable.part_of(str(array.name), array.attrs) for array in arrays]
     if part not in found:
-        raise ValueError(
-            f"none of the arrays of error= is named after {CLASSES[part]}: {[str(a.name) for a in arrays]}"
-        )
+        wanted, names = target.variable.part_names[part], [str(array.name) for array in arrays]
+        raise ValueError(f"none of the arrays of error= is named after {wanted}: {names}")
     return arrays[found.index(part)]
 
 
 def _index(array: xr.DataArray, dim: Hashable, part: int, target: Quantity) -> int:
-    """Where along a dimension of size classes the error of a part of the target stands."""
-    classes = cf.classes_along(array, dim)
-    alone = target.family.alone if isinstance(target.family, SizeClasses) else None
-    wanted = part if alone is None else alone
-    if classes is None or wanted not in classes:
-        raise ValueError(f"error= has the dimension {dim!r}, which does not name the size classes of {target.label}")
-    return classes.index(wanted)
-
-
-def error_units(attrs: Mapping[Any, Any], name: str, family: Family) -> ErrorUnits:
-    """What the numbers of an error are, by its units; without units those of the values.
-
-    Raises
-    ------
-    ValueError
-        Units that cannot be those of an error of this quantity.
-    """
-    units = attrs.get("units")
-    plain = units.strip().lower() if isinstance(units, str) else ""
-    if plain and plain in PERCENT_UNITS:
-        if isinstance(family, Temperature):
-            raise ValueError(f"{name!r} is in percent, which says nothing of a temperature; give degC or K")
-        return ErrorUnits("percent")
-    logarithm = "log10" in f"{name} {attrs.get('long_name', '')}".lower()
-    if isinstance(family, Chlorophyll):
-        if logarithm:
-            return ErrorUnits("log10")
-        return ErrorUnits("same", mg_m3(plain) / family.factor if plain else 1.0)
-    if isinstance(family, SizeClasses) and plain:
-        fraction = is_fraction(plain, None)
-        if fraction != (family.factor is None):
-            raise ValueError(f"{name!r} is in {units!r}, but the values are {family.wanted}; convert one of them")
-        return ErrorUnits("same", 1.0 if family.factor is None else mg_m3(plain) / family.factor)
-    return ErrorUnits("same")
+    """Where along a dimension of parts the error of a part of the target stands."""
+    along = cf.parts_along(array, dim)
+    wanted = part if target.variable.alone is None else target.variable.alone
+    if along is None or along[0] is not type(target.variable) or wanted not in along[1]:
+        raise ValueError(f"error= has the dimension {dim!r}, which does not name the parts of {target.label}")
+    return along[1].index(wanted)
 
 
 def check_errors(error: NDArray, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,25 +12,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.inputs import axes as cf
-from xgapfill.inputs.errors import check_errors, error_units
+from xgapfill.inputs.errors import check_errors
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
 from xgapfill.lattice.observations import MOST, Samples, combined
-from xgapfill.variables import (
-    CLASSES,
-    Chlorophyll,
-    Family,
-    SizeClasses,
-    Temperature,
-    class_alone,
-    recognise,
-    size_classes,
-)
-from xgapfill.variables.chlorophyll import is_chlorophyll
-from xgapfill.variables.temperature import is_temperature
+from xgapfill.variables import Given, Variable, known
+from xgapfill.variables.units import units_of
 
 VALUE, ERROR = "value", "error"
-_PIGMENT_NAMES = ("tchl", "tchla", "tchl_a", "total_chl_a")
 
 
 @dataclass(frozen=True)
@@ -68,21 +57,23 @@ def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) 
         Columns are missing or ambiguous, values or errors impossible.
     """
     table, grid = _table(given, timed=maps[0].grid.calendar != "none"), maps[0].grid
-    known: list[tuple[NDArray, ...]] = []
-    chl = np.full(table.lat.size, np.nan, np.float32)
-    # chlorophyll first: classes in mg m-3 are shares of it
-    for family, names in sorted(_columns(table, maps).items(), key=lambda item: isinstance(item[0], SizeClasses)):
-        values, observed, variances = _encoded(table, family, names, chl, maps[0])
-        if isinstance(family, Chlorophyll):
-            chl = np.where(observed[0], np.float32(10) ** values[0], chl)
-        for number, channel in enumerate(family.channels):
+    found: list[tuple[NDArray, ...]] = []
+    whole = np.full(table.lat.size, np.nan, np.float32)
+    kind = maps[0].variable.whole
+    # the whole comes first: parts in its units are shares of it
+    columns = sorted(_columns(table, maps).items(), key=lambda item: kind is None or item[0].channels != kind.channels)
+    for variable, names in columns:
+        values, observed, variances = _encoded(table, variable, names, whole, maps[0])
+        if kind is not None and variable.channels == kind.channels:
+            whole = np.where(observed[0], kind().decode_draw(values, Given(values))[0], whole)
+        for number, channel in enumerate(variable.channels):
             if channel in channels:
                 at = np.flatnonzero(observed[number])
                 numbers = np.full(at.size, list(channels).index(channel))
-                known.append((at, numbers, values[number, at], variances[number, at]))
-    if not known:
+                found.append((at, numbers, values[number, at], variances[number, at]))
+    if not found:
         raise ValueError(f"insitu has none of {', '.join(channels)}, which {maps[0].label} is filled from")
-    which, numbers, values, variances = (np.concatenate(part) for part in zip(*known, strict=True))
+    which, numbers, values, variances = (np.concatenate(part) for part in zip(*found, strict=True))
     places = np.column_stack(grid.places(table.time, table.lat, table.lon))
     there = grid.index_cols(places[:, 2]) >= 0
     for place, held in zip(places.T, (grid.slots, grid.rows), strict=False):
@@ -118,15 +109,15 @@ def _table(given: Any, timed: bool) -> _Table:
 
 
 def _without_classes(ds: xr.Dataset) -> xr.Dataset:
-    """Variables along a labelled dimension of size classes become one variable a class."""
+    """Variables along a labelled dimension of parts become one variable per part."""
     variables = dict(ds.data_vars)
     for name, each in ds.data_vars.items():
-        labelled = {dim: found for dim in each.dims if (found := cf.classes_along(each, dim)) is not None}
-        for dim, classes in labelled.items():
+        labelled = {dim: found for dim in each.dims if (found := cf.parts_along(each, dim)) is not None}
+        for dim, (kind, parts) in labelled.items():
             del variables[name]
             suffix = f"_{ERROR}" if str(name).endswith(ERROR) else ""
-            for number, index in enumerate(classes):
-                variables[CLASSES[index] + suffix] = each.isel({dim: number}, drop=True)
+            for number, part in enumerate(parts):
+                variables[kind.part_names[part] + suffix] = each.isel({dim: number}, drop=True)
     return xr.Dataset(variables)
 
 
@@ -160,37 +151,45 @@ def _dates(column: pd.Series) -> NDArray[Any]:
         raise ValueError(f"the column {column.name!r} of insitu must be dates: {error}") from None
 
 
-def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Family, list[str | None]]:
-    """Quantities that the table holds, and the column of each of their parts (None: it has none)."""
-    target, first = maps[0].family, maps[0].arrays[0].name
+def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str | None]]:
+    """Variables that the table holds, and the column of each of their parts (None: it has none)."""
+    target, first = maps[0].variable, maps[0].arrays[0].name
     names = [name for name in table.columns if name != ERROR and not name.endswith(f"_{ERROR}")]
     own = [name for name in (str(first), VALUE) if name in names][:1] if target.parts == 1 else []
-    rest = [name for name in names if name not in own]
-    found: dict[Family, list[str | None]] = {}
+    found: dict[Variable, list[str | None]] = {}
     if own:
-        found[_family(own, table, maps, target)] = list(own)
-    classes = {part: [n for n in rest if class_alone(n, table.attrs.get(n, {})) == part] for part in range(3)}
-    parts = [_only(classes[part], CLASSES[part]) for part in range(3)]
-    if not (own and isinstance(target, SizeClasses)) and any(parts):
-        alone = target.alone if isinstance(target, SizeClasses) else None
-        if alone is not None and parts[alone] and sum(part is not None for part in parts) == 1:
-            found[_family([parts[alone]], table, maps, target)] = [parts[alone]]
-        elif sum(part is not None for part in parts) > 1:
-            found[_family([part for part in parts if part], table, maps, SizeClasses())] = parts
-        elif isinstance(target, SizeClasses):
-            raise ValueError(f"insitu has one size class, {', '.join(filter(None, parts))!r}; two or three are wanted")
-    plain = (
-        (Chlorophyll(), [n for n in rest if is_chlorophyll(n, table.attrs.get(n, {})) or n.lower() in _PIGMENT_NAMES]),
-        (Temperature(), [n for n in rest if is_temperature(n, table.attrs.get(n, {}))]),
-    )
-    for usual, columns in plain:
-        if columns and not (own and usual.channels == target.channels):
-            name = _only(columns, usual.channels[0], [str(array.name) for each in maps for array in each.arrays])
-            found[_family([name], table, maps, usual)] = [name]
+        found[_in_units(type(target), own, table, maps, target.alone)] = list(own)
+    preferred = [str(array.name) for each in maps for array in each.arrays]
+    for kind in known():
+        if own and kind is type(target):
+            continue
+        parts = _columns_of(kind, [name for name in names if name not in own], table, preferred)
+        there = [part for part in parts if part is not None]
+        if not there:
+            continue
+        if not kind.part_names or len(there) > 1:
+            found[_in_units(kind, there, table, maps, None)] = parts
+        elif kind is type(target) and target.alone is not None and parts[target.alone] is not None:
+            found[_in_units(kind, there, table, maps, target.alone)] = [parts[target.alone]]
+        elif kind is type(target):
+            raise ValueError(f"insitu has one part of {kind.name}, {there[0]!r}; two or three are wanted")
     if not found:
-        wanted = first if target.parts == 1 else ", ".join(CLASSES)
+        wanted = first if target.parts == 1 else ", ".join(target.part_names)
         raise ValueError(f"insitu has no column of values: call it {wanted!r}. Its columns: {', '.join(table.columns)}")
     return found
+
+
+def _columns_of(
+    kind: type[Variable], names: Sequence[str], table: _Table, preferred: Sequence[str]
+) -> list[str | None]:
+    """The column of each part of a variable, None where the table has none."""
+    held: list[list[str]] = [[] for _ in range(max(1, len(kind.part_names)))]
+    for name in names:
+        part = 0 if name.lower() in kind.sample_names else kind.part_of(name, table.attrs.get(name, {}))
+        if part is not None:
+            held[part].append(name)
+    labels = kind.part_names or (kind.name,)
+    return [_only(columns, label, preferred) for columns, label in zip(held, labels, strict=True)]
 
 
 def _only(names: list[str], what: str, preferred: Sequence[str] = ()) -> str | None:
@@ -201,43 +200,43 @@ def _only(names: list[str], what: str, preferred: Sequence[str] = ()) -> str | N
     return chosen[0] if chosen else None
 
 
-def _family(names: Sequence[str | None], table: _Table, maps: Sequence[Quantity], usual: Family) -> Family:
-    """What columns hold: as their units say, else as the maps of the same quantity, else as usual."""
-    attrs = [table.attrs.get(str(name), {}) for name in names]
-    alone = usual.alone if isinstance(usual, SizeClasses) else None
-    if any(isinstance(each.get("units"), str) for each in attrs):
-        if isinstance(usual, SizeClasses):
-            return replace(size_classes(attrs), alone=alone)
-        name = {Chlorophyll: "CHL", Temperature: "SST"}[type(usual)]
-        return recognise(name, {"units": attrs[0]["units"]})
-    for each in maps:
-        if each.family.channels == usual.channels:
-            return replace(each.family, alone=alone) if isinstance(each.family, SizeClasses) else each.family
-    return usual
+def _in_units(
+    kind: type[Variable], names: Sequence[str], table: _Table, maps: Sequence[Quantity], alone: int | None
+) -> Variable:
+    """A variable in the units of its columns, else in those of its map, else in the usual ones."""
+    attrs = [table.attrs.get(name, {}) for name in names]
+    usual = next((each.variable for each in maps if type(each.variable) is kind), kind())
+    if any(units_of(each) is not None for each in attrs):
+        said = {kind.of(each, name) for each, name in zip(attrs, names, strict=True)}
+        if len(said) > 1:
+            raise ValueError(f"the columns {', '.join(names)} of insitu have different units; convert them to the same")
+        usual = said.pop()
+    return usual.only(alone)
 
 
 def _encoded(
-    table: _Table, family: Family, names: Sequence[str | None], chl: NDArray, target: Quantity
+    table: _Table, variable: Variable, names: Sequence[str | None], whole: NDArray, target: Quantity
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
     """Channels of columns, where they are known, and the variances of their errors, (c, n) each."""
     missing = np.full(table.lat.size, np.nan)
     raw = np.stack([missing if name is None else table.numbers(name) for name in names])
     label = ", ".join(name for name in names if name)
-    invalid = family.possible(raw)[1]
+    invalid = variable.possible(raw)[1]
     if invalid.any():
         raise ValueError(
             f"{np.count_nonzero(invalid)} values of the in-situ {label} are impossible, as {raw[invalid][0]:.4g}; "
-            f"wanted: {family.wanted}"
+            f"wanted: {variable.wanted}"
         )
-    encoded = family.encode(raw, chl)
-    general = ERROR if family.channels == target.family.channels and ERROR in table.columns else None
+    encoded = variable.encode(raw, whole)
+    general = ERROR if variable.channels == target.variable.channels and ERROR in table.columns else None
     errors = []
     for name, values in zip(names, raw, strict=True):
         column = f"{name}_{ERROR}" if f"{name}_{ERROR}" in table.columns else general
         error = missing
         if column is not None and name is not None:
-            error = error_units(table.attrs.get(column, {}), column, family).absolute(table.numbers(column), values)
+            units = variable.error_units(table.attrs.get(column, {}), column)
+            error = units.absolute(table.numbers(column), values)
             check_errors(error, f"the column {column!r} of insitu")
         errors.append(error)
-    error = np.where(np.isnan(errors), family.usual_error(raw), errors)
-    return encoded.values, encoded.observed, np.nan_to_num(family.error_variance(raw, error), nan=MOST, posinf=MOST)
+    error = np.where(np.isnan(errors), variable.usual_error(raw), errors)
+    return encoded.values, encoded.observed, np.nan_to_num(variable.error_variance(raw, error), nan=MOST, posinf=MOST)

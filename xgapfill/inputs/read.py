@@ -1,4 +1,4 @@
-"""From xarray objects to sources, addresses and families: what is given, checked at the call without loading it."""
+"""From xarray objects to sources, addresses and variables: what is given, checked at the call without loading it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.warn import warn
 from xgapfill.lattice.grid import Grid
-from xgapfill.variables import CLASSES, Chlorophyll, SizeClasses, class_alone, recognise, size_classes
-from xgapfill.variables.base import Family, invalid_message
+from xgapfill.variables import SizeClasses, Variable, known, recognise
+from xgapfill.variables.base import invalid_message
+from xgapfill.variables.registry import part_named
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a part of a family comes from: which array, which place along its class dimension (None: it has none)."""
+    """Where a part of a variable comes from: which array, which place along its class dimension (None: it has none)."""
 
     array: int
     index: int | None
@@ -27,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A variable, or three that belong together, as its family sees it.
+    """A variable, or three that belong together, as its variable sees it.
 
     Attributes
     ----------
@@ -37,11 +38,11 @@ class Quantity:
         Of each array.
     class_dim : hashable or None
         Dimension of the size classes.
-    family : Family
+    variable : Variable
     places : tuple of Place
-        Of each part of the family, in its order.
+        Of each part of the variable, in its order.
     sources : tuple of Source
-        Of each part of the family.
+        Of each part of the variable.
     grids : tuple of Grid
         Of each array.
     """
@@ -49,7 +50,7 @@ class Quantity:
     arrays: tuple[xr.DataArray, ...]
     axes: tuple[cf.Axes, ...]
     class_dim: Hashable | None
-    family: Family
+    variable: Variable
     places: tuple[Place, ...]
     sources: tuple[Source, ...]
     grids: tuple[Grid, ...]
@@ -102,17 +103,17 @@ def read(
     grids = tuple(grid_of(array, each, like) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
-        family, order, class_dim = _one(arrays[0], axes[0], size_class)
+        variable, order, class_dim = _one(arrays[0], axes[0], size_class)
         places = [Place(0, index) for index in order] if class_dim is not None else [Place(0, None)]
     else:
-        family, order = _three(arrays, axes)
+        variable, order = _several(arrays, axes)
         check_together(arrays, grids)
         places = [Place(index, None) for index in order]
     sources = []
     for place in places:
         at = {} if place.index is None or class_dim is None else {class_dim: place.index}
         sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
-    return Quantity(arrays, axes, class_dim, family, tuple(places), tuple(sources), grids)
+    return Quantity(arrays, axes, class_dim, variable, tuple(places), tuple(sources), grids)
 
 
 def check_kind(array: Any) -> None:
@@ -146,61 +147,67 @@ def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None) -> Grid:
         raise ValueError(f"{array.name!r}: {error}") from None
 
 
-def _one(array: xr.DataArray, axes: cf.Axes, size_class: str | None) -> tuple[Family, tuple[int, ...], Hashable | None]:
-    """Family of a single array, the index along the class dimension of each part, and this dimension."""
-    said = _index_of(size_class)
+def _one(
+    array: xr.DataArray, axes: cf.Axes, size_class: str | None
+) -> tuple[Variable, tuple[int, ...], Hashable | None]:
+    """Variable of a single array, the index along the dimension of parts of each part, and this dimension."""
+    said = _part_said(size_class)
     name = "" if array.name is None else str(array.name)
     if not axes.others:
-        alone = said if said is not None else cf.class_here(array)
-        return recognise(name, array.attrs, alone), (), None
-    labelled = {dim: classes for dim in axes.others if (classes := cf.classes_along(array, dim)) is not None}
+        found = said or cf.part_here(array)
+        alone = None if found is None else found[0].of(array.attrs, name).only(found[1])
+        return alone or recognise(name, array.attrs), (), None
+    labelled = {dim: along for dim in axes.others if (along := cf.parts_along(array, dim)) is not None}
     if len(axes.others) > 1 or not labelled:
         dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])
         raise ValueError(
             f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) beside time, latitude and longitude, and no "
-            f"coordinate along it names the size classes {', '.join(CLASSES)}. Select along it with .isel({dim}=0), or "
-            f"label it: .assign_coords({dim}={list(CLASSES)!r})"
+            f"coordinate along it names the size classes {', '.join(SizeClasses.part_names)}. Select along it with "
+            f".isel({dim}=0), or label it: .assign_coords({dim}={list(SizeClasses.part_names)!r})"
         )
-    ((dim, classes),) = labelled.items()
-    if len(classes) == 1:
-        if said is not None and said != classes[0]:
-            raise ValueError(
-                f"size_class={size_class!r}, but {name!r} is labelled {CLASSES[classes[0]]!r} along {dim!r}"
-            )
-        return recognise(name, array.attrs, classes[0]), (0,), dim
-    if sorted(classes) != [0, 1, 2]:
-        found = [CLASSES[index] for index in classes]
+    ((dim, (kind, parts)),) = labelled.items()
+    labels = [kind.part_names[part] for part in parts]
+    if said is not None and (len(parts) > 1 or said != (kind, parts[0])):
+        raise ValueError(f"size_class={size_class!r} is for one class alone; {name!r} has {labels} along {dim!r}")
+    variable = kind.of(array.attrs, name)
+    if len(parts) == 1:
+        return variable.only(parts[0]), (0,), dim
+    if sorted(parts) != list(range(len(kind.part_names))):
         raise ValueError(
-            f"{name!r} has the size classes {found} along {dim!r}; all of {CLASSES} are wanted, once, or one"
+            f"{name!r} has the parts {labels} along {dim!r}; all of {kind.part_names} are wanted, once, or one"
         )
-    if said is not None:
-        raise ValueError(f"size_class={size_class!r} is for one class alone; {name!r} has all three along {dim!r}")
-    return size_classes([array.attrs]), tuple(classes.index(part) for part in range(3)), dim
+    return variable, tuple(parts.index(part) for part in range(len(parts))), dim
 
 
-def _three(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple[Family, tuple[int, ...]]:
-    """Family of several arrays, and which of them is micro, nano and pico."""
+def _several(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple[Variable, tuple[int, ...]]:
+    """Variable of several arrays, its parts, and which of them is which part."""
     found = []
     for array, each in zip(arrays, axes, strict=True):
         if each.others:
             raise ValueError(f"{array.name!r} has the dimensions {array.dims}; a list has time, lat and lon only")
-        here = cf.class_here(array)
-        found.append(class_alone(str(array.name), array.attrs) if here is None else here)
-    if len(arrays) != 3 or sorted(found, key=str) != [0, 1, 2]:
-        names = [str(array.name) for array in arrays]
+        found.append(cf.part_here(array) or part_named(str(array.name), array.attrs))
+    kinds, parts = {each[0] for each in found if each is not None}, [each[1] for each in found if each is not None]
+    wanted = next(iter(kinds)) if len(kinds) == 1 else SizeClasses
+    if len(kinds) != 1 or len(parts) < len(arrays) or sorted(parts) != list(range(len(wanted.part_names))):
         raise ValueError(
-            f"a list must be the three size classes {', '.join(CLASSES)}, recognised by their names; found {names}. "
-            "Fill other variables one by one"
+            f"a list must be the {len(wanted.part_names)} parts {', '.join(wanted.part_names)} of {wanted.name}, "
+            f"recognised by their names; found {[str(array.name) for array in arrays]}. Fill other variables one by one"
         )
-    return size_classes([array.attrs for array in arrays]), tuple(found.index(part) for part in range(3))
+    variables = {wanted.of(array.attrs, str(array.name)) for array in arrays}
+    if len(variables) > 1:
+        units = {str(array.name): array.attrs.get("units") for array in arrays}
+        raise ValueError(f"the parts of {wanted.name} have different units, {units}; convert them to the same")
+    return variables.pop(), tuple(parts.index(part) for part in range(len(parts)))
 
 
-def _index_of(size_class: str | None) -> int | None:
+def _part_said(size_class: str | None) -> tuple[type[Variable], int] | None:
     if size_class is None:
         return None
-    if size_class not in CLASSES:
-        raise ValueError(f"size_class must be one of {', '.join(CLASSES)}, found {size_class!r}")
-    return CLASSES.index(size_class)
+    for kind in known():
+        if size_class in kind.part_names:
+            return kind, kind.part_names.index(size_class)
+    labels = [label for kind in known() for label in kind.part_names]
+    raise ValueError(f"size_class must be one of {', '.join(labels)}, found {size_class!r}")
 
 
 def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> None:
@@ -237,7 +244,7 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
     found = tuple(read(each, like=target.grid) for each in listed)
     for each in found:
         check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
-    channels = [channel for each in (target, *found) for channel in each.family.channels]
+    channels = [channel for each in (target, *found) for channel in each.variable.channels]
     if len(set(channels)) < len(channels):
         labels = ", ".join(each.label for each in (target, *found))
         raise ValueError(f"{labels}: the same quantity is given twice; leave one of them out")
@@ -249,40 +256,25 @@ def check_values(given: Quantity) -> bool:
     if not given.in_memory:
         return False
     there = impossible = 0
-    sums = []
+    frames = []
     for frame in range(given.sources[0].shape[0]):
         raw = np.stack([_frame(source, frame) for source in given.sources])
-        observed, invalid = given.family.possible(raw)
         there += int(np.count_nonzero(~np.isnan(raw)))
-        impossible += int(np.count_nonzero(invalid))
-        if isinstance(given.family, SizeClasses) and given.family.factor is None and given.family.alone is None:
-            sums.append(raw.sum(axis=0)[observed.all(axis=0)])
+        impossible += int(np.count_nonzero(given.variable.possible(raw)[1]))
+        frames.append(raw.reshape(len(raw), -1))
     if impossible > there / 2:
         raise ValueError(
-            f"most values of {given.label} ({impossible} of {there}) are impossible; wanted: {given.family.wanted}"
+            f"most values of {given.label} ({impossible} of {there}) are impossible; wanted: {given.variable.wanted}"
         )
-    if sums and (total := np.concatenate(sums)).size and not 0.8 < np.median(total) < 1.25:
-        raise ValueError(
-            f"the size classes of {given.label} sum to {np.median(total):.3g} where all are observed; "
-            "fractions sum to 1. If they are mg m-3 of chlorophyll, set attrs['units'] = 'mg m-3'"
-        )
-    if isinstance(given.family, Chlorophyll) and not given.arrays[0].attrs.get("units") and there:
-        _check_chlorophyll(given)
+    try:
+        given.variable.check(np.concatenate(frames, axis=1), given.arrays[0].attrs)
+    except ValueError as error:
+        raise ValueError(f"{given.label} {error}") from None
     if impossible:
-        warn(invalid_message(given.label, given.family, impossible))
+        warn(invalid_message(given.label, given.variable, impossible))
     return True
 
 
 def _frame(source: Source, frame: int) -> Any:
     _, height, width = source.shape
     return source.read(np.array([frame]), np.arange(height), np.arange(width))[0]
-
-
-def _check_chlorophyll(given: Quantity) -> None:
-    """Without units only the size of the numbers tells that they are mg m-3."""
-    frames = [_frame(given.sources[0], t).ravel() for t in range(given.grid.shape[0])]
-    middle = float(np.nanmedian(np.concatenate(frames)))
-    if not 1e-3 < middle < 1e2:
-        raise ValueError(
-            f"{given.label} has no units, and its median of {middle:.3g} is unlikely in mg m-3; set attrs['units']"
-        )

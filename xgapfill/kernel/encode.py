@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box, Grid
-from xgapfill.lattice.observations import MOST, ErrorUnits
+from xgapfill.lattice.observations import MOST
 from xgapfill.lattice.sea import SeaFlag
-from xgapfill.variables.base import Family
-
-CHL = "log10_chl"
+from xgapfill.variables import ErrorUnits, Given, Variable
 
 
 class BoxChannels(NamedTuple):
@@ -28,7 +26,7 @@ class BoxChannels(NamedTuple):
     doubtful : (t, y, x) bool, where a condition was impossible
     anything : (t, y, x) bool, where the target or a condition was observed
     sea, land : (t, y, x) bool, what the mask says; neither where it does not know
-    chl : (t, y, x) float32 or None, chlorophyll mg m-3, NaN where missing; None where decoding does not need it
+    whole : (t, y, x) float32 or None, what the parts are shares of, NaN where missing; None where decoding needs none
     variance : (targets, t, y, x) float32 or None, of the errors of the target's channels, NaN where not known
     """
 
@@ -40,7 +38,7 @@ class BoxChannels(NamedTuple):
     anything: NDArray[np.bool_]
     sea: NDArray[np.bool_]
     land: NDArray[np.bool_]
-    chl: NDArray[np.float32] | None
+    whole: NDArray[np.float32] | None
     variance: NDArray[np.float32] | None
 
     def within(self, part: tuple[slice, ...]) -> BoxChannels:
@@ -57,35 +55,35 @@ class Encoder:
     ----------
     grid : Grid
         Lattice of the target.
-    families : tuple of Family
+    variables : tuple of Variable
         Of the target, then of each condition.
     channels : tuple of str
         In the order of the method.
     sea : SeaFlag or None
         How the last array says what is sea; None: there is no such array and the mask of the package is used.
     error : ErrorUnits or None
-        How arrays between those of the families and the mask, one a part of the target, say how much it errs.
+        How arrays between those of the variables and the mask, one a part of the target, say how much it errs.
     warn : callable
-        Is given the family of impossible values.
+        Is given the variable of impossible values.
     """
 
     grid: Grid
-    families: tuple[Family, ...]
+    variables: tuple[Variable, ...]
     channels: tuple[str, ...]
     sea: SeaFlag | None
     error: ErrorUnits | None
-    warn: Callable[[Family], None]
+    warn: Callable[[Variable], None]
 
     def __call__(self, arrays: Sequence[NDArray], box: Box) -> BoxChannels:
-        """Encode (t, y, x) arrays: parts of families, errors of the target's, sea mask."""
-        parts, shape = self.families[0].parts, box.shape
+        """Encode (t, y, x) arrays: parts of variables, errors of the target's, sea mask."""
+        parts, shape = self.variables[0].parts, box.shape
         if self.sea is not None:
             sea, land = np.zeros(shape, bool), np.zeros(shape, bool)
         else:
             lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
             sea = np.broadcast_to(seamask.sea(lat, lon), shape)
             land = np.broadcast_to(~sea[:1], shape)
-        target = self.families[0]
+        target = self.variables[0]
         known = BoxChannels(
             values=np.zeros((len(self.channels), *shape), np.float32),
             observed=np.zeros((len(self.channels), *shape), bool),
@@ -95,7 +93,7 @@ class Encoder:
             anything=np.zeros(shape, bool),
             sea=sea,
             land=land,
-            chl=np.zeros(shape, np.float32) if target.needs_chl else None,
+            whole=np.zeros(shape, np.float32) if target.needs_whole else None,
             variance=None if self.error is None else np.zeros((len(target.channels), *shape), np.float32),
         )
         for slot in range(shape[0]):
@@ -106,26 +104,22 @@ class Encoder:
     def _frame(self, arrays: list[NDArray], known: BoxChannels) -> None:
         """Encode a frame into the views of what is known."""
         raws = []
-        for family in self.families:
-            raws.append(np.stack([arrays.pop(0) for _ in range(family.parts)]))
+        for variable in self.variables:
+            raws.append(np.stack([arrays.pop(0) for _ in range(variable.parts)]))
         if known.variance is not None:
             known.variance[...] = self._variance(raws[0], arrays)
-        chl = np.full(known.anything.shape, np.nan, np.float32)
-        for family, raw in zip(self.families[1:], raws[1:], strict=True):
-            if family.channels == (CHL,):
-                plain = family.encode(raw)
-                chl = np.where(plain.observed[0], np.float32(10) ** plain.values[0], chl)
-        encoded = [family.encode(raw, chl) for family, raw in zip(self.families, raws, strict=True)]
-        for family, each in zip(self.families, encoded, strict=True):
+        whole = self._whole(raws, known.anything.shape)
+        encoded = [variable.encode(raw, whole) for variable, raw in zip(self.variables, raws, strict=True)]
+        for variable, each in zip(self.variables, encoded, strict=True):
             if each.invalid.any():
-                self.warn(family)
-            for channel, value, there in zip(family.channels, each.values, each.observed, strict=True):
+                self.warn(variable)
+            for channel, value, there in zip(variable.channels, each.values, each.observed, strict=True):
                 at = self.channels.index(channel)
                 known.values[at], known.observed[at] = value, there
             known.anything[...] |= each.present.any(axis=0)
         total = encoded[0].total
-        if total is not None:  # classes that are all observed say what chlorophyll is
-            chl = self._add(total, chl, known)
+        if total is not None:  # parts that are all observed say what the whole is
+            whole = self._add(total, whole, known)
         known.present[...] = encoded[0].present
         if encoded[0].invalid.any():  # seldom: zeros that nothing is written to take no memory
             known.invalid[...] = encoded[0].invalid
@@ -133,8 +127,8 @@ class Encoder:
         for each in encoded[1:]:
             if each.invalid.any():
                 known.doubtful[...] |= each.invalid.any(axis=0)
-        if known.chl is not None:
-            known.chl[...] = chl
+        if known.whole is not None:
+            known.whole[...] = whole
         if self.sea is not None:
             known.land[...] = self.sea.is_land(arrays[0])
             known.sea[...] = ~np.isnan(arrays[0]) & ~known.land
@@ -142,15 +136,28 @@ class Encoder:
     def _variance(self, raw: NDArray, arrays: list[NDArray]) -> NDArray[np.float32]:
         """Error variances of the channels of the target; takes the errors of its parts off the arrays."""
         assert self.error is not None
-        target = self.families[0]
+        target = self.variables[0]
         error = np.stack([arrays.pop(0) for _ in range(target.parts)])
         possible = np.where(target.possible(raw)[0], raw, np.nan)
         return np.minimum(target.error_variance(possible, self.error.absolute(error, possible)), np.float32(MOST))
 
-    def _add(self, total: NDArray[np.float32], chl: NDArray[np.float32], known: BoxChannels) -> NDArray[np.float32]:
-        """Put chlorophyll that is the sum of its classes where it was not observed, and return it all."""
-        at = self.channels.index(CHL)
+    def _whole(self, raws: Sequence[NDArray], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """What the parts of the target are shares of, where it is a condition and observed, in its usual units."""
+        whole = np.full(shape, np.nan, np.float32)
+        kind = self.variables[0].whole
+        for variable, raw in zip(self.variables[1:], raws[1:], strict=True):
+            if kind is not None and variable.channels == kind.channels:
+                plain = variable.encode(raw)
+                whole = np.where(plain.observed[0], kind().decode_draw(plain.values, Given(raw))[0], whole)
+        return whole
+
+    def _add(self, total: NDArray[np.float32], whole: NDArray[np.float32], known: BoxChannels) -> NDArray[np.float32]:
+        """Put the sum of the parts where the whole was not observed, and return it all."""
+        kind = self.variables[0].whole
+        assert kind is not None
+        at = self.channels.index(kind.channels[0])
         adds = ~known.observed[at] & ~np.isnan(total)
-        known.values[at] = np.where(adds, np.log10(np.where(adds, total, 1)), known.values[at])
+        sums = kind().encode(np.where(adds, total, np.float32(np.nan))[None])
+        known.values[at] = np.where(adds, sums.values[0], known.values[at])
         known.observed[at] |= adds
-        return np.where(adds, total, chl)
+        return np.where(adds, total, whole)

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from xgapfill.blocks.block import OnBox
 from xgapfill.blocks.progress import tracked
-from xgapfill.kernel.encode import CHL, BoxChannels, Encoder
+from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.limits import Limits
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.noise import Noise
-from xgapfill.lattice.observations import ErrorUnits, Samples, excess
+from xgapfill.lattice.observations import Samples, excess
 from xgapfill.lattice.sea import SeaFlag
 from xgapfill.lattice.tiling import Tiling, inside, overlap
 from xgapfill.lattice.windows import Windows
 from xgapfill.methods.base import BATCH, Method, batches
-from xgapfill.variables.base import Family, Given, invalid_message
+from xgapfill.variables import ErrorUnits, Given, Variable
+from xgapfill.variables.base import invalid_message
 from xgapfill.weights import Handle, Weights, handle
 
 OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
@@ -47,7 +48,7 @@ class FillKernel:
     ----------
     grid : Grid
         Lattice of the target.
-    families : tuple of Family
+    variables : tuple of Variable
         Of the target, then of each condition.
     channels : tuple of str
         Channels of the method, targets first.
@@ -60,7 +61,7 @@ class FillKernel:
     ranges : tuple of (lowest, highest)
         Range of each channel in the training of the weights; infinite where there is none.
     checked : tuple of bool
-        Which families had their values looked at before (so that impossible ones were warned of).
+        Which variables had their values looked at before (so that impossible ones were warned of).
     label : str
         What is filled, for messages.
     tiling : Tiling
@@ -70,13 +71,13 @@ class FillKernel:
     samples : Samples or None
         What was observed in the water.
     error : ErrorUnits or None
-        How arrays between those of the families and the mask, one a part of the target, say how much it errs.
+        How arrays between those of the variables and the mask, one a part of the target, say how much it errs.
     call : str
         Names the call: of one call, impossible values are warned of once.
     """
 
     grid: Grid
-    families: tuple[Family, ...]
+    variables: tuple[Variable, ...]
     channels: tuple[str, ...]
     method: Method
     weights: Handle | None
@@ -113,17 +114,17 @@ class FillKernel:
     @property
     def targets(self) -> int:
         """Number of channels to be filled."""
-        return len(self.families[0].channels)
+        return len(self.variables[0].channels)
 
     @property
     def layers(self) -> int:
         """Layers of the result: members x parts; if full, the spread and the status of each part, log10 spread."""
-        parts = self.families[0].parts
-        extra = 2 * parts + (self.families[0].channels == (CHL,)) if self.full else 0
+        parts = self.variables[0].parts
+        extra = 2 * parts + self.variables[0].logarithmic if self.full else 0
         return self.members * parts + extra
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
-        """Return (layers, *core.shape) given (t, y, x) arrays: parts of families, errors of the target's, sea mask.
+        """Return (layers, *core.shape) given (t, y, x) arrays: parts of variables, errors of the target's, sea mask.
 
         The list of arrays is emptied.
         """
@@ -134,11 +135,11 @@ class FillKernel:
 
     def encode(self, arrays: Sequence[NDArray], box: Box) -> BoxChannels:
         """Turn physical values into channels."""
-        return Encoder(self.grid, self.families, self.channels, self.sea, self.error, self._warn)(arrays, box)
+        return Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)(arrays, box)
 
     def raw(self, arrays: Sequence[NDArray], box: Box, core: Box) -> list[Any]:
         """Parts of the target in the core as they came, (t, y, x) each: copies, but of chunks that are at hand."""
-        parts: Sequence[Any] = arrays[: self.families[0].parts]
+        parts: Sequence[Any] = arrays[: self.variables[0].parts]
         return [part.within(core) if isinstance(part, OnBox) else part[core.within(box)].copy() for part in parts]
 
     def blend(self, known: BoxChannels, box: Box, core: Box, most: int | None = None) -> Blend:
@@ -176,9 +177,10 @@ class FillKernel:
 
     @property
     def kept_channels(self) -> list[int]:
-        """Channels that decoding needs: the targets, and chlorophyll where they are concentrations."""
-        chl = [self.channels.index(CHL)] if self.families[0].needs_chl else []
-        return [*range(self.targets), *chl]
+        """Channels that decoding needs: the targets, and what they are shares of where they are no fractions."""
+        target = self.variables[0]
+        whole = [self.channels.index(target.whole.channels[0])] if target.needs_whole and target.whole else []
+        return [*range(self.targets), *whole]
 
     def needed(
         self, known: BoxChannels, box: Box, core: Box, near: NDArray[np.bool_]
@@ -244,7 +246,7 @@ class FillKernel:
 
     def _frame(self, known: BoxChannels, raw: NDArray, blend: Blend) -> NDArray:
         """Layers of a frame."""
-        family, present = self.families[0], known.present
+        variable, present = self.variables[0], known.present
         here = np.flatnonzero((blend.weight > 0) & ~present.all(axis=0))
         weight = _at(blend.weight, here)
         members, spread = _at(blend.members, here) / weight, _at(blend.spread, here) / weight
@@ -253,37 +255,36 @@ class FillKernel:
         layers = []
         if self.method.draws:
             for member in members:
-                layers.append(family.decode_draw(member[: self.targets], self._with_chl(given, member, None)))
+                layers.append(variable.decode_draw(member[: self.targets], self._with_whole(given, member, None)))
         targets = slice(0, self.targets)
         if self.full or not self.method.draws:
-            values, width = family.decode_mean(mean[targets], spread[targets], self._with_chl(given, mean, spread))
+            values, width = variable.decode_mean(mean[targets], spread[targets], self._with_whole(given, mean, spread))
             if not self.method.draws:
                 layers.append(values)
         out = [_paste(parts, here, raw, present) for parts in layers]
         if self.full:
             zero = np.zeros((), raw.dtype)
             out.append(_paste(width, here, zero, present))
-            if family.channels == (CHL,):
+            if variable.logarithmic:
                 out.append(_paste(spread[:1], here, zero, present))
             out.append(self._status(known, blend.weight, mean[targets], here).astype(raw.dtype))
         return np.concatenate(out)
 
     def _given(self, known: BoxChannels, raw: NDArray, here: NDArray) -> Given:
         parts = np.where(known.present, raw, np.nan).astype(np.float32)
-        return Given(_at(parts, here), None if known.chl is None else _at(known.chl, here))
+        return Given(_at(parts, here), None if known.whole is None else _at(known.whole, here))
 
-    def _with_chl(self, given: Given, member: NDArray, spread: NDArray | None) -> Given:
-        """Chlorophyll where it was observed, else as it was filled."""
-        if given.chl is None:
+    def _with_whole(self, given: Given, member: NDArray, spread: NDArray | None) -> Given:
+        """What the parts are shares of where it was observed, else as it was filled."""
+        kind = self.variables[0].whole
+        if given.whole is None or kind is None:
             return given
-        missing = np.isnan(given.chl)
-        from xgapfill.variables.chlorophyll import Chlorophyll
-
-        plain = Chlorophyll()
+        missing, nothing = np.isnan(given.whole), Given(given.parts)
         if spread is None:
-            return Given(given.parts, np.where(missing, plain.decode_draw(member[-1], given), given.chl))
-        filled, width = plain.decode_mean(member[-1], spread[-1], given)
-        return Given(given.parts, np.where(missing, filled, given.chl), np.where(missing, width, np.float32(0)))
+            (filled,) = kind().decode_draw(member[-1:], nothing)
+            return Given(given.parts, np.where(missing, filled, given.whole))
+        (filled,), (width,) = kind().decode_mean(member[-1:], spread[-1:], nothing)
+        return Given(given.parts, np.where(missing, filled, given.whole), np.where(missing, width, np.float32(0)))
 
     def _status(self, known: BoxChannels, weight: NDArray, mean: NDArray, here: NDArray) -> NDArray[np.int8]:
         status = np.where(known.land, LAND, TOO_LITTLE).astype(np.int8).ravel()
@@ -298,16 +299,16 @@ class FillKernel:
         filled = np.where(known.invalid, np.int8(INVALID), filled)
         return np.where(known.present, np.int8(OBSERVED), filled)
 
-    def _warn(self, family: Family) -> None:
+    def _warn(self, variable: Variable) -> None:
         """Warn of impossible values, once a process (a map has thousands of blocks), unless they were looked at."""
-        key = f"{self.call} {family}"
-        if self.checked[self.families.index(family)]:
+        key = f"{self.call} {variable}"
+        if self.checked[self.variables.index(variable)]:
             return
         with _lock:
             if key in _warned:
                 return
             _warned.add(key)
-        warnings.warn(invalid_message(self.label, family, None), UserWarning, stacklevel=2)
+        warnings.warn(invalid_message(self.label, variable, None), UserWarning, stacklevel=2)
 
 
 def _mean(members: NDArray) -> NDArray:

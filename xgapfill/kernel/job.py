@@ -14,7 +14,7 @@ from xgapfill.inputs import read as inputs
 from xgapfill.inputs.errors import ErrorField, read_error
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.fill import CHL, FillKernel
+from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
@@ -22,7 +22,6 @@ from xgapfill.lattice.observations import Samples
 from xgapfill.lattice.sea import SeaFlag
 from xgapfill.methods.base import Method, takes_weights, tiling_of
 from xgapfill.nets.device import placed
-from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
 
 
@@ -40,7 +39,7 @@ class Case:
 
     @property
     def sources(self) -> list[Source]:
-        """One a part of each family, and of the errors of the first."""
+        """One a part of each variable, and of the errors of the first."""
         errors = () if self.error is None else self.error.sources
         return [*(source for each in (self.quantity, *self.given) for source in each.sources), *errors]
 
@@ -85,7 +84,7 @@ def kernel_of(
     grid = case.quantity.grid
     return FillKernel(
         grid=grid,
-        families=tuple(each.family for each in (case.quantity, *case.given)),
+        variables=tuple(each.variable for each in (case.quantity, *case.given)),
         channels=case.channels,
         method=placed(method),
         weights=None if case.weights is None else handle(case.weights),
@@ -108,14 +107,16 @@ def _choose(
     method: Method, weights: Any, target: inputs.Quantity, given: Sequence[inputs.Quantity]
 ) -> tuple[Weights | None, tuple[str, ...]]:
     """Weights, if the method needs any, and the channels it works on: targets, then conditions."""
-    targets = target.family.channels
-    conditions = tuple(channel for each in given for channel in each.family.channels)
-    if target.family.needs_chl and CHL not in conditions:
-        if isinstance(target.family, SizeClasses) and target.family.alone is not None:
+    targets = target.variable.channels
+    conditions = tuple(channel for each in given for channel in each.variable.channels)
+    whole = target.variable.whole
+    if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
+        if target.variable.alone is not None:
             raise ValueError(
-                f"{target.label} is one class in mg m-3: its share is known only with cond=, the chlorophyll"
+                f"{target.label} is one part of a whole, in its units: its share is known only with cond=, the "
+                f"{whole.long_name or whole.name}"
             )
-        conditions = (*conditions, CHL)  # what the classes add up to
+        conditions = (*conditions, *whole.channels)  # what the parts add up to
     if weights is not None and not takes_weights(method, (*targets, *conditions)):
         raise ValueError(f"{method.name} needs no weights, found weights={weights!r}; leave weights= out")
     chosen = method.default_weights((*targets, *conditions)) if weights is None else weights

@@ -34,7 +34,7 @@ class Field:
     array : int
         Number of the array among those that are filled.
     parts : tuple of int
-        Parts of the family that it holds, in its order.
+        Parts of the variable that it holds, in its order.
     statistics : tuple of Statistic
     function : OfMember or None
     """
@@ -126,7 +126,7 @@ class Reduced:
 
     def together(self, core: Box, itemsize: int) -> list[tuple[tuple[int, ...], range]]:
         """Numbers of the members of a core that are drawn together, each after that of one that they rest on."""
-        size = self.kernel.families[0].parts * int(np.prod(core.shape)) * itemsize
+        size = self.kernel.variables[0].parts * int(np.prod(core.shape)) * itemsize
         count = int(np.clip(HELD_BYTES // size, 1, TOGETHER))
         firsts = range(0, self.kernel.members, count)
         anchored = getattr(self.kernel.method, "anchored", False)
@@ -245,7 +245,7 @@ def _block(
     if series:
         frames = len(kernel.grid.slots)
     all_held = any(each.kind == "quantile" and each.function is None for each in statistics)
-    layers = (kernel.members if all_held else 1) * kernel.families[0].parts
+    layers = (kernel.members if all_held else 1) * kernel.variables[0].parts
     while max(rows, cols) > LEAST:
         around = (rows + 2 * kernel.reach[1]) * (cols + 2 * kernel.reach[2])
         if layers * frames * rows * cols * 4 <= HELD_BYTES and (

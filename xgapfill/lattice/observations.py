@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,32 +118,6 @@ def combined(
         variances=(1.0 / weight).astype(np.float32),
         ncols=ncols,
     )
-
-
-@dataclass(frozen=True)
-class ErrorUnits:
-    """What the numbers of an error field are.
-
-    Attributes
-    ----------
-    kind : str
-        ``"percent"`` of the values, ``"log10"``, the standard deviation of the logarithm, or ``"same"``, a standard
-        deviation in the units of the values.
-    factor : float
-        Errors of the kind ``"same"`` times this are in the units of the values.
-    """
-
-    kind: str
-    factor: float = 1.0
-
-    def absolute(self, error: NDArray, raw: NDArray) -> NDArray[Any]:
-        """Return errors in the units of the values they belong to."""
-        if self.kind == "percent":
-            return error * raw * 0.01
-        if self.kind == "log10":
-            with np.errstate(over="ignore"):
-                return (np.float64(10) ** error - 1) * raw
-        return error * self.factor
 
 
 def excess(variance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -102,7 +102,9 @@ class DctPls:
         for c in conditions_first(windows.targets, len(windows.channels)):
             y, w = values[:, :, c], observed[:, :, c]
             prior = shipped()[windows.channels[c]]
-            trend, trend_variance = trend_on(y, w, prior, known(windows, c, values, observed, mean, error))
+            trend, trend_variance = trend_on(
+                y, w, windows.channels[c], shipped(), known(windows, c, values, observed, mean, error)
+            )
             left, variance = self._smoothed((y - trend) * w, w, prior.variance)
             mean[:, :, c], error[:, :, c] = trend + left, (variance + trend_variance).sqrt()
         return Filled(mean[None].numpy(), error.numpy())

@@ -22,7 +22,7 @@ from xgapfill.gaussian.kriging import (
     krige,
     unconditional,
 )
-from xgapfill.gaussian.priors import Prior, shipped
+from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.parameters import choice, whole
@@ -135,11 +135,14 @@ class Kriging:
         members: int,
     ) -> _Channel:
         """One channel of one window, given the conditions."""
-        y, known, prior = windows.values[k, :, c], windows.observed[k, :, c], shipped()[windows.channels[c]]
+        y, known, channel = windows.values[k, :, c], windows.observed[k, :, c], windows.channels[c]
+        prior = shipped()[channel]
         errors = np.zeros_like(y) if windows.variance is None else windows.variance[k, :, c] * ~observed
         north, east = windows.step_km[k].tolist()
         step = windows.step_days, north, east
-        trend, trend_variance = _regress(y, observed, prior, {name: (on.mean, on.spread) for name, on in given.items()})
+        trend, trend_variance = _regress(
+            y, observed, channel, {name: (on.mean, on.spread) for name, on in given.items()}
+        )
         departure = (y - trend) * known
         squares = float(np.sum((departure * observed) ** 2, dtype=np.float64))
         variance = pooled_variance(squares, float(observed.sum()), prior.variance)
@@ -151,7 +154,7 @@ class Kriging:
             drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
         # a member stands on the regression on the conditions of the same member
         of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
-        trends = [_regress(y, observed, prior, conditions)[0] if given else trend for conditions in of_members]
+        trends = [_regress(y, observed, channel, conditions)[0] if given else trend for conditions in of_members]
         erring = [simulated + _errors(errors, windows, k, c, noise, m) for m, simulated in enumerate(drawn)]
         fields = np.stack([departure, *erring, *((y - each) * known for each in trends)])
         kriged = krige(fields, known, wanted, covariance, step, self.neighbours, errors)
@@ -169,7 +172,7 @@ class Kriging:
 
 
 def _regress(
-    y: Single, observed: Flags, prior: Prior, conditions: Mapping[str, tuple[Single, Single]]
+    y: Single, observed: Flags, channel: str, conditions: Mapping[str, tuple[Single, Single]]
 ) -> tuple[Single, Single]:
     """Regression on the conditions, shrunk to the prior, and its variance through their errors: (t, y, x) fields."""
     import torch
@@ -178,7 +181,7 @@ def _regress(
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
 
     given = {name: (batch(mean), batch(error)) for name, (mean, error) in conditions.items()}
-    trend, variance = trend_on(batch(y), batch(observed), prior, given)
+    trend, variance = trend_on(batch(y), batch(observed), channel, shipped(), given)
     return trend[0].numpy(), variance[0].numpy()
 
 

@@ -166,7 +166,7 @@ class Regression:
             conditions = known(windows, c, values, observed, mean, error)
             y, w = values[:, :, c], observed[:, :, c]
             if self.relation == FITTED:
-                estimate, variance = trend_on(y, w, shipped()[windows.channels[c]], conditions)
+                estimate, variance = trend_on(y, w, windows.channels[c], shipped(), conditions)
             else:
                 estimate, variance = self._published(c, *conditions[CHL])
             left = _left(y - estimate, w, _usual_variance(windows.channels[c]))

@@ -65,7 +65,9 @@ def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[
 
     prior = shipped()[windows.channels[c]]
     tensors = [torch.from_numpy(a) for a in (windows.values, windows.observed.astype(np.float32), values, spread)]
-    trend, variance = trend_on(tensors[0][:, :, c], tensors[1][:, :, c], prior, known(windows, c, *tensors))
+    trend, variance = trend_on(
+        tensors[0][:, :, c], tensors[1][:, :, c], windows.channels[c], shipped(), known(windows, c, *tensors)
+    )
     return trend.numpy(), (variance + prior.variance).sqrt().numpy()
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xgapfill.blocks.stop import check_stop
 from xgapfill.gaussian import priors as prior_file
 from xgapfill.lattice.windows import Noise, Windows
+from xgapfill.variables import known
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
 
-# Target channels to the weights that ship for them.
-SHIPPED: Mapping[tuple[str, ...], str] = {("psc_ilr1", "psc_ilr2"): "psc-chl", ("log10_chl",): "chl"}
 FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
 
 
@@ -35,11 +34,13 @@ def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
 
     `kind` is what their names end in after those of the diffusion nets: "-vae".
     """
-    for targets, name in SHIPPED.items():
-        if channels[: len(targets)] == targets:
-            return name + kind
+    filled = [variable for variable in known() if variable.weights is not None]
+    for variable in filled:
+        if channels[: len(variable.channels)] == variable.channels:
+            return f"{variable.weights}{kind}"
+    names = ", ".join(variable.name for variable in filled)
     raise ValueError(
-        f"no shipped weights fill {', '.join(channels)}; they fill {sorted(set(SHIPPED.values()))}. "
+        f"no shipped weights fill {', '.join(channels)}; they fill {names}. "
         "Use background(), which needs none, or give weights= of your own."
     )
 

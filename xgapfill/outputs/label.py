@@ -23,20 +23,17 @@ from xgapfill.outputs.attributes import (
     with_ancillary,
     wrap,
 )
-from xgapfill.variables import Chlorophyll, SizeClasses
-
-FAMILY_NAMES = {"log10_chl": "CHL", "psc_ilr1": "PSC", "sst": "SST"}
 
 
 def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: Provenance) -> dict[str, xr.DataArray]:
     """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input."""
-    parts, members = target.family.parts, kernel.members
+    parts, members = target.variable.parts, kernel.members
     variables: dict[str, xr.DataArray] = {}
     for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
         mine = [part for part, place in enumerate(target.places) if place.array == number]
         mine.sort(key=lambda part: target.places[part].index or 0)
         name = name_of_array(array, target)
-        attrs = made.added_to(data_attrs(array, usual(target)))
+        attrs = made.added_to(data_attrs(array, target.variable.attrs))
 
         cut = partial(_arranged, stack, array, axes, target.class_dim)
         layers = [member * parts + part for member in range(members) for part in mine]
@@ -44,10 +41,10 @@ def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: P
         data.encoding = kept_encoding(array)
         variables[name] = data
         if kernel.full:
-            first, plain = members * parts, data_attrs(array, usual(target))
+            first, plain = members * parts, data_attrs(array, target.variable.attrs)
             extra = {f"{name}_spread": (first, array.dtype, spread_attrs(plain, name))}
             first += parts
-            if isinstance(target.family, Chlorophyll):
+            if target.variable.logarithmic:
                 extra[f"{name}_spread_log10"] = (first, array.dtype, spread_attrs(plain, name, log10=True))
                 first += 1
             extra[f"{name}_status"] = (first, np.dtype(np.int8), status_attrs(plain, name))
@@ -66,17 +63,7 @@ def alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
 
 def name_of_array(array: xr.DataArray, target: inputs.Quantity) -> str:
     """Name of what was given, or a usual one where it has none."""
-    return FAMILY_NAMES[target.family.channels[0]] if array.name is None else str(array.name)
-
-
-def usual(target: inputs.Quantity) -> dict[str, str]:
-    """Attributes that complete a variable that has none of its own."""
-    family = target.family
-    if isinstance(family, Chlorophyll):
-        return {"units": "mg m-3", "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water"}
-    if isinstance(family, SizeClasses):
-        return {"units": "1" if family.factor is None else "mg m-3"}
-    return {"units": "degC", "standard_name": "sea_surface_temperature"}
+    return target.variable.name if array.name is None else str(array.name)
 
 
 def _arranged(

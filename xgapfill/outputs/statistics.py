@@ -15,7 +15,7 @@ from xgapfill.inputs.read import Quantity
 from xgapfill.kernel.reduce import Field, Reduced
 from xgapfill.kernel.statistics import Statistic, name_of
 from xgapfill.outputs.attributes import Provenance, data_attrs, kept_encoding, wrap
-from xgapfill.outputs.label import name_of_array, usual
+from xgapfill.outputs.label import name_of_array
 
 
 def label_statistics(stack: dsa.Array, target: Quantity, op: Reduced, made: Provenance) -> dict[str, xr.DataArray]:
@@ -111,7 +111,7 @@ def _described(
 ) -> xr.DataArray:
     dims, data = picked
     array, axes = target.arrays[field.array], target.axes[field.array]
-    known = data_attrs(array, usual(target))
+    known = data_attrs(array, target.variable.attrs)
     coords = {key: each.variable for key, each in wrap(array.data, array, axes, None).coords.items()}
     what, attrs = str(array.attrs.get("long_name") or array.name), known
     if field.function is not None:

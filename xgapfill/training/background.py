@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.background import CENTRES, LOG_SHARES, SPAN, Guess, first_guess, interpolate
-from xgapfill.gaussian.priors import Prior, from_mapping, to_mapping
+from xgapfill.gaussian.background import LOG_SHARES, SPAN, Guess, first_guess, interpolate
+from xgapfill.gaussian.priors import Prior, shipped, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
 
@@ -20,14 +20,14 @@ ERRORS = 400  # hidden pixels a window that tell about errors
 
 
 def fit_priors(name: str, count: int, data: Path | None, cache: Path, out: Path, seed: int = 0) -> dict[str, Prior]:
-    """Fit the priors of the targets of a mixture on `count` windows and put them into the JSON file `out`."""
+    """Fit the priors of the targets of a mixture on `count` windows, print them and write the JSON file `out`."""
     made = mixture(name, data, cache)
     rng = np.random.default_rng([seed, 5])
     samples = [made.draw(rng) for _ in range(count)]
-    priors = from_mapping(json.loads(out.read_text()))
+    priors = shipped()
     for c, channel in enumerate(made.targets):
         if made.conditions:
-            priors[channel] = replace(priors[channel], regression=_regression(c, samples, made))
+            priors[channel] = replace(priors[channel], regression=_regression(c, samples, made, priors))
     for c, channel in enumerate(made.targets):
         priors[channel] = replace(priors[channel], error=_error(c, samples, made, priors))
         print(channel, priors[channel], flush=True)
@@ -53,7 +53,9 @@ def _plain(values: Tensor) -> tuple[float, ...]:
     return tuple(float(f"{float(value):.4g}") for value in values)
 
 
-def _regression(c: int, samples: list[Sample], made: Mixture) -> dict[str, tuple[float, float]]:
+def _regression(
+    c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Prior]
+) -> dict[str, tuple[float, float]]:
     """Slope and curvature of a target by each condition, least squares over all windows, each counting as one."""
     rows, right = [], []
     for sample in samples:
@@ -63,7 +65,7 @@ def _regression(c: int, samples: list[Sample], made: Mixture) -> dict[str, tuple
             continue
         columns = [np.ones(both.sum())]
         for i, name in zip(conditions, made.conditions, strict=True):
-            departure = np.clip(sample.values[:, i][both] - CENTRES.get(name, 0.0), -SPAN, SPAN)
+            departure = np.clip(sample.values[:, i][both] - priors[name].centre, -SPAN, SPAN)
             columns += [departure, departure**2]
         scale = both.sum() ** -0.5
         rows.append(scale * np.stack(columns, axis=1))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.lattice.tiling import SIZE
+from xgapfill.variables import SizeClasses
 from xgapfill.variables.relation import psc_ilr_mean
-from xgapfill.variables.size_classes import SizeClasses
 from xgapfill.variables.transforms import ilr, ilr_inverse
 
 KM_PER_DEGREE = 111.2

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.insitu import read_samples
-from xgapfill.kernel.encode import CHL
 from xgapfill.validation.masks import load, transplanted
-from xgapfill.variables import CLASSES, Family
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A field with an answer, parts in the order of the family.
+    """A field with an answer, parts in the order of the variable.
 
     Attributes
     ----------
@@ -43,13 +41,13 @@ class Answered:
         """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
         quantity = inputs.read(target, size_class)
         target = target.load()
-        values = score_units(cube(target, quantity), quantity.family)
+        values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)
         if truth is not None:
             if masks is not None:
                 raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
             _, truth = xr.align(target, truth, join="exact", copy=False)
-            answer = score_units(cube(truth.load(), quantity), quantity.family)
+            answer = quantity.variable.score(cube(truth.load(), quantity))
             hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
             values = np.where(hidden, answer, values)
         else:
@@ -61,12 +59,13 @@ class Answered:
 
     def without(self, insitu: Any, cond: Any) -> Answered:
         """Do not score pixels in which samples of the target lie; they stay hidden."""
-        family, maps = self.quantity.family, (self.quantity, *inputs.conditions(cond, self.quantity))
-        channels = dict.fromkeys([*(channel for each in maps for channel in each.family.channels), CHL])
+        variable, maps = self.quantity.variable, (self.quantity, *inputs.conditions(cond, self.quantity))
+        whole = variable.whole.channels if variable.whole else ()
+        channels = dict.fromkeys([*(channel for each in maps for channel in each.variable.channels), *whole])
         samples = read_samples(insitu, maps, [*channels])
         if samples is None:
             return self
-        grid, own = self.quantity.grid, samples.channels < len(family.channels)
+        grid, own = self.quantity.grid, samples.channels < len(variable.channels)
         at = np.stack(
             [
                 grid.index_slots(samples.slots[own]),
@@ -81,37 +80,20 @@ class Answered:
         return replace(self, hidden=hidden)
 
     @property
-    def logarithmic(self) -> bool:
-        """Whether the logarithm is scored."""
-        return logarithmic(self.quantity.family)
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the parts, if there are several."""
-        return CLASSES if self.quantity.family.parts == 3 else ()
+        return self.quantity.variable.part_names if self.quantity.variable.parts > 1 else ()
 
 
 def cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
-    """Values as (p, t, y, x), parts in the order of the family."""
+    """Values as (p, t, y, x), parts in the order of the variable."""
     axes = quantity.axes[0]
     order = [dim for dim in (quantity.class_dim, *axes.dims) if dim is not None]
     values = array.transpose(*order).values
     if axes.time is None:
         values = np.expand_dims(values, -3)
-    order_of_family = [place.index for place in quantity.places if place.index is not None]
-    return values[order_of_family] if order_of_family else values[None]
-
-
-def logarithmic(family: Family) -> bool:
-    """Whether the logarithm is scored."""
-    return family.channels == (CHL,)
-
-
-def score_units(values: NDArray, family: Family) -> NDArray:
-    """Chlorophyll as its logarithm, all else as it is; impossible values count as unknown."""
-    if not logarithmic(family):
-        return values
-    return np.log10(np.where(values > 0, values, np.nan))
+    order_of_parts = [place.index for place in quantity.places if place.index is not None]
+    return values[order_of_parts] if order_of_parts else values[None]
 
 
 def _mask(masks: Any, quantity: inputs.Quantity, observed: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:

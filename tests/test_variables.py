@@ -1,4 +1,4 @@
-"""Families: physical values to channels and back."""
+"""Variables: physical values to channels and back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xgapfill.variables import CLASSES, Chlorophyll, Given, SizeClasses, Temperature, class_of, recognise, size_classes
-from xgapfill.variables.chlorophyll import mg_m3
-from xgapfill.variables.temperature import offset_to_celsius
+from xgapfill.variables import Chlorophyll, Given, SizeClasses, Temperature, recognise
+from xgapfill.variables.size_classes import CLASSES, class_of
 from xgapfill.variables.transforms import close, ilr, ilr_inverse, ilr_moments, log10, lognormal_spread, power10
 
 parts = (
@@ -73,15 +72,15 @@ def test_chlorophyll_counts_impossible_values_as_missing(values):
     assert (found.values[~found.observed] == 0).all()
 
 
-@pytest.mark.parametrize("family", [Chlorophyll(), Chlorophyll(1e6), Temperature(), Temperature(-273.15)])
-def test_one_part_inverts(family):
+@pytest.mark.parametrize("variable", [Chlorophyll(), Chlorophyll(1e6), Temperature(), Temperature(-273.15)])
+def test_one_part_inverts(variable):
     """Encoding and decoding give the value back, in the units of the input."""
     values = np.array([[0.05, 1.0, 20.0]], np.float64)
-    values = values / family.factor if isinstance(family, Chlorophyll) else values - family.offset
-    found = family.encode(values)
+    values = values / variable.factor if isinstance(variable, Chlorophyll) else values - variable.offset
+    found = variable.encode(values)
     assert found.values.dtype == np.float32
-    np.testing.assert_allclose(family.decode_draw(found.values, nothing(1, 3)), values, rtol=1e-5)
-    mean, spread = family.decode_mean(found.values, np.full((1, 3), 0.1, np.float32), nothing(1, 3))
+    np.testing.assert_allclose(variable.decode_draw(found.values, nothing(1, 3)), values, rtol=1e-5)
+    mean, spread = variable.decode_mean(found.values, np.full((1, 3), 0.1, np.float32), nothing(1, 3))
     np.testing.assert_allclose(mean, values, rtol=1e-5)
     assert (spread > 0).all()
 
@@ -89,9 +88,9 @@ def test_one_part_inverts(family):
 def test_decoding_never_overflows():
     """Channels far out of range still decode to finite numbers."""
     far = np.array([[1e4, -1e4]], np.float32)
-    for family in (Chlorophyll(), SizeClasses()):
-        values = np.repeat(far, len(family.channels), axis=0)
-        for part in family.decode_mean(values, np.abs(values), nothing(family.parts, 2)):
+    for variable in (Chlorophyll(), SizeClasses()):
+        values = np.repeat(far, len(variable.channels), axis=0)
+        for part in variable.decode_mean(values, np.abs(values), nothing(variable.parts, 2)):
             assert np.isfinite(part).all()
 
 
@@ -107,12 +106,12 @@ def test_two_observed_classes_tell_the_third():
 def test_one_observed_class_stays_and_the_others_share_the_rest():
     """One fraction of three is nothing to the method; on output it stays and the others keep their ratio."""
     raw = np.array([[np.nan], [0.6], [np.nan]], np.float32)
-    family = SizeClasses()
-    assert not family.encode(raw).observed.any()
+    variable = SizeClasses()
+    assert not variable.encode(raw).observed.any()
     drawn = np.array([[0.5], [0.3], [0.2]], np.float32)
-    found = family.decode_draw(ilr(drawn), Given(raw))
+    found = variable.decode_draw(ilr(drawn), Given(raw))
     np.testing.assert_allclose(found.ravel(), [0.4 * 5 / 7, 0.6, 0.4 * 2 / 7], rtol=1e-5)
-    mean, spread = family.decode_mean(ilr(drawn), np.full((2, 1), 0.5, np.float32), Given(raw))
+    mean, spread = variable.decode_mean(ilr(drawn), np.full((2, 1), 0.5, np.float32), Given(raw))
     assert abs(mean.sum() - 1) < 1e-6
     assert spread[1] == 0
     assert (spread[[0, 2]] > 0).all()
@@ -132,14 +131,14 @@ def test_class_chlorophyll_sums_to_chlorophyll():
     """Classes in mg m-3 are fractions of their sum where all are observed, and sum to chlorophyll where they are
     filled.
     """
-    family = SizeClasses(factor=1.0)
+    variable = SizeClasses(concentrations=True)
     raw = np.array([[1.0, np.nan, 0.5], [0.6, np.nan, np.nan], [0.4, np.nan, 0.2]], np.float32)
     chl = np.array([np.nan, 3.0, 1.0], np.float32)
-    found = family.encode(raw, chl)
+    found = variable.encode(raw, chl)
     np.testing.assert_allclose(found.total, [2.0, np.nan, np.nan])
     np.testing.assert_allclose(ilr_inverse(found.values)[:, 0], [0.5, 0.3, 0.2], atol=1e-6)
     np.testing.assert_allclose(ilr_inverse(found.values)[:, 2], [0.5, 0.3, 0.2], atol=1e-6)
-    out = family.decode_draw(
+    out = variable.decode_draw(
         found.values, Given(np.where(found.present, raw, np.nan), np.array([2.0, 3, 1], np.float32))
     )
     np.testing.assert_allclose(out.sum(axis=0), [2, 3, 1], rtol=1e-6)
@@ -149,11 +148,11 @@ def test_one_class_alone():
     """One class comes back from a triple whose other classes share the rest as is usual at this chlorophyll."""
     fraction = np.array([[0.1, 0.7, 0.3]], np.float32)
     for alone in range(3):
-        family = SizeClasses(alone=alone)
-        found = family.encode(fraction, np.array([0.1, 2.0, np.nan], np.float32))
+        variable = SizeClasses(alone=alone)
+        found = variable.encode(fraction, np.array([0.1, 2.0, np.nan], np.float32))
         triple = ilr_inverse(found.values)
         np.testing.assert_allclose(triple[alone], fraction[0], atol=0.01)
-        out = family.decode_draw(found.values, nothing(1, 3))
+        out = variable.decode_draw(found.values, nothing(1, 3))
         assert out.shape == (1, 3)
         np.testing.assert_allclose(out, fraction, atol=0.01)
     # richer water, larger cells: nano has more of what pico leaves
@@ -162,7 +161,7 @@ def test_one_class_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "attrs", "family"),
+    ("name", "attrs", "variable"),
     [
         ("CHL", {"units": "milligram m-3"}, Chlorophyll()),
         ("chlor_a", {"units": "mg m^-3"}, Chlorophyll()),
@@ -173,19 +172,19 @@ def test_one_class_alone():
         ("sst", {"units": "kelvin"}, Temperature(-273.15)),
         ("analysed_sst", {"units": "degree_Celsius"}, Temperature()),
         ("x", {"standard_name": "sea_surface_foundation_temperature", "units": "K"}, Temperature(-273.15)),
-        ("MICRO", {"units": "milligram m-3"}, SizeClasses(1.0, 0)),
-        ("f_pico", {"units": "1"}, SizeClasses(None, 2)),
-        ("x", {"long_name": "nanophytoplankton fraction", "units": "1"}, SizeClasses(None, 1)),
+        ("MICRO", {"units": "milligram m-3"}, SizeClasses(1.0, True, 0)),
+        ("f_pico", {"units": "1"}, SizeClasses(alone=2)),
+        ("x", {"long_name": "nanophytoplankton fraction", "units": "1"}, SizeClasses(alone=1)),
         (
             "x",
             {"standard_name": "mass_concentration_of_microphytoplankton_expressed_as_chlorophyll_in_sea_water"},
-            SizeClasses(1.0, 0),
+            SizeClasses(1.0, True, 0),
         ),
     ],
 )
-def test_products_are_recognised(name, attrs, family):
-    """Names, standard names and units of CMEMS, OC-CCI, GlobColour, NASA and CF lead to the right family."""
-    assert recognise(name, attrs) == family
+def test_products_are_recognised(name, attrs, variable):
+    """Names, standard names and units of CMEMS, OC-CCI, GlobColour, NASA and CF lead to the right variable."""
+    assert recognise(name, attrs) == variable
 
 
 @pytest.mark.parametrize("name", ["CHL1_flags", "CHL1_error", "ssh", "microwave_radiance", "CHL_uncertainty"])
@@ -199,21 +198,22 @@ def test_strangers_are_not(name):
 def test_unreadable_units(units):
     """Units that are no concentration are an error that names them."""
     with pytest.raises(ValueError, match="cannot be read"):
-        mg_m3(units)
+        recognise("CHL", {"units": units})
 
 
 def test_unreadable_temperatures():
     """Units that are no temperature are an error."""
     with pytest.raises(ValueError, match="temperature"):
-        offset_to_celsius("m")
+        recognise("SST", {"units": "m"})
 
 
-def test_percent_is_refused():
-    """Size classes in percent are an error that says to divide by 100; different units are one, too."""
-    with pytest.raises(ValueError, match="divide by 100"):
-        recognise("MICRO", {"units": "%"})
-    with pytest.raises(ValueError, match="different units"):
-        size_classes([{"units": "1"}, {"units": "mg m-3"}, {"units": "1"}])
+def test_percent_is_converted():
+    """Size classes in percent are read as fractions, and come back in percent."""
+    percent = recognise("MICRO", {"units": "%"})
+    assert percent == SizeClasses(0.01, alone=0)
+    raw = np.array([[30.0]], np.float32)
+    np.testing.assert_allclose(percent.encode(raw).values, SizeClasses(alone=0).encode(raw / 100).values, atol=1e-6)
+    np.testing.assert_allclose(percent.decode_draw(percent.encode(raw).values, nothing(1, 1)), raw, rtol=1e-2)
 
 
 def test_labels():

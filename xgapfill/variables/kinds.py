@@ -1,0 +1,200 @@
+"""Kinds of variables of one part: positive ones, filled as their logarithm, and plain ones, filled as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.variables.base import Encoded, ErrorUnits, Given, Variable, outside, relative_sd
+from xgapfill.variables.transforms import LN10, log10, lognormal_spread, power10
+from xgapfill.variables.units import conversion, is_dimensionless, units_of
+
+_DECADES = 3.0  # of doubt are as good as any more, and do not overflow
+
+
+def _read(units: str, variable: type[Variable], name: str) -> tuple[float, float]:
+    """Factor and offset to the usual units; ValueError that names the attribute and what it may be."""
+    try:
+        return conversion(units, variable.usual_units)
+    except ValueError as error:
+        raise ValueError(
+            f"{name + ': ' if name else ''}attrs['units'] = {units!r} cannot be read as the units of "
+            f"{variable.long_name or variable.name}; convert the values and set attrs['units'] = "
+            f"{variable.usual_units!r}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Positive(Variable):
+    """A variable above zero that varies by factors, filled as log10; `factor` times the values is the usual units.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        In the usual units: values below the first count as the first, those above the second are impossible.
+    likely : (float, float)
+        Between which the median of a map lies: of an array without units only this tells that they are the usual ones.
+    sample_sd : float
+        Usual error of an in-situ sample as a measure of a pixel, in log10.
+    """
+
+    factor: float = 1.0
+
+    lowest: ClassVar[float] = 1e-6
+    highest: ClassVar[float] = np.inf
+    likely: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    sample_sd: ClassVar[float] = 0.2
+    logarithmic: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
+        """Return the variable in the units of attributes, in the usual ones without."""
+        units = units_of(attrs)
+        return cls() if units is None else cls(_read(units, cls, name)[0])
+
+    @property
+    def wanted(self) -> str:
+        """What values are possible."""
+        upper = f" and up to {self.highest:g}" if np.isfinite(self.highest) else ""
+        return f"values above 0{upper} {self.usual_units} (not their logarithms)"
+
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where values are observed, and where they are impossible."""
+        return outside(raw, lambda value: (value > 0) & (value * self.factor <= self.highest))
+
+    def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
+        """Return log10 of (1, ...) values in the usual units; `whole` is not used."""
+        present, invalid = self.possible(raw)
+        values = np.zeros(raw.shape, np.float32)
+        usual = raw[present].astype(np.float32) * np.float32(self.factor)
+        values[present] = log10(np.maximum(usual, np.float32(self.lowest)))
+        return Encoded(values, present, present, invalid)
+
+    def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
+        """Shares of the value, its units, or log10 where the name says so."""
+        units = units_of(attrs)
+        if "log10" in f"{name} {attrs.get('long_name', '')}".lower():
+            return ErrorUnits("log10")
+        if units is not None and is_dimensionless(units):
+            return ErrorUnits("share", conversion(units, "1")[0])
+        return ErrorUnits("same", 1.0 if units is None else _read(units, type(self), name)[0] / self.factor)
+
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Return variances of log10: sd = log10(1 + error / value)."""
+        return np.square(relative_sd(error, raw) / np.float32(LN10))
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Return the error of in-situ values that makes `sample_sd` in log10."""
+        return raw * (10**self.sample_sd - 1)
+
+    def decode_draw(self, values: NDArray, given: Given) -> NDArray:
+        """Return the values of (1, n) logarithms."""
+        return self._usual(values) / np.float32(self.factor)
+
+    def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
+        """Return the median and the standard deviation of the log-normal value."""
+        factor = np.float32(self.factor)
+        width = lognormal_spread(log10(self._usual(mean)), np.minimum(spread, np.float32(_DECADES)))
+        return self._usual(mean) / factor, width / factor
+
+    def check(self, raw: NDArray, attrs: Mapping[Any, Any]) -> None:
+        """Without units only the size of the numbers tells that they are the usual ones."""
+        values = raw[self.possible(raw)[0]]
+        if units_of(attrs) is not None or not values.size:
+            return
+        low, high = self.likely
+        if not low < (middle := float(np.median(values))) < high:
+            raise ValueError(
+                f"has no units, and its median of {middle:.3g} is unlikely in {self.usual_units}; set attrs['units']"
+            )
+
+    def _usual(self, values: NDArray) -> NDArray:
+        """Values of logarithms in the usual units, within what is possible."""
+        low, high = np.log10(self.lowest), min(np.log10(self.highest), 30.0)
+        powers = power10(np.clip(values, low - 1, high + 1))
+        return np.clip(powers, np.float32(self.lowest), np.float32(self.highest))
+
+
+@dataclass(frozen=True)
+class Plain(Variable):
+    """A variable that is near enough to normal as it is: it is only shifted and scaled.
+
+    `factor` times the values plus `offset` is the usual units.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        Possible values in the usual units.
+    middle, scale : float
+        The channel is the value less the first, divided by the second.
+    sample_sd : float
+        Usual error of an in-situ sample as a measure of a pixel, in the usual units.
+    """
+
+    offset: float = 0.0
+    factor: float = 1.0
+
+    lowest: ClassVar[float] = -np.inf
+    highest: ClassVar[float] = np.inf
+    middle: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 1.0
+    sample_sd: ClassVar[float] = 0.3
+
+    @classmethod
+    def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
+        """Return the variable in the units of attributes, in the usual ones without."""
+        units = units_of(attrs)
+        if units is None:
+            return cls()
+        factor, offset = _read(units, cls, name)
+        return cls(offset, factor)
+
+    @property
+    def wanted(self) -> str:
+        """What values are possible."""
+        return f"values from {self.lowest:g} to {self.highest:g} {self.usual_units}"
+
+    def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where values are observed, and where they are impossible."""
+        return outside(raw, lambda value: (self._usual(value) >= self.lowest) & (self._usual(value) <= self.highest))
+
+    def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
+        """Return the shifted and scaled (1, ...) values; `whole` is not used."""
+        present, invalid = self.possible(raw)
+        # kelvin are shifted in their own dtype: a float32 of 288.15 has few digits to lose
+        values = np.where(present, raw, 0) * self.factor + (self.offset - self.middle)
+        return Encoded(np.where(present, (values / self.scale).astype(np.float32), 0), present, present, invalid)
+
+    def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
+        """Its units: a share of a value on a scale with any zero says nothing."""
+        units = units_of(attrs)
+        if units is not None and is_dimensionless(units) and not is_dimensionless(self.usual_units):
+            raise ValueError(
+                f"{name!r} is in {units!r}, which says nothing of {self.long_name or self.name}; give "
+                f"{self.usual_units}"
+            )
+        return ErrorUnits("same", 1.0 if units is None else _read(units, type(self), name)[0] / self.factor)
+
+    def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Return variances of the scaled values."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.square(np.where(error >= 0, error, np.nan) * (self.factor / self.scale)).astype(np.float32)
+
+    def usual_error(self, raw: NDArray) -> NDArray:
+        """Return `sample_sd` everywhere."""
+        return np.full(raw.shape, self.sample_sd / self.factor)
+
+    def decode_draw(self, values: NDArray, given: Given) -> NDArray:
+        """Return the values of (1, n) scaled ones."""
+        return values * np.float32(self.scale / self.factor) + np.float32((self.middle - self.offset) / self.factor)
+
+    def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
+        """Return values and their standard deviation."""
+        return self.decode_draw(mean, given), spread * np.float32(self.scale / self.factor)
+
+    def _usual(self, values: NDArray) -> NDArray:
+        return values * self.factor + self.offset
