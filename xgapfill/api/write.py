@@ -1,4 +1,4 @@
-"""Write a lazy fill to a zarr store block by block, so that a run that dies can be resumed."""
+"""Write a lazy fill to a store block by block, so that a run that dies can be resumed."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from xgapfill.stores.run import run
-from xgapfill.stores.zarr import Blocks, Run, Target, begin
+from xgapfill.stores import Blocks, Run, Store, store_of
+from xgapfill.stores.base import writing
+from xgapfill.stores.lock import locked
+from xgapfill.stores.run import WriteBlock, run
 
 
 def write(
     lazy: xr.DataArray | xr.Dataset,
-    store: str | Path,
+    store: str | Path | Store,
     *,
     resume: bool = True,
     append: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Compute a lazy result block by block into a zarr store, or into a netCDF file if it is small.
+    """Compute a lazy result block by block into a zarr store or a netCDF file.
 
     A block is one shard of the store, so no two tasks ever touch the same file. What is done is noted in the store
     after it is written; a run that was killed goes on where it stopped when it is called again in the same way. Blocks
-    are computed on threads, or by the workers of the ``distributed.Client`` that there is.
+    are computed on threads, or by the workers of the ``distributed.Client`` that there is. A lock file beside the
+    store keeps other runs away while one writes; each block is written only if the store still is that of the run.
 
     Parameters
     ----------
     lazy : DataArray or Dataset
         From a verb of this package: dask arrays with the same blocks along shared dimensions.
-    store : str or Path
-        Folder or fsspec URL that becomes a zarr v3 store; a name that ends in ``.nc`` is written as netCDF in one go.
+    store : str, Path or Store
+        Path or fsspec URL. One that ends in ``.zarr`` or has no suffix becomes a zarr v3 store; one that ends in
+        ``.nc``, ``.nc4``, ``.cdf`` or ``.netcdf`` a netCDF file, which appears when it is whole: until then, blocks
+        are gathered in a hidden folder beside it. Or an object of your own, a subclass of `xgapfill.stores.Store`.
     resume : bool
         Go on with a run of the same inputs, weights, parameters and version; False starts again from nothing, which
         is refused where the store belongs to another run.
@@ -43,7 +48,7 @@ def write(
         within reach of the old end (4 frames by default); all frames before are left as they are, to the bit. The
         input is trusted to have the same values as before there. A store that does not exist is made.
     storage_options : mapping, optional
-        For fsspec.
+        For fsspec, if the store is a URL.
     progress : bool
         Show a progress bar with rate and time left, and the share of blocks in which nothing is (land).
 
@@ -55,12 +60,12 @@ def write(
     Raises
     ------
     ValueError
-        The store holds something else or another run, or `lazy` cannot be written in blocks.
+        The store holds something else or another run, `lazy` cannot be written in blocks, or no store has such a name.
     OSError
-        The store cannot be written (a full disk, no permission), or a file of the input changed while it was read.
-        What is done stays, and the same call goes on from there.
+        The store cannot be written (a full disk, no permission, another run writes it), or a file of the input changed
+        while it was read. What is done stays, and the same call goes on from there.
     TypeError
-        `lazy` is neither a DataArray nor a Dataset, or nothing in it is lazy.
+        `lazy` is neither a DataArray nor a Dataset, or nothing in it is lazy; `store` is no path or Store.
 
     Examples
     --------
@@ -71,28 +76,29 @@ def write(
     ...     int(written.CHL.isnull().sum())
     0
     """
+    target = store_of(store, storage_options)
     ds = _dataset(lazy)
     lazies = {str(name): array for name, array in ds.variables.items() if array.chunks is not None}
-    said = {name: found for name, array in lazies.items() if (found := _said(array))}
-    files = sorted({file for each in said.values() for file in each["files"]})
-    if os.path.realpath(store) in map(os.path.realpath, files):
-        raise ValueError(f"{store} holds what is to be filled: give the result another name")
-    if str(store).endswith(".nc"):
-        if append:
-            raise ValueError("append=True is for zarr stores; a netCDF file is written in one go")
-        return _write_netcdf(ds, Path(store))
     if not lazies:
-        raise TypeError("nothing here is lazy: it has been computed already. Use .to_zarr()")
+        raise TypeError("nothing here is lazy: it has been computed already. Use .to_zarr() or .to_netcdf()")
+    if append and not target.grows:
+        raise ValueError("append=True is for zarr stores: others, such as netCDF files, are written in one go")
     if append and not resume:
         raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
+    said = {name: found for name, array in lazies.items() if (found := _said(array))}
+    files = sorted({file for each in said.values() for file in each["files"]})
+    if target.place is not None and os.path.realpath(target.place) in map(os.path.realpath, files):
+        raise ValueError(f"{target.name} holds what is to be filled: give the result another name")
     frames = {each["frames"] for each in said.values()} if len(said) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
-    target = Target(str(store), tuple((storage_options or {}).items()))
-    try:
-        state, first = begin(ds, blocks, target, Run.of(lazies, said), resume=resume, append=append)
-    except OSError as error:
-        raise target.failed(error) from error
-    run(blocks, target, lazies, state, first, files, any(each["shares"] for each in said.values()), progress)
+    this, dims = Run.of(lazies, said), tuple(each.dims for each in lazies.values())
+    with locked(target.place, target.options) as lock:
+        with writing(target.name):
+            state = target.begin(ds, blocks, this, resume=resume, append=append)
+        write_block = WriteBlock(target, blocks, tuple(lazies), dims, this.token, lock)
+        run(write_block, lazies, state, files, any(each["shares"] for each in said.values()), progress)
+        with writing(target.name):
+            target.finish(ds)
     return target.dataset()
 
 
@@ -118,16 +124,3 @@ def _dataset(lazy: Any) -> xr.Dataset:
     text = {name: array.astype(object) for name, array in lazy.variables.items() if array.dtype.kind == "U"}
     plain: xr.Dataset = lazy.assign({name: xr.Variable(a.dims, a.values, a.attrs) for name, a in text.items()})
     return plain
-
-
-def _write_netcdf(ds: xr.Dataset, file: Path) -> xr.Dataset:
-    """Write a file beside the wanted one and rename it: it is there whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        ds.to_netcdf(part)
-        part.replace(file)
-    except OSError as error:
-        raise OSError(error.errno or 5, f"{file} cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return xr.open_dataset(file)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+import uuid
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.array.optimization import optimize
-from dask.base import compute_as_if_collection, get_scheduler, tokenize
+from dask.base import compute_as_if_collection, get_scheduler
 from dask.callbacks import Callback
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
 from xgapfill.blocks.stop import running, wait_for_abandoned
-from xgapfill.stores.zarr import DONE, NEW_FRAMES, RUN, Blocks, Target, opened
+from xgapfill.stores.base import DONE, NEW_FRAMES, Blocks, State, Store, WriteError, writing
+from xgapfill.stores.lock import Lock
 
 AT_ONCE = 2048  # blocks handed to the scheduler together
 # Where blocks share chunks of dask input, so many neighbours along time and the other dimensions, on this machine: of
@@ -28,33 +31,57 @@ NEIGHBOURS = (8, 4)
 LOOK_SECONDS = 10.0  # between two looks at the input
 NOTE_SECONDS = 1.0  # between two notes of what is done
 STOP_SECONDS = 60.0  # that an interrupted run waits at most for its tasks, which end after a pass of a network or so
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
 class WriteBlock:
     """Writes one block of every variable; the same again if it is asked to again."""
 
+    store: Store
     blocks: Blocks
-    target: Target
     names: tuple[str, ...]
     dims: tuple[tuple[Hashable, ...], ...]
+    run: str  # token of the run that the store must be of
+    lock: Lock | None  # that the run must hold
 
     def __call__(self, number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, bool]:
         """Write from a frame on; return the number of the block and whether nothing is in it."""
         with running() as task:
             task.check(at_once=True)  # the store may be another run's by now
-            return self._write(number, first, values)
-
-    def _write(self, number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, bool]:
-        try:
-            group = opened(self.target)
-            for name, dims, each in zip(self.names, self.dims, values, strict=True):
-                regions = self.blocks.regions(number, dims, first)
-                last = (slice(None) if part.stop is None else slice(part.start - part.stop, None) for part in regions)
-                group[name][regions] = each[tuple(last)]
-        except OSError as error:
-            raise self.target.failed(error) from error
+            with self.guarded(self.blocks.words(number)):
+                self._write(number, first, values)
         return number, all(each.dtype.kind == "f" and bool(np.isnan(each).all()) for each in values[:1])
+
+    def _write(self, number: int, first: int, values: list[NDArray[Any]]) -> None:
+        for name, dims, each in zip(self.names, self.dims, values, strict=True):
+            regions = self.blocks.regions(number, dims, first)
+            last = (slice(None) if part.stop is None else slice(part.start - part.stop, None) for part in regions)
+            self.store.write(name, regions, each[tuple(last)])
+
+    @contextmanager
+    def guarded(self, where: str = "") -> Iterator[None]:
+        """Write in here only to the store of this run, after other threads if it takes one at a time."""
+        alone: Any = nullcontext() if self.store.workers else _ONE_AT_A_TIME
+        with writing(self.store.name, where), alone:
+            self.check()
+            try:
+                yield
+            except OSError:
+                self.check()  # it may have been removed just now
+                raise
+
+    def check(self) -> None:
+        """WriteError where the store is not that of the run any more."""
+        if self.lock is not None:
+            self.lock.check()
+        if not self.store.belongs_to(self.run):
+            raise WriteError(f"{self.store.name} was replaced or removed while it was written: nothing more is written")
+
+
+def hand_over(number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, int, list[NDArray[Any]]]:
+    """Return a block from a worker to the process that writes it."""
+    return number, first, values
 
 
 class Watch:
@@ -91,16 +118,16 @@ def _print(path: str) -> tuple[int, ...]:
 class Progress:
     """What is done: moves the bar, notes it in the store, takes back what was read from an input that changed."""
 
-    def __init__(self, target: Target, state: NDArray[np.uint8], watch: Watch, bar: Any) -> None:
-        self.target, self.state, self.watch, self.bar = target, state, watch, bar
+    def __init__(self, write_block: WriteBlock, state: State, watch: Watch, bar: Any) -> None:
+        self.write_block, self.state, self.watch, self.bar = write_block, state, watch, bar
         self.fresh: list[tuple[int, int]] = []  # blocks done since the input was last looked at, and what they were
         self.count = self.empty = 0
         self.noted = time.monotonic()
 
     def finished(self, number: int, empty: bool) -> None:
         """Take note of a block that is written."""
-        self.fresh.append((number, int(self.state.flat[number])))
-        self.state.flat[number] = DONE
+        self.fresh.append((number, int(self.state.blocks.flat[number])))
+        self.state.blocks.flat[number] = DONE
         self.count, self.empty = self.count + 1, self.empty + empty
         self.bar.set_postfix_str(f"{self.empty / self.count:.0%} empty", refresh=False)
         self.bar.update()
@@ -111,10 +138,8 @@ class Progress:
 
     def note(self) -> None:
         """Write into the store what is done."""
-        try:
-            self.target.open()[RUN]["done"][...] = self.state
-        except OSError as error:
-            raise self.target.failed(error) from error
+        with self.write_block.guarded():
+            self.write_block.store.note(self.state)
         self.noted = time.monotonic()
 
     def look(self) -> None:
@@ -124,7 +149,7 @@ class Progress:
             self.fresh.clear()
             return
         for number, was in self.fresh:
-            self.state.flat[number] = was
+            self.state.blocks.flat[number] = was
         raise OSError(
             f"{changed} has changed while it was read. The last {len(self.fresh)} blocks count as not done: put the "
             "file back as it was and make the same call to go on, or give another store for the new values"
@@ -132,30 +157,29 @@ class Progress:
 
 
 def run(
-    blocks: Blocks,
-    target: Target,
+    write_block: WriteBlock,
     lazies: Mapping[str, xr.Variable],
-    state: NDArray[np.uint8],
-    first: int,
+    state: State,
     files: Sequence[str],
     shares: bool,
     progress: bool,
 ) -> None:
     """Compute and write the blocks that are not done, a few thousand at a time; fewer where they share chunks."""
-    opened.cache_clear()
-    write_block = WriteBlock(blocks, target, tuple(lazies), tuple(each.dims for each in lazies.values()))
-    name = f"write-{tokenize(write_block, [each.data.name for each in lazies.values()])}"
+    name = f"write-{uuid.uuid4().hex}"
     arrays = [each.data for each in lazies.values()]
-    pending = np.flatnonzero(state.ravel() != DONE)
-    with _bar(state.size, state.size - pending.size, progress) as bar:
-        noted = Progress(target, state, Watch(files), bar)
+    blocks = write_block.blocks
+    task = write_block if write_block.store.workers or _client() is None else hand_over
+    flat = state.blocks.ravel()
+    pending = np.flatnonzero(flat != DONE)
+    with _bar(flat.size, flat.size - pending.size, progress) as bar:
+        noted = Progress(write_block, state, Watch(files), bar)
         try:
             for part in parts(blocks, pending, shares and _client() is None):
                 tasks: dict[Any, Any] = {}
                 for number in part:
-                    beginning = first if state.flat[number] == NEW_FRAMES else 0
+                    beginning = state.first if state.blocks.flat[number] == NEW_FRAMES else 0
                     values = [blocks.key(number, each) for each in lazies.values()]
-                    tasks[name, number] = (write_block, number, beginning, values)
+                    tasks[name, number] = (task, number, beginning, values)
                 graph = HighLevelGraph.from_collections(name, tasks, dependencies=arrays)
                 _compute(type(arrays[0]), graph, list(tasks), noted)
                 noted.look()
@@ -185,17 +209,20 @@ def _client() -> Any:
 
 
 def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress) -> None:
-    client = _client()
+    client, write_block = _client(), noted.write_block
     if client is None:
+        here = {} if write_block.store.workers else {"scheduler": "threads"}
         with _Ticks(noted, keys[0][0]):
-            compute_as_if_collection(kind, graph, keys)
+            compute_as_if_collection(kind, graph, keys, **here)
         return
     from distributed import as_completed
 
     futures = client.get(optimize(graph, keys), keys, sync=False)
     try:
         for future in as_completed(futures):
-            noted.finished(*future.result())
+            result = future.result()
+            noted.finished(*(result if write_block.store.workers else write_block(*result)))
+            future.release()
     finally:
         client.cancel(futures)
 
