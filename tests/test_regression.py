@@ -124,7 +124,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch(relation):
 
 def test_wrong_calls_are_refused():
     """Messages say what was wanted, found, and what to do."""
-    with pytest.raises(ValueError, match="relation must be .fitted., .brewin2010."):
+    with pytest.raises(ValueError, match="relation must be 'fitted', 'brewin2010'"):
         Regression("uitz2006")
     with pytest.raises(ValueError, match="rests on chlorophyll"):
         Regression().default_weights(("psc_ilr1", "psc_ilr2", "sst"))

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import xgapfill
 from xgapfill import weights as package
 from xgapfill.weights import Card, Handle, Weights, handle, load, shipped, store
 
@@ -117,7 +118,22 @@ def test_card_is_a_value():
         ({"conditions": ("psc_ilr1",)}, "different names"),
         ({"ranges": {"sst": (0.0, 1.0)}}, "does not have"),
         ({"ranges": {"psc_ilr1": (1.0, 0.0)}}, "lowest, highest"),
+        ({"ranges": {"psc_ilr1": (0.0, float("inf"))}}, "lowest, highest"),
         ({"sigma_max": 0.0}, "sigma_max must be a positive"),
+        ({"inflation": 1e9}, "inflation must be a positive number up to 100, found 1000000000.0"),
+        (
+            {"network": {"widths": (32, 10**9)}},
+            r"network.widths must be whole numbers from 1 to 4096, found \(32, 1000",
+        ),
+        ({"network": {"widths": (8.5,)}}, "network.widths must be whole numbers"),
+        ({"network": {"widths": ()}}, "network.widths must be a list of 1 to 16"),
+        ({"network": {"widths": (8,) * 10**6}}, "network.widths must be a list of 1 to 16"),
+        ({"network": {"frames": -5}}, "network.frames must be whole numbers from 1 to 1000, found -5"),
+        ({"network": {"channels": 2}}, "network.channels is 2, but the card has 3 channels"),
+        ({"network": {"spread_factor": -0.8}}, "network.spread_factor must be numbers from 0.01 to 100, found -0.8"),
+        ({"network": {"mean_factor": (1.0, float("nan"), 1.0)}}, "network.mean_factor must be numbers from 0 to 10"),
+        ({"network": {"mean_factor": (1.0,)}}, r"network.mean_factor is \(1.0,\), but the card has 3 channels"),
+        ({"background": {"sst": {"error": (1.0, float("nan"))}}}, r"background.sst.error\[1\] must be a finite number"),
         ({"inflation": float("nan")}, "inflation must be a positive"),
         ({"scores": {"rmse": None}}, "scores.rmse is a NoneType"),
         ({"network": 3}, "network must be a dict"),
@@ -178,7 +194,7 @@ def test_half_precision_is_read_as_float32(tmp_path):
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file
 
-    values = torch.tensor([[1.5, -2.25, 3e30, 1.0]], dtype=torch.bfloat16)
+    values = torch.tensor([[1.5, -2.25, 3e8, 1.0]], dtype=torch.bfloat16)
     save_file(
         {"brain": values, "half": torch.tensor([0.5]).half(), "count": torch.tensor([3])}, tmp_path / "x.safetensors"
     )
@@ -247,6 +263,29 @@ def test_foreign_content(weights, tmp_path):
     (tmp_path / "demo.toml").write_text(replace(weights.card, sha256=sha256).to_toml())
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         load(file)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e30, -1e10])
+def test_absurd_numbers_are_refused(weights, tmp_path, number):
+    """Arrays with numbers that are missing, infinite or huge are refused when they are loaded: file, array, number."""
+    arrays = {**weights.arrays, "w": np.array([[0.0, 1.0], [number, number]], "float32")}
+    wrong = Weights(weights.card, arrays)
+    file = wrong.save(tmp_path / "wrong")
+    with pytest.raises(
+        ValueError, match=r"wrong.safetensors: array 'w' has 2 of 4 numbers .* the first .* at \[1, 0\]"
+    ):
+        load(file)
+    with pytest.raises(ValueError, match="weights 'demo': array 'w' has 2 of 4 numbers"):
+        load(wrong)
+
+
+def test_numbers_that_single_precision_cannot_hold_are_refused(weights, tmp_path):
+    """A double of 1e300 would be infinite; whole numbers may be large."""
+    wrong = Weights(weights.card, {"w": np.array([1e300])})
+    with pytest.raises(ValueError, match="numbers that are not finite"):
+        load(wrong.save(tmp_path / "wrong"))
+    whole = Weights(weights.card, {"seconds": np.array([2**40])})
+    assert load(whole.save(tmp_path / "whole")) == whole
 
 
 def test_unknown_names(tmp_path):
@@ -473,9 +512,13 @@ def test_url_needs_hash_and_ending():
             load(url, "0" * 64)
 
 
-def test_default_cache_folder(monkeypatch):
-    """Without XGAPFILL_CACHE_DIR the cache is the user's cache folder."""
+def test_default_cache_folder(monkeypatch, tmp_path):
+    """The setting comes before XGAPFILL_CACHE_DIR; without either the cache is the user's cache folder."""
     import pooch
+
+    with xgapfill.set_options(cache_dir=str(tmp_path / "own")):
+        assert store.cache_dir() == tmp_path / "own"
+    assert store.cache_dir() == tmp_path / "cache"
 
     monkeypatch.delenv("XGAPFILL_CACHE_DIR")
     assert os.fspath(store.cache_dir()) == os.fspath(pooch.os_cache("xgapfill"))

@@ -184,11 +184,6 @@ def _case(target: Any, method: NetMethod, cond: Any, size_class: str | None, ini
         if shipped and "no shipped weights" in str(error):
             raise ValueError(f"{error} A fit with init=None begins from nothing.") from error
         raise
-    if case.weights is not None and case.weights.card.method != method.model:
-        raise ValueError(
-            f"init={case.weights.card.name!r} are weights of kind {case.weights.card.method!r}, but {method.name} has "
-            f"nets of kind {method.model!r}; give others, or init=None to begin from nothing"
-        )
     return case
 
 

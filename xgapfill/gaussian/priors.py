@@ -23,17 +23,21 @@ def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
     """Inverse of `to_mapping`; a centre that is not there is that of the variable."""
     known = shipped()
 
-    def prior(name: str, entry: Mapping[str, Any]) -> Prior:
-        centre = entry.get("centre", known[name].centre if name in known else 0.0)
-        return Prior(
-            mean=float(entry["mean"]),
-            variance=float(entry["variance"]),
-            covariance=tuple(float(a) for a in entry["covariance"]),
-            belief=tuple(float(a) for a in entry["belief"]),
-            error=tuple(float(a) for a in entry["error"]),
-            regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
-            centre=float(centre),
-        )
+    def prior(channel: str, entry: Mapping[str, Any]) -> Prior:
+        try:
+            return Prior(
+                mean=float(entry["mean"]),
+                variance=float(entry["variance"]),
+                covariance=tuple(float(a) for a in entry["covariance"]),
+                belief=tuple(float(a) for a in entry["belief"]),
+                error=tuple(float(a) for a in entry["error"]),
+                regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
+                centre=float(entry.get("centre", known[channel].centre if channel in known else 0.0)),
+            )
+        except KeyError as error:
+            raise ValueError(f"{channel}: the background lacks {error}") from error
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"{channel}: {error}") from error
 
     return {name: prior(name, entry) for name, entry in mapping.items()}
 

@@ -20,8 +20,9 @@ from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.observations import Samples
 from xgapfill.lattice.sea import SeaFlag
-from xgapfill.methods.base import Method, takes_weights, tiling_of
+from xgapfill.methods.base import Method, NetMethod, SeriesMethod, takes_weights, tiling_of
 from xgapfill.nets.device import placed
+from xgapfill.nets.ready import check_network
 from xgapfill.weights import Weights, handle, load
 
 
@@ -123,6 +124,8 @@ def _choose(
     if chosen is None:
         return None, (*targets, *conditions)
     fitted = load(chosen)
+    if weights is not None:
+        _check_weights(method, fitted)
     card = fitted.card
     if card.targets != targets:
         raise ValueError(
@@ -140,6 +143,17 @@ def _choose(
             "with which they are better"
         )
     return fitted, card.channels
+
+
+def _check_weights(method: Method, weights: Weights) -> None:
+    """Refuse weights of users that are not of the method's kind, or that its network cannot be built from."""
+    if isinstance(method, NetMethod):
+        check_network(weights, method.model)
+    elif isinstance(method, SeriesMethod) and weights.card.method != method.name:
+        raise ValueError(
+            f"{method.name} takes weights that it was fitted to, found {weights!r}; leave weights= out, and it is "
+            "fitted to these data"
+        )
 
 
 def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
 
+LARGEST = 1e4  # number of a network: those that ship are about 1 at most
 FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
 
 
@@ -182,10 +183,59 @@ def of_kind(weights: Weights | None, kind: str) -> Weights:
         raise ValueError("this method needs weights; none were given.")
     if weights.card.method != kind:
         raise ValueError(
-            f"this method takes weights of kind {kind!r}; {weights.card.name!r} are of kind {weights.card.method!r}. "
-            "Leave weights= out for those that ship."
+            f"this method takes weights of kind {kind!r}; {_whence(weights)} are weights of kind "
+            f"{weights.card.method!r}. Leave them out for those that ship."
         )
     return weights
+
+
+def check_network(weights: Weights, kind: str) -> None:
+    """ValueError unless the weights are a network of this kind, with all that fills need; it takes no memory."""
+    from xgapfill.nets.autoencoder import Vae
+    from xgapfill.nets.denoiser import Denoiser
+
+    card = of_kind(weights, kind).card
+    try:
+        priors = prior_file.from_mapping(card.background)
+    except ValueError as error:
+        raise ValueError(f"the card of weights {_whence(weights)}: {error}") from error
+    if lacking := [channel for channel in card.channels if channel not in priors]:
+        raise ValueError(f"the card of weights {_whence(weights)} has no background for {', '.join(lacking)}")
+    for name, array in weights.arrays.items():
+        if array.size and float(np.abs(array).max()) > LARGEST:
+            raise ValueError(
+                f"weights {_whence(weights)}: array {name!r} has numbers up to {np.abs(array).max():g}; those of a "
+                f"network are {LARGEST:g} at most"
+            )
+    _assembled(weights, {"diffusion": Denoiser.of, "vae": Vae.of}[kind])
+
+
+def _whence(weights: Weights) -> str:
+    return repr(weights.card.name) if weights.source is None else f"{weights.card.name!r} ({weights.source})"
+
+
+def _assembled(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """The network with the arrays in it; what their card describes takes no memory and no random numbers."""
+    import torch
+
+    described = f"the network {weights.card.network} of the card of weights {_whence(weights)}"
+    try:
+        with torch.inference_mode(False), torch.device("meta"):
+            net = make(weights.card.network)
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{described} cannot be built: {type(error).__name__}: {error}") from error
+    wanted = {name: tuple(parameter.shape) for name, parameter in net.state_dict().items()}
+    for name in sorted(wanted.keys() | weights.arrays.keys()):
+        found = weights.arrays[name].shape if name in weights.arrays else None
+        if wanted.get(name) != found:
+            raise ValueError(
+                f"{described} does not fit their arrays: {name!r} would be {wanted.get(name) or 'absent'}, is "
+                f"{found or 'absent'}"
+            )
+    with torch.inference_mode(False):
+        state = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in weights.arrays.items()}
+        net.load_state_dict(state, assign=True)
+    return net
 
 
 @lru_cache(maxsize=4)
@@ -193,16 +243,5 @@ def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any], device: s
     """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
     import torch
 
-    card = weights.card
-    state = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in weights.arrays.items()}
-    try:
-        # without memory or random numbers: a card that is wrong, or a net that is made, shall cost neither
-        with torch.inference_mode(False), torch.device("meta"):
-            net = make(card.network)
-        net.load_state_dict(state, strict=True, assign=True)
-    except (RuntimeError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"the arrays of weights {card.name!r} do not fit the network {card.network} that their card describes: "
-            f"{error}"
-        ) from error
+    net = _assembled(weights, make)
     return net.to(device=device, memory_format=torch.channels_last).eval()

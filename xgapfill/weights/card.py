@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
@@ -87,7 +87,8 @@ class Card:
     @property
     def digest(self) -> str:
         """Hash of the whole card: changes with the calibration even when the arrays stay."""
-        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:
         """Return the card as TOML text.
@@ -100,7 +101,9 @@ class Card:
         >>> Card.from_toml(card.to_toml()) == card
         True
         """
-        return _table({item.name: getattr(self, item.name) for item in fields(self)}, ())
+        import tomli_w
+
+        return tomli_w.dumps({item.name: getattr(self, item.name) for item in fields(self)})
 
     @classmethod
     def from_toml(cls, text: str) -> Card:
@@ -122,7 +125,14 @@ class Card:
         return cls(**found)
 
 
-_NUMBERS = ("inflation", "sigma_max")
+_NUMBERS = {"inflation": 100.0, "sigma_max": 1e6}  # and the largest that each may be
+# Numbers of a network that all kinds share, least and most: what lies beyond is an error or an attack on the memory.
+_WHOLE = ("frames", "channels", "widths")
+_NETWORK: dict[str, tuple[float, float]] = {
+    **{"frames": (1, 1000), "channels": (1, 1000), "widths": (1, 4096)},
+    **{"mean_factor": (0, 10), "spread_factor": (0.01, 100)},
+}
+_RESOLUTIONS = 16  # of a network, at most
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("targets", "conditions", "simulated_only"), tuple),
     **dict.fromkeys(("network", "background", "ranges", "scores"), dict),
@@ -157,37 +167,55 @@ def _check(card: Card) -> None:
     if strange := sorted((set(card.ranges) | set(card.simulated_only)) - set(card.channels)):
         raise ValueError(f"the weight card speaks of channels {strange} that it does not have: {card.channels}")
     for channel, span in card.ranges.items():
-        if not (isinstance(span, tuple) and len(span) == 2 and span[0] < span[1]):
+        if not (isinstance(span, tuple) and len(span) == 2 and all(map(_is_number, span)) and span[0] < span[1]):
             raise ValueError(f"the training range of {channel} must be (lowest, highest), found {span}")
-    for name in _NUMBERS:
-        if not (math.isfinite(getattr(card, name)) and getattr(card, name) > 0):
-            raise ValueError(f"the weight card's {name} must be a positive number, found {getattr(card, name)}")
+    for name, most in _NUMBERS.items():
+        if not 0 < getattr(card, name) <= most:
+            raise ValueError(
+                f"the weight card's {name} must be a positive number up to {most:g}, found {getattr(card, name)}"
+            )
+    _check_network(card)
+    for name in ("network", "background"):
+        for where, value in _leaves(getattr(card, name), name):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"the weight card's {where} must be a finite number, found {value}")
 
 
-def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> str:
-    """TOML of a nested mapping: plain values first, as TOML wants it, then the tables under their headers."""
-    lines = [f"{_text(key)} = {_value(item)}" for key, item in table.items() if not isinstance(item, Mapping)]
-    for key, item in table.items():
-        if isinstance(item, Mapping):
-            below = (*path, key)
-            lines.append(f"\n[{'.'.join(_text(part) for part in below)}]\n{_table(item, below)}".rstrip("\n"))
-    return "\n".join(lines) + "\n"
+def _check_network(card: Card) -> None:
+    """Refuse numbers that no network of any kind has."""
+    for name, (least, most) in _NETWORK.items():
+        value = card.network.get(name, least)
+        many = value if isinstance(value, tuple) else (value,)
+        if not all(
+            _is_number(one) and least <= one <= most and (name not in _WHOLE or one == int(one)) for one in many
+        ):
+            kind = "whole numbers" if name in _WHOLE else "numbers"
+            raise ValueError(f"the weight card's network.{name} must be {kind} from {least} to {most:g}, found {value}")
+    for name, length in (("mean_factor", len(card.channels)), ("channels", len(card.channels))):
+        value = card.network.get(name)
+        found = len(value) if isinstance(value, tuple) else value
+        if value is not None and found != length:
+            raise ValueError(
+                f"the weight card's network.{name} is {value}, but the card has {length} channels: {card.channels}"
+            )
+    widths = card.network.get("widths", (1,))
+    if not isinstance(widths, tuple) or not 1 <= len(widths) <= _RESOLUTIONS:
+        raise ValueError(
+            f"the weight card's network.widths must be a list of 1 to {_RESOLUTIONS} numbers, found {str(widths)[:80]}"
+        )
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _text(value, bare=False)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """All values of nested tables and lists, and where they stand."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(key)} = {_value(item)}" for key, item in value.items()) + "}"
-    return repr(value)
-
-
-def _text(text: str, bare: bool = True) -> str:
-    if bare and text and all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in text):
-        return text
-    # JSON strings are TOML strings, but for DEL, which TOML wants escaped
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+        for key, item in value.items():
+            yield from _leaves(item, f"{where}.{key}")
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{where}[{number}]")
+    else:
+        yield where, value

@@ -21,11 +21,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.options import OPTIONS
 from xgapfill.weights.card import Card
 
 SUFFIX = ".safetensors"
 FOLDER = Path(__file__).parent / "files"
 _KEPT = 8  # weights held in memory by one process
+LARGEST = 1e9  # of the numbers of weights: single precision cannot square what is much larger
 _opened: OrderedDict[tuple[str, str, str], Weights] = OrderedDict()
 _lock = threading.RLock()
 
@@ -152,15 +154,17 @@ def load(source: Source, sha256: str | None = None) -> Weights:
     ----------
     source : str, path, Weights or Handle
         A shipped name (no network), a path of a safetensors file with its card beside it, or an http(s) URL of one,
-        ``https://.../mine.safetensors#sha256=...``. URLs are fetched once, into ``XGAPFILL_CACHE_DIR`` or the user's
-        cache folder; with ``XGAPFILL_OFFLINE`` set only what is there already is used.
+        ``https://.../mine.safetensors#sha256=...``. URLs are fetched once, into the folder of ``cache_dir`` of
+        `xgapfill.set_options`, of ``XGAPFILL_CACHE_DIR`` or that of the user's cache; with ``XGAPFILL_OFFLINE`` set
+        only what is there already is used.
     sha256 : str, optional
         Hash of the safetensors file, 64 hexadecimal digits; required for a URL that does not end in it.
 
     Raises
     ------
     ValueError
-        Unknown name, wrong hash, no card, not a safetensors file, URL without `sha256`.
+        Unknown name, wrong hash, no card, not a safetensors file, URL without `sha256`; numbers on the card or in the
+        arrays that are missing, infinite or absurd.
     FileNotFoundError
         No such file.
     ConnectionError
@@ -171,6 +175,8 @@ def load(source: Source, sha256: str | None = None) -> Weights:
     if isinstance(source, Weights):
         if sha256 is not None and _digits(sha256) != source.sha256:
             raise ValueError(f"{source!r} was given with sha256 {sha256}, which is not its own; leave sha256 out")
+        if source.source is None:
+            _check_arrays(source.arrays, f"weights {source.card.name!r}")
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"weights must be a name, path, URL or Weights, found {type(source).__name__}")
@@ -197,10 +203,14 @@ def load(source: Source, sha256: str | None = None) -> Weights:
 
 
 def cache_dir() -> Path:
-    """Folder of everything xgapfill keeps between sessions: ``XGAPFILL_CACHE_DIR`` or the user's cache folder."""
+    """Folder of everything xgapfill keeps between sessions.
+
+    That of `xgapfill.set_options`, else of ``XGAPFILL_CACHE_DIR``, else the user's cache folder.
+    """
     import pooch
 
-    return Path(os.environ.get("XGAPFILL_CACHE_DIR") or pooch.os_cache("xgapfill")).expanduser()
+    chosen = OPTIONS["cache_dir"] or os.environ.get("XGAPFILL_CACHE_DIR") or pooch.os_cache("xgapfill")
+    return Path(chosen).expanduser()
 
 
 def _open(source: str, sha256: str, card: str) -> Weights:
@@ -300,7 +310,23 @@ def _unpack(packed: bytes, file: Path) -> dict[str, NDArray[Any]]:
         views = deserialize(packed)
     except SafetensorError as error:
         raise ValueError(f"{file} is not a readable safetensors file ({error}); get it again") from error
-    return {name: _array(view).reshape(view["shape"]) for name, view in sorted(views)}
+    arrays = {name: _array(view).reshape(view["shape"]) for name, view in sorted(views)}
+    _check_arrays(arrays, f"weights {file}")
+    return arrays
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Refuse numbers that are missing, infinite or absurd: with them, fills would be so too."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{where}: array {name!r} holds {array.dtype}; floating and whole numbers only")
+        wrong = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST))
+        if array.dtype.kind == "f" and wrong.size:
+            place = tuple(int(n) for n in np.unravel_index(wrong[0], array.shape))
+            raise ValueError(
+                f"{where}: array {name!r} has {wrong.size} of {array.size} numbers that are not finite or beyond "
+                f"{LARGEST:g}, the first {array[place]} at {list(place)}; get the file again, or train anew"
+            )
 
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
@@ -312,7 +338,8 @@ def _array(view: Mapping[str, Any]) -> NDArray[Any]:
     if view["dtype"] not in _DTYPES:
         raise ValueError(f"weights hold a {view['dtype']} array; floating and whole numbers only")
     array = np.frombuffer(view["data"], _DTYPES[view["dtype"]])
-    return array.astype(np.float32) if array.dtype.kind == "f" else array.copy()
+    with np.errstate(over="ignore"):  # what single precision cannot hold is refused thereafter
+        return array.astype(np.float32) if array.dtype.kind == "f" else array.copy()
 
 
 def _digits(sha256: str) -> str:
