@@ -11,7 +11,7 @@ from maps import Quick, axes, chl_map, chunked, psc_map, same
 
 import xgapfill
 from xgapfill import pipeline as fill_module
-from xgapfill.lattice.grid import Grid
+from xgapfill.inputs.dates import grid_at
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.methods import Background, PosteriorMean, Repaint
 from xgapfill.pipeline import fill
@@ -332,7 +332,7 @@ def test_a_block_lets_go_of_what_it_read(tmp_path):
     xr.merge([psc_map(chl), chl]).to_zarr(tmp_path / "in.zarr", consolidated=False)
     opened = xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False)
     lazy = opened.PSC.gapfill(Quick(), cond=opened.CHL)
-    grid = Grid.of(chl.time, chl.lat, chl.lon)
+    grid = grid_at(chl.time, chl.lat, chl.lon)
     ranges = [(min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)]
     pixels = np.prod([np.ptp(Tiling(grid.ncols).around(axis, places)) for axis, places in enumerate(ranges)])
     lazy[..., :1].compute(scheduler="sync")  # what is made once a process

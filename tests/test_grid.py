@@ -13,7 +13,8 @@ from dask.base import tokenize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xgapfill.lattice.grid import Box, Grid
+from xgapfill.inputs.dates import grid_at
+from xgapfill.lattice.grid import Box
 
 LAT = np.arange(48.98, 45, -1 / 24)
 LON = -61 + (np.arange(160) + 0.5) / 16
@@ -44,9 +45,9 @@ def test_box_has_a_shape_and_grows_on_every_side():
 
 def test_whole_globe_is_periodic_and_counts_from_south_pole_and_greenwich():
     """Row 0 is the southernmost, col 0 begins at 0 E, and all columns close around the globe."""
-    grid = Grid.of(None, *globe(720))
+    grid = grid_at(None, *globe(720))
     assert (grid.rows, grid.cols[:2], grid.ncols, grid.periodic) == (tuple(range(360)), (360, 361), 720, True)
-    assert not Grid.of(None, globe(720)[0], globe(720)[1][:-1]).periodic
+    assert not grid_at(None, globe(720)[0], globe(720)[1][:-1]).periodic
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -55,12 +56,12 @@ def test_orientation_and_origin_do_not_matter(ncols: int, dtype: str):
     """Flipped latitudes, longitudes from 0 or -180 or rolled, in float32 or float64: the same addresses."""
     lat, lon = (axis.astype(dtype) for axis in globe(ncols))
     east = globe(ncols, 0.0)[1].astype(dtype)
-    first = Grid.of(None, lat, lon)
+    first = grid_at(None, lat, lon)
     others = [
-        Grid.of(None, lat[::-1], lon),
-        Grid.of(None, lat, east),
-        Grid.of(None, lat, np.roll(lon, 77)),
-        Grid.of(None, lat, east[::-1]),
+        grid_at(None, lat[::-1], lon),
+        grid_at(None, lat, east),
+        grid_at(None, lat, np.roll(lon, 77)),
+        grid_at(None, lat, east[::-1]),
     ]
     for other in others:
         assert other.same_places(first)
@@ -89,13 +90,13 @@ def test_a_subset_keeps_its_addresses(ncols, single, node, north, cut, absent):
     if single:
         lat, lon = lat.astype("f4"), lon.astype("f4")
     lat = lat if north else lat[::-1]
-    whole = Grid.of(None, lat, lon)
+    whole = grid_at(None, lat, lon)
     rows = int(where * (lat.size - height)) + np.arange(height)
     cols = (col + np.arange(width)) % ncols
     # Two neighbours must be left to tell the step.
     rows = rows[[n for n in range(height) if n not in absent or n in (1, 2)]]
     cols = cols[[n for n in range(width) if n not in absent or n in (1, 2)]]
-    part = Grid.of(None, lat[rows], lon[cols])
+    part = grid_at(None, lat[rows], lon[cols])
     assert part.rows == tuple(whole.rows[row] for row in rows)
     assert part.cols == tuple(whole.cols[col] for col in cols)
     assert (part.ncols, part.steps, part.phases) == (whole.ncols, whole.steps, whole.phases)
@@ -103,7 +104,7 @@ def test_a_subset_keeps_its_addresses(ncols, single, node, north, cut, absent):
 
 def test_rounded_steps_that_differ_between_latitude_and_longitude():
     """Steps of 1/24 and 1/16 degree are found though float32 latitudes wobble by 1e-4 of a step."""
-    grid = Grid.of(None, LAT.astype("f4").astype("f8"), LON)
+    grid = grid_at(None, LAT.astype("f4").astype("f8"), LON)
     assert grid.ncols == 5760
     assert grid.steps[1] == 360 / 8640
     assert grid.cols[0] == (360 - 61) * 16
@@ -111,7 +112,7 @@ def test_rounded_steps_that_differ_between_latitude_and_longitude():
 
 def test_latitude_steps_need_not_divide_the_circle():
     """A regional lattice of 0.07 degrees keeps its step in latitude and finds the columns of longitude."""
-    grid = Grid.of(None, 40 + 0.07 * np.arange(100), 10 + 0.07 * np.arange(50))
+    grid = grid_at(None, 40 + 0.07 * np.arange(100), 10 + 0.07 * np.arange(50))
     assert grid.steps[1] == 0.07
     assert np.diff(grid.rows).tolist() == [1] * 99
     assert np.diff(grid.cols).tolist() == [1] * 49
@@ -120,14 +121,14 @@ def test_latitude_steps_need_not_divide_the_circle():
 def test_both_ends_of_longitudes_from_minus_180_are_neighbours():
     """A region on both sides of the dateline, cut from longitudes of -180 to 180, is one piece of the lattice."""
     lon = globe(720)[1]
-    grid = Grid.of(None, LAT, np.concatenate([lon[:20], lon[-30:]]))
+    grid = grid_at(None, LAT, np.concatenate([lon[:20], lon[-30:]]))
     assert sorted(grid.cols) == list(range(330, 380))
     assert np.allclose(grid.lon_of(grid.cols), np.concatenate([lon[:20], lon[-30:]]) % 360)
 
 
 def test_lattice_places_have_indices_or_none():
     """Addresses lead back to indices, -1 where the array has no such place; columns go round the globe."""
-    grid = Grid.of(days("2015-01-17", "2015-01-01"), LAT, LON)
+    grid = grid_at(days("2015-01-17", "2015-01-01"), LAT, LON)
     assert grid.index_slots(np.arange(grid.slots[1] - 1, grid.slots[1] + 4)).tolist() == [-1, 1, -1, 0, -1]
     assert grid.index_rows([grid.rows[0] + 1, grid.rows[0], grid.rows[-1]]).tolist() == [-1, 0, LAT.size - 1]
     assert grid.index_cols(np.array(grid.cols) - 5760).tolist() == list(range(160))
@@ -138,7 +139,7 @@ def test_lattice_places_have_indices_or_none():
 
 def test_sizes_of_pixels_shrink_poleward():
     """Pixels are 4.63 km by 4.63 cos(latitude) km on a grid of 1/24 degree, and never zero at the poles."""
-    grid = Grid.of(None, *globe(8640))
+    grid = grid_at(None, *globe(8640))
     north, east = grid.step_km([grid.rows[2160] - 0.5, grid.index_rows(3600), 4319.5])
     assert np.allclose(north, 4.633, atol=1e-3)
     assert np.allclose(east[:2], [4.633, 4.633 * np.cos(np.deg2rad(60 + 1 / 48))], atol=1e-3)
@@ -172,7 +173,7 @@ def test_sizes_of_pixels_shrink_poleward():
 )
 def test_slots_of_calendars(time, calendar, step, slots):
     """Each kind of series has its slots: 8-day composites, months, equal steps, single frames, no time."""
-    grid = Grid.of(time, LAT, LON)
+    grid = grid_at(time, LAT, LON)
     assert (grid.calendar, grid.step_days, list(grid.slots)) == (calendar, pytest.approx(step), slots)
 
 
@@ -180,36 +181,36 @@ def test_slots_of_calendars(time, calendar, step, slots):
 def test_cftime_dates(name: str):
     """Dates of climate calendars have slots and seasons of their own year."""
     dates = [cftime.datetime(2001, 1, 1, calendar=name), cftime.datetime(2001, 1, 9, calendar=name)]
-    grid = Grid.of(np.array(dates), LAT, LON)
+    grid = grid_at(np.array(dates), LAT, LON)
     assert grid.slots == (46 * 2001, 46 * 2001 + 1)
     months = [cftime.datetime(2001, month, 15, calendar=name) for month in range(1, 13)]
-    assert Grid.of(np.array(months), LAT, LON).slots == tuple(range(12 * 2001, 12 * 2002))
-    daily = Grid.of(np.array([dates[0], dates[0].replace(day=2)]), LAT, LON)
+    assert grid_at(np.array(months), LAT, LON).slots == tuple(range(12 * 2001, 12 * 2002))
+    daily = grid_at(np.array([dates[0], dates[0].replace(day=2)]), LAT, LON)
     assert np.diff(daily.slots) == 1
     assert daily.year_days == {"noleap": 365, "360_day": 360, "standard": 365.2425}[name]
 
 
 def test_season_goes_round_the_year():
     """Cosine and sine of the time of the year agree between calendars, and are 0 where time is unknown."""
-    daily = Grid.of(np.arange("2015-01-01", "2016-01-01", dtype="M8[D]"), LAT, LON)
-    weekly = Grid.of(composites(2015), LAT, LON)
-    monthly = Grid.of(np.arange("2015-01", "2016-01", dtype="M8[M]").astype("M8[D]"), LAT, LON)
+    daily = grid_at(np.arange("2015-01-01", "2016-01-01", dtype="M8[D]"), LAT, LON)
+    weekly = grid_at(composites(2015), LAT, LON)
+    monthly = grid_at(np.arange("2015-01", "2016-01", dtype="M8[M]").astype("M8[D]"), LAT, LON)
     season = daily.season_of(daily.slots)
     assert season.dtype == np.float32
     assert season.shape == (365, 2)
     assert np.allclose(np.hypot(*season.T), 1, atol=1e-6)
     assert np.allclose(weekly.season_of(weekly.slots[:45]), season[4:364:8], atol=0.03)
     assert np.allclose(monthly.season_of(monthly.slots)[6], season[196], atol=0.05)
-    assert (Grid.of(None, LAT, LON).season_of([0, 5]) == 0).all()
+    assert (grid_at(None, LAT, LON).season_of([0, 5]) == 0).all()
 
 
 def test_a_single_value_takes_the_lattice_of_another_grid():
     """One date, latitude or longitude does not tell its step; `like` does."""
-    whole = Grid.of(np.arange("2015-01-01", "2015-02-01", dtype="M8[D]"), LAT, LON)
-    part = Grid.of(days("2015-01-09"), LAT[3:4], LON[7:8], like=whole)
+    whole = grid_at(np.arange("2015-01-01", "2015-02-01", dtype="M8[D]"), LAT, LON)
+    part = grid_at(days("2015-01-09"), LAT[3:4], LON[7:8], like=whole)
     assert part.same_lattice(whole)
     assert (part.slots, part.rows, part.cols) == (whole.slots[8:9], whole.rows[3:4], whole.cols[7:8])
-    alone = Grid.of(days("2015-01-09"), LAT[3:4], LON)
+    alone = grid_at(days("2015-01-09"), LAT[3:4], LON)
     assert alone.calendar == "8day"
     assert not alone.same_lattice(whole)
 
@@ -217,23 +218,23 @@ def test_a_single_value_takes_the_lattice_of_another_grid():
 def test_same_places_in_any_order_and_same_lattice_elsewhere():
     """Order does not matter to places, extent does not matter to lattices, steps and half-cell shifts do."""
     time = composites(2015)[:4]
-    grid = Grid.of(time, LAT, LON)
-    assert grid.same_places(Grid.of(time[::-1], LAT[::-1], LON + 360))
-    other = Grid.of(time[1:], LAT[5:], LON)
+    grid = grid_at(time, LAT, LON)
+    assert grid.same_places(grid_at(time[::-1], LAT[::-1], LON + 360))
+    other = grid_at(time[1:], LAT[5:], LON)
     assert grid.same_lattice(other)
     assert not grid.same_places(other)
-    assert Grid.of(None, LAT, LON).same_lattice(grid)
+    assert grid_at(None, LAT, LON).same_lattice(grid)
     for bad in [
-        Grid.of(time, LAT + 1 / 48, LON),
-        Grid.of(time, LAT, LON + 1 / 32),
-        Grid.of(time, LAT, LON[::2]),
-        Grid.of(time, LAT[::2], LON),
-        Grid.of(days("2015-01-01", "2015-01-02"), LAT, LON),
-        Grid.of(days("2014-12-29", "2015-01-06", "2015-01-14"), LAT, LON),
+        grid_at(time, LAT + 1 / 48, LON),
+        grid_at(time, LAT, LON + 1 / 32),
+        grid_at(time, LAT, LON[::2]),
+        grid_at(time, LAT[::2], LON),
+        grid_at(days("2015-01-01", "2015-01-02"), LAT, LON),
+        grid_at(days("2014-12-29", "2015-01-06", "2015-01-14"), LAT, LON),
     ]:
         assert not grid.same_lattice(bad)
-    noon = Grid.of(days("2015-01-01T12", "2015-01-02T12"), LAT, LON)
-    assert noon.same_places(Grid.of(days("2015-01-01", "2015-01-02"), LAT, LON))
+    noon = grid_at(days("2015-01-01T12", "2015-01-02T12"), LAT, LON)
+    assert noon.same_places(grid_at(days("2015-01-01", "2015-01-02"), LAT, LON))
 
 
 @pytest.mark.parametrize(
@@ -263,22 +264,22 @@ def test_same_places_in_any_order_and_same_lattice_elsewhere():
 def test_coordinates_that_are_no_lattice_are_refused(time, lat, lon, message):
     """Coordinates that cannot be addressed raise an error that names what was found."""
     with pytest.raises(ValueError, match=message):
-        Grid.of(time, lat, lon)
+        grid_at(time, lat, lon)
 
 
 def test_a_grid_is_small_immutable_hashable_and_has_a_stable_token():
     """A grid of the whole archive travels in less than a kilobyte, and comes back equal with the same token."""
-    grid = Grid.of(composites(*range(1998, 2021)), *globe(8640))
+    grid = grid_at(composites(*range(1998, 2021)), *globe(8640))
     grid.index_cols([0])
     packed = pickle.dumps(grid)
     back = pickle.loads(packed)
     assert len(packed) < 1000
     assert back == grid
     assert hash(back) == hash(grid)
-    holes = Grid.of(None, np.delete(LAT, [3, 9, 10]), LON[::-1])
+    holes = grid_at(None, np.delete(LAT, [3, 9, 10]), LON[::-1])
     assert pickle.loads(pickle.dumps(holes)) == holes
     with dask.config.set({"tokenize.ensure-deterministic": True}):
-        assert tokenize(back) == tokenize(grid) != tokenize(Grid.of(None, *globe(8640)))
+        assert tokenize(back) == tokenize(grid) != tokenize(grid_at(None, *globe(8640)))
     with pytest.raises(AttributeError):
         grid.ncols = 3
 
@@ -298,7 +299,7 @@ def test_real_files_snap_to_their_lattice(shared_data):
     }
     for name, found in expected.items():
         with xr.open_dataset(shared_data / name) as data:
-            grid = Grid.of(data.time.values if "time" in data.coords else None, data.lat.values, data.lon.values)
+            grid = grid_at(data.time.values if "time" in data.coords else None, data.lat.values, data.lon.values)
             assert (grid.ncols, grid.calendar, grid.periodic) == found, name
             assert np.allclose(grid.lat_of(grid.rows), data.lat, atol=1e-3)
             assert np.allclose((grid.lon_of(grid.cols) - data.lon + 180) % 360, 180, atol=1e-3)

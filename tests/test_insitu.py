@@ -14,9 +14,9 @@ from maps import chl_map, psc_map, same
 
 import xgapfill
 from xgapfill.inputs import read as inputs
+from xgapfill.inputs.dates import dates_of, grid_at
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
-from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.observations import MOST, combined
 from xgapfill.lattice.windows import Filled
 from xgapfill.pipeline import fill
@@ -84,15 +84,15 @@ def test_places_of_points_are_those_of_their_pixels(freq, hour):
     """A point in a pixel and in the time that a frame stands for has the address of the pixel and the frame."""
     time = pd.date_range("2015-01-01", periods=6, freq=freq) + pd.Timedelta(hours=hour if freq == "D" else 0)
     lat, lon = 50 - (np.arange(6) + 0.5) / 24, (-180 + (np.arange(6) + 0.5) / 24)
-    grid = Grid.of(time, lat, lon)
+    grid = grid_at(time, lat, lon)
     later = {"8D": "7D", "D": "11h", "5D": "4D", "MS": "27D", "h": "50min"}[freq]
     for shift, moved in ((0.02, pd.Timedelta(0)), (-0.02, pd.Timedelta(later))):
-        slots, rows, cols = grid.places((time + moved).to_numpy(), lat + shift, lon + 360 - shift)
+        slots, rows, cols = grid.places(dates_of((time + moved).to_numpy()), lat + shift, lon + 360 - shift)
         assert tuple(slots) == grid.slots
         assert tuple(rows) == grid.rows
         assert tuple(cols) == grid.cols
     if freq == "D":  # the whole day, from midnight on
-        assert tuple(grid.places(time.normalize().to_numpy(), lat, lon)[0]) == grid.slots
+        assert tuple(grid.places(dates_of(time.normalize().to_numpy()), lat, lon)[0]) == grid.slots
 
 
 def test_a_table_and_a_data_set_say_the_same():
@@ -169,7 +169,7 @@ def test_samples_arrive_in_windows():
     given = table(target, [hidden, observed], CHL=[0.1, 50.0], error=[0.05, 5.0])
     result, windows = probed(target, insitu=given)
     _, without = probed(target)
-    grid = Grid.of(target.time, target.lat, target.lon)
+    grid = grid_at(target.time, target.lat, target.lon)
     count = 0
     for start, (values, known, variance) in windows.items():
         plain, plainly, none = without[start]

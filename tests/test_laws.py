@@ -17,8 +17,9 @@ from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, counting, p
 
 import xgapfill
 from xgapfill import pipeline as fill_module
+from xgapfill.inputs.dates import grid_at
 from xgapfill.kernel import reduce as reducing
-from xgapfill.lattice.grid import Box, Grid
+from xgapfill.lattice.grid import Box
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.base import tiling_of
 from xgapfill.methods.climatology import Climatology
@@ -112,7 +113,7 @@ def test_every_sea_pixel_near_anything_observed_is_filled(name, variable):
 
 def in_a_window_with(name, target, observed):
     """Pixels (t, y, x) that have a window in which the pixel with these indices lies."""
-    grid = Grid.of(target.time, target.lat, target.lon)
+    grid = grid_at(target.time, target.lat, target.lon)
     box = Box(*((min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)))
     tiling = tiling_of(METHODS[name], grid.ncols, box.slots)
     low = np.array([box.slots[0], box.rows[0], box.cols[0]])
@@ -372,7 +373,7 @@ def test_seams_keep_the_variance(name):
     drawn = fill(target, METHODS[name], weights=weights, members=count)
     members = np.log10(drawn.isel(time=0).values)
     variance = np.where(target.isel(time=0).isnull(), members.var(axis=0, ddof=1), np.nan)
-    place = np.array(Grid.of(None, target.lat, target.lon).cols) % 48  # windows of 64 begin at 0: 16 pixels are shared
+    place = np.array(grid_at(None, target.lat, target.lon).cols) % 48  # windows of 64 begin at 0: 16 pixels are shared
     seam, middle = (place >= 4) & (place < 12), (place >= 24) & (place < 40)
     ratio = np.nanmean(variance[:, seam]) / np.nanmean(variance[:, middle])
     assert 0.9 < ratio < 1.1

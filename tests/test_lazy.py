@@ -20,6 +20,7 @@ from xgapfill.blocks import neighbours
 from xgapfill.blocks.chunked import cut_out
 from xgapfill.blocks.graph import BLOCK, compute_block, map_lattice
 from xgapfill.blocks.source import source_of
+from xgapfill.inputs.dates import grid_at
 from xgapfill.lattice.grid import Box, Grid
 
 DIMS = ("time", "lat", "lon")
@@ -93,7 +94,7 @@ def stencil(data: xr.Dataset, block=(6, 384, 384), **options) -> da.Array:
         array = data[name]
         dims = DIMS if "time" in array.dims else (None, *DIMS[1:])
         sources.append(source_of(array.variable, dims))
-        grids.append(Grid.of(*(None if dim is None else array[dim].values for dim in (dims[0], *DIMS[1:]))))
+        grids.append(grid_at(*(None if dim is None else array[dim].values for dim in (dims[0], *DIMS[1:]))))
     kernel = Stencil(grids[0].ncols)
     return map_lattice(kernel, sources, grids, layers=2, reach=REACH, block=block, dtype="f4", **options)
 
@@ -146,13 +147,13 @@ def test_a_source_may_be_turned_otherwise_than_the_first(data, expected):
     """Sources are matched by address: a flipped, rolled or larger condition is read at the right places."""
     other = data.assign(data.copy())
     sources = [source_of(data.psc.variable, DIMS)]
-    grids = [Grid.of(data.time.values, data.lat.values, data.lon.values)]
+    grids = [grid_at(data.time.values, data.lat.values, data.lon.values)]
     chl = other.chl.isel(lat=slice(None, None, -1)).roll(lon=20, roll_coords=True).chunk({"lon": 13})
     sea = other.sea.roll(lon=5, roll_coords=True)
     for array, dims in ((chl, DIMS), (sea, (None, *DIMS[1:]))):
         sources.append(source_of(array.variable, dims))
         when = array.time.values if dims[0] else None
-        grids.append(Grid.of(when, array.lat.values, array.lon.values))
+        grids.append(grid_at(when, array.lat.values, array.lon.values))
     found = map_lattice(Stencil(72), sources, grids, layers=2, reach=REACH, block=(3, 20, 20), dtype="f4")
     np.testing.assert_array_equal(found, expected)
 
@@ -170,10 +171,10 @@ def test_a_source_may_be_turned_otherwise_than_the_first(data, expected):
 def test_a_subset_changes_only_within_reach_of_its_cut(data, expected, part, chunked):
     """Of a region, also across the dateline or with absent rows, columns and times, far pixels keep their bits."""
     region = data.isel(part)
-    grid = Grid.of(data.time.values, data.lat.values, data.lon.values)
+    grid = grid_at(data.time.values, data.lat.values, data.lon.values)
     like = {"like": grid}
-    here = Grid.of(region.time.values, region.lat.values, region.lon.values, **like)
-    static = Grid.of(None, region.lat.values, region.lon.values)
+    here = grid_at(region.time.values, region.lat.values, region.lon.values, **like)
+    static = grid_at(None, region.lat.values, region.lon.values)
     given = region.chunk({"lat": 2, "lon": 5}) if chunked else region
     sources = [source_of(given[name].variable, DIMS) for name in ("psc", "chl")]
     sources.append(source_of(given.sea.variable, (None, *DIMS[1:])))
@@ -194,7 +195,7 @@ def test_blocks_with_distant_places_are_computed_in_pieces(data):
     times = np.array(["2000-01-01", "2000-01-02", "2015-06-01", "2015-06-02"], "M8[ns]")
     lon = data.lon.values[[*range(10), *range(30, 36), *range(66, 72)]]
     values = np.random.default_rng(1).normal(size=(4, 36, lon.size))
-    sources, grids = [source_of(xr.Variable(DIMS, values), DIMS)], [Grid.of(times, data.lat.values, lon)]
+    sources, grids = [source_of(xr.Variable(DIMS, values), DIMS)], [grid_at(times, data.lat.values, lon)]
     calls.clear()
     both = map_lattice(Stencil(72), sources, grids, layers=2, reach=REACH, dtype="f4").compute(scheduler="sync")
     shapes = sorted(core.shape for _, core in calls)
@@ -202,7 +203,7 @@ def test_blocks_with_distant_places_are_computed_in_pieces(data):
     assert all(box.cols[0] < 72 for box, _ in calls)
     for n in (0, 2):
         half = [source_of(xr.Variable(DIMS, values[n : n + 2]), DIMS)]
-        part = Grid.of(times[n : n + 2], data.lat.values, lon)
+        part = grid_at(times[n : n + 2], data.lat.values, lon)
         alone = map_lattice(Stencil(72), half, [part], layers=2, reach=REACH, dtype="f4")
         np.testing.assert_array_equal(alone, both[:, n : n + 2])
 
@@ -217,7 +218,7 @@ def test_values_arrive_as_they_are_with_missing_around(data):
 
     look.__dask_tokenize__ = lambda: "look"
     lat, lon = data.lat.values[10:20], data.lon.values[:10]
-    grid = Grid.of(None, lat, lon)
+    grid = grid_at(None, lat, lon)
     kinds = ["f4", "f8", ">f4", "i2", "i4", "?", "f2"]
     sources = [source_of(xr.Variable(DIMS, np.ones((1, 10, 10), kind)), DIMS) for kind in kinds]
     map_lattice(look, sources, [grid] * 7, layers=1, reach=(0, 0, 3), dtype="f8").compute(scheduler="sync")
@@ -259,7 +260,7 @@ def archive(size: tuple[int, int, int]) -> Grid:
     years = [np.arange(f"{year}-01-01", f"{year + 1}-01-01", 8, dtype="M8[D]") for year in range(1998, 2022)]
     step = 360 / size[2]
     lat = (90 - (np.arange(size[1]) + 0.5) * step).astype("f4")
-    return Grid.of(np.concatenate(years)[: size[0]], lat, (-180 + (np.arange(size[2]) + 0.5) * step).astype("f4"))
+    return grid_at(np.concatenate(years)[: size[0]], lat, (-180 + (np.arange(size[2]) + 0.5) * step).astype("f4"))
 
 
 def test_the_archive_on_file_takes_one_task_a_block(tmp_path):
@@ -399,7 +400,7 @@ def test_neighbours_are_those_of_map_overlap(first, second, block):
     values[rng.random(values.shape) < 0.4] = np.nan
     arrays = [da.from_array(each, chunks=chunks) for each, chunks in zip(values, (first, second), strict=True)]
     days = np.array("2000-01-01", "M8[ns]") + np.arange(12) * np.timedelta64(1, "D")
-    grid = Grid.of(days, -85 + 10 * np.arange(18), -175 + 10 * np.arange(36))
+    grid = grid_at(days, -85 + 10 * np.arange(18), -175 + 10 * np.arange(36))
     sources = [source_of(xr.Variable(DIMS, array), DIMS) for array in arrays]
     found = map_lattice(Corners(), sources, [grid] * 2, layers=1, reach=REACH, block=block, dtype="f4")
     depth, boundary = dict(enumerate(REACH)), {0: np.nan, 1: np.nan, 2: "periodic"}
@@ -420,7 +421,7 @@ def test_a_cut_computes_only_the_chunks_it_needs():
 
     array = da.map_blocks(chunk, chunks=((2,) * 6, (6,) * 6, (8,) * 9), dtype="f4", meta=np.empty((0, 0, 0), "f4"))
     days = np.array("2000-01-01", "M8[ns]") + np.arange(12) * np.timedelta64(1, "D")
-    grid = Grid.of(days, -87.5 + 5 * np.arange(36), -177.5 + 5 * np.arange(72))
+    grid = grid_at(days, -87.5 + 5 * np.arange(36), -177.5 + 5 * np.arange(72))
     source = source_of(xr.Variable(DIMS, array), DIMS)
     found = map_lattice(Corners(), [source], [grid], layers=1, reach=REACH, block=(4, 12, 24), dtype="f4")
     computed.clear()
@@ -451,7 +452,7 @@ def test_of_a_window_only_what_its_blocks_need_is_held(monkeypatch, on_file):
 
     monkeypatch.setattr(neighbours, "cut_out", hold)
     days = np.array("2000-01-01", "M8[ns]") + np.arange(12) * np.timedelta64(1, "D")
-    grid = Grid.of(days, -87.5 + 5 * np.arange(36), -177.5 + 5 * np.arange(72))
+    grid = grid_at(days, -87.5 + 5 * np.arange(36), -177.5 + 5 * np.arange(72))
     array = da.from_array(File(), chunks=(12, 18, 36)) if on_file else da.from_array(File()[:], chunks=(12, 18, 36)) + 0
     source = source_of(xr.Variable(DIMS, array), DIMS)
     found = map_lattice(Corners(), [source], [grid], layers=None, reach=REACH, block=(4, 6, 12), dtype="f4")
@@ -517,16 +518,16 @@ def test_threads_change_nothing(data, expected):
 
 def test_what_does_not_fit_is_refused(data):
     """Shapes without their grid, other lattices, and kernels that return another shape raise an error."""
-    grid = Grid.of(data.time.values, data.lat.values, data.lon.values)
+    grid = grid_at(data.time.values, data.lat.values, data.lon.values)
     source = source_of(data.psc.variable, DIMS)
     options = {"layers": 2, "reach": REACH, "dtype": "f4"}
     with pytest.raises(ValueError, match="one grid a source"):
         map_lattice(Stencil(72), [source], [], **options)
     with pytest.raises(ValueError, match=r"source 0 has shape \(11, 36, 72\), but its coordinates have \(11, 36, 71\)"):
         map_lattice(
-            Stencil(72), [source], [Grid.of(data.time.values, data.lat.values, data.lon.values[:-1])], **options
+            Stencil(72), [source], [grid_at(data.time.values, data.lat.values, data.lon.values[:-1])], **options
         )
-    shifted = Grid.of(data.time.values, data.lat.values, data.lon.values + 2.5)
+    shifted = grid_at(data.time.values, data.lat.values, data.lon.values + 2.5)
     with pytest.raises(ValueError, match="source 1 lies on another lattice"):
         map_lattice(Stencil(72), [source, source], [grid, shifted], **options)
     with pytest.raises(ValueError, match=r"kernel must return shape \(3, .*; it returned \(2, "):
@@ -539,13 +540,13 @@ def test_an_absent_row_is_a_place_where_nothing_was_observed(shared_data, chunks
     """North-east Pacific: the result on 335 rows of a lattice of 336 is that of the file with the row put in."""
     with xr.open_dataset(shared_data / "ne_pacific_modis_2020_8day.nc") as opened:
         given = opened[["CHL"]].isel(time=slice(0, 9)).load()
-    grid = Grid.of(given.time.values, given.lat.values, given.lon.values)
+    grid = grid_at(given.time.values, given.lat.values, given.lon.values)
     rows = np.arange(max(grid.rows), min(grid.rows) - 1, -1)
     full = given.reindex(lat=grid.lat_of(rows), method="nearest", tolerance=0.01)
     assert full.lat.size == 336
     results = []
     for each in (given, full):
-        here = Grid.of(each.time.values, each.lat.values, each.lon.values)
+        here = grid_at(each.time.values, each.lat.values, each.lon.values)
         source = source_of((each if chunks is None else each.chunk(chunks)).CHL.variable, DIMS)
         results.append(
             map_lattice(Stencil(5760), [source], [here], layers=2, reach=REACH, block=(4, 90, 80), dtype="f4")

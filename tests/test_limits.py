@@ -9,9 +9,10 @@ from maps import chl_map, psc_map, same
 
 import xgapfill
 from xgapfill.api.gaps import find_gaps
+from xgapfill.inputs.dates import grid_at
 from xgapfill.kernel.limits import POLAR, Limits
 from xgapfill.lattice.distance import kilometres_to
-from xgapfill.lattice.grid import Box, Grid
+from xgapfill.lattice.grid import Box
 
 
 def runs(observed):
@@ -74,7 +75,7 @@ def test_limits_cross_the_dateline():
 def test_distance_is_that_of_the_great_circle(km):
     """Up to the latitude beyond which fewer columns count, what is near is what a search through all pixels finds."""
     lat, lon = 79.125 + 0.25 * np.arange(43), -179.875 + 0.25 * np.arange(1440)
-    grid = Grid.of(None, lat, lon)
+    grid = grid_at(None, lat, lon)
     observed = np.random.default_rng(0).random((43, 1440)) < 0.002
     box = Box((0, 1), (grid.rows[0], grid.rows[-1] + 1), (0, 1440))
     limits = Limits(max_distance=km)
@@ -92,7 +93,7 @@ def test_distance_is_that_of_the_great_circle(km):
 
 def test_a_map_to_the_pole_reads_no_whole_parallels():
     """Close to the pole no more columns are looked at than at 85 degrees."""
-    grid = Grid.of(None, 89.979 - np.arange(1000) / 24, np.arange(8640) / 24)
+    grid = grid_at(None, 89.979 - np.arange(1000) / 24, np.arange(8640) / 24)
     assert Limits(max_distance=50.0).reach(grid)[2] < 140
     chl = chl_map((2, 24, 40), lat=88.9)
     chl = chl.where(chl.lat < 89.2)

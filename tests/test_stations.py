@@ -13,7 +13,7 @@ from maps import FIVE_CHUNKINGS, chl_map, chunked, raise_if_dask_computes, same
 
 import xgapfill
 from xgapfill import pipeline as fill_module
-from xgapfill.lattice.grid import Grid
+from xgapfill.inputs.dates import grid_at
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.kriging import Kriging
 from xgapfill.pipeline import fill
@@ -53,7 +53,7 @@ def ocean():
     It lies where no windows meet, so that it costs few of them.
     """
     ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 12))
-    grid = Grid.of(ds.time, ds.lat, ds.lon)
+    grid = grid_at(ds.time, ds.lat, ds.lon)
     y, x = (int(np.flatnonzero(np.array(axis) % 48 == 16)[1]) for axis in (grid.rows, grid.cols))
     ds = ds.isel(lat=slice(y, y + 32), lon=slice(x, x + 32))
     hidden = np.zeros(ds.CHL.shape, bool)

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.inputs import axes as cf
+from xgapfill.inputs.dates import dates_of
 from xgapfill.inputs.errors import check_errors
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
@@ -74,7 +75,7 @@ def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) 
     if not found:
         raise ValueError(f"insitu has none of {', '.join(channels)}, which {maps[0].label} is filled from")
     which, numbers, values, variances = (np.concatenate(part) for part in zip(*found, strict=True))
-    places = np.column_stack(grid.places(table.time, table.lat, table.lon))
+    places = np.column_stack(grid.places(None if table.time is None else dates_of(table.time), table.lat, table.lon))
     there = grid.index_cols(places[:, 2]) >= 0
     for place, held in zip(places.T, (grid.slots, grid.rows), strict=False):
         there &= (place >= min(held)) & (place <= max(held))

@@ -11,7 +11,9 @@ import xarray as xr
 
 from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
+from xgapfill.inputs.dates import dates_of, said_step, step_of
 from xgapfill.inputs.warn import warn
+from xgapfill.lattice.coordinates import Dates, guess
 from xgapfill.lattice.grid import Grid
 from xgapfill.variables import SizeClasses, Variable, known, recognise
 from xgapfill.variables.base import invalid_message
@@ -77,7 +79,10 @@ class Quantity:
 
 
 def read(
-    given: xr.DataArray | Sequence[xr.DataArray], size_class: str | None = None, like: Grid | None = None
+    given: xr.DataArray | Sequence[xr.DataArray],
+    size_class: str | None = None,
+    like: Grid | None = None,
+    time_step: Any = None,
 ) -> Quantity:
     """Recognise one variable, a variable with a dimension of size classes, or three variables that are size classes.
 
@@ -88,6 +93,9 @@ def read(
         Which class a variable without such a dimension holds, where its name does not say.
     like : Grid, optional
         Where the coordinates are too few to tell the step.
+    time_step : number of days, str or timedelta, optional
+        How far apart neighbouring maps are, where the dates do not tell: ``"1D"``, ``"8D"``, ``"MS"``. A map with a
+        single date that says nothing of it is warned of.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def read(
     for array in arrays:
         check_kind(array)
     axes = tuple(cf.find_axes(array) for array in arrays)
-    grids = tuple(grid_of(array, each, like) for array, each in zip(arrays, axes, strict=True))
+    grids = tuple(grid_of(array, each, like, time_step) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
         variable, order, class_dim = _one(arrays[0], axes[0], size_class)
@@ -135,16 +143,29 @@ def check_kind(array: Any) -> None:
     raise TypeError(f"{array.name!r} must have a floating dtype, found {dtype}; {advice}")
 
 
-def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None) -> Grid:
+def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None, time_step: Any = None) -> Grid:
     """Addresses of an array; ValueError names it."""
-    time = array.coords[axes.names["time"]].values if "time" in axes.names else None
+    name = axes.names.get("time")
+    time = None if name is None else array.coords[name].values
     if time is not None and np.ndim(time) == 0 and axes.time is None and np.asarray(time).dtype.kind not in "MO":
         time = None  # a number that is called t
     lat, lon = (array.coords[axes.names[what]].values for what in ("latitude", "longitude"))
     try:
-        return Grid.of(time, lat, lon, like=like)
+        step, dates = step_of(time_step), None if time is None else dates_of(time)
+        if dates is not None and dates.days.size == 1 and like is None and step is None:
+            step = said_step(array, name)
+            if step is None:
+                _warn_of_guess(array, dates)
+        return Grid.of(dates, lat, lon, like=like, step=step)
     except ValueError as error:
         raise ValueError(f"{array.name!r}: {error}") from None
+
+
+def _warn_of_guess(array: xr.DataArray, dates: Dates) -> None:
+    taken = "an 8-day composite" if guess(dates) == "8day" else "a day"
+    date = f"{dates.year[0]}-{dates.month[0]:02d}-{dates.day[0]:02d}"
+    words = "time_step='1D' (a day), time_step='8D' (an 8-day composite) or time_step='MS' (a month)"
+    warn(f"nothing says how long the only map of {array.name!r} is; dated {date}, it is taken for {taken}. Say {words}")
 
 
 def _one(

@@ -9,6 +9,7 @@ import xarray as xr
 
 from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
+from xgapfill.inputs.dates import grid_at
 from xgapfill.inputs.read import Quantity, _extent
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.sea import SeaFlag
@@ -72,7 +73,7 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
         )
     lat, lon = (sea.coords[found.names[what]].values for what in ("latitude", "longitude"))
     time = None if found.time is None else sea.coords[found.names["time"]].values
-    grid = Grid.of(time, lat, lon, like=target.grid)
+    grid = grid_at(time, lat, lon, like=target.grid)
     if not grid.same_lattice(target.grid):
         raise ValueError(
             f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"

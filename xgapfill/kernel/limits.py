@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.lattice.distance import EARTH_RADIUS
+from xgapfill.lattice.durations import days_of
 from xgapfill.lattice.grid import Box, Grid
 
 # Degrees of latitude beyond which `max_distance` looks no more columns to either side than there: close to the pole
@@ -39,13 +41,16 @@ class Limits:
     max_distance: float | None = None
 
     @classmethod
-    def of(cls, max_gap: float | np.timedelta64 | None, max_distance: float | None, grid: Grid) -> Limits | None:
-        """Limits of a call, None where there are none."""
-        if isinstance(max_gap, np.timedelta64):
-            max_gap = float(max_gap / np.timedelta64(1, "s")) / 86400
-        for name, limit, unit in (("max_gap", max_gap, "days"), ("max_distance", max_distance, "km")):
-            if limit is not None and (isinstance(limit, bool) or not limit > 0 or not math.isfinite(limit)):
-                raise ValueError(f"{name} must be a positive number of {unit}, found {limit!r}; None sets no limit")
+    def of(cls, max_gap: Any, max_distance: float | None, grid: Grid) -> Limits | None:
+        """Limits of a call, None where there are none; `max_gap` as a number of days, text as "16D", or a timedelta."""
+        if max_gap is not None:
+            max_gap = days_of(max_gap, "max_gap")
+        if max_distance is not None:
+            number = isinstance(max_distance, int | float | np.number) and not isinstance(max_distance, bool)
+            if not (number and max_distance > 0 and math.isfinite(max_distance)):
+                raise ValueError(
+                    f"max_distance must be a positive number of km, found {max_distance!r}; None sets no limit"
+                )
         if max_gap is not None and len(grid.slots) < 2:
             raise ValueError("max_gap needs several times; a single map has none. Use max_distance, or leave it out")
         return None if max_gap is None and max_distance is None else cls(max_gap, max_distance)

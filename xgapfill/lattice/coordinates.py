@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,55 +106,18 @@ def longitudes(lon: Floats, step: float, phase: float | None = None) -> tuple[In
     return cols, phase, ncols
 
 
-def times(time: Any, known: tuple[str, float] | None = None) -> Times:
-    """Return the slots of dates; a single date belongs to the calendar `known` (name, step), if given.
-
-    Raises
-    ------
-    ValueError
-        Dates are not dates, missing, repeated, out of order or not regularly spaced.
-    """
-    if time is None:
-        return Times(np.zeros(1, np.int64), "none", 8.0, 0.0, YEAR_DAYS)
-    dates = np.atleast_1d(np.asarray(time))
-    parts = _parts(dates)
-    difference = np.diff(parts.days)
-    if not ((difference > 0).all() or (difference < 0).all()):
-        repeated = dates.size - np.unique(parts.days).size
-        found = f"{repeated} repeated dates" if repeated else "dates out of order"
-        raise ValueError(f"time must grow or fall throughout; found {found}. Use .drop_duplicates or .sortby('time')")
-    calendar = known[0] if known and dates.size == 1 else _calendar(parts)
-    if calendar == "8day":
-        return Times(parts.year * 46 + np.minimum(parts.doy // 8, 45), "8day", 8.0, 0.0, parts.year_days)
-    if calendar == "monthly":
-        return Times(parts.year * 12 + parts.month - 1, "monthly", parts.year_days / 12, 0.0, parts.year_days)
-    days = _regular_days(parts.days) if dates.size > 1 else known[1] if known else 1.0
-    slots, phase = _snap(parts.days / days, "time", days, None)
-    return Times(slots, "regular", days, phase, parts.year_days)
-
-
-def slots_of(time: Any, calendar: str, step: float, phase: float, year_days: float) -> Ints:
-    """Return the slot in which each of any dates lies, on a lattice like that of `Times`.
-
-    Raises
-    ------
-    ValueError
-        Dates are not dates, missing, or of another calendar (months of 30 days ...).
-    """
-    parts = _parts(np.atleast_1d(np.asarray(time)))
-    if calendar == "8day":
-        return parts.year * 46 + np.minimum(parts.doy // 8, 45)
-    if calendar == "monthly":
-        return parts.year * 12 + parts.month - 1
-    if parts.year_days != year_days:
-        raise ValueError(f"dates in years of {parts.year_days} days do not fit maps in years of {year_days} days")
-    begin = min(phase, 0.0) if step <= 1 else phase - TOLERANCE
-    return np.floor(parts.days / step - begin).astype(np.int64)
-
-
 @dataclass(frozen=True)
-class _Parts:
-    """Dates taken apart; day of the year from 0, `last` is the last day of a month."""
+class Dates:
+    """Dates taken apart, (n,) each.
+
+    Attributes
+    ----------
+    days : float64, since 1970-01-01 in their own calendar
+    year, month, day : int64
+    doy : int64, day of the year from 0
+    last : bool, whether it is the last day of a month
+    year_days : float, days of a year of their calendar
+    """
 
     days: Floats
     year: Ints
@@ -163,60 +125,118 @@ class _Parts:
     day: Ints
     doy: Ints
     last: NDArray[np.bool_]
-    year_days: float
+    year_days: float = YEAR_DAYS
 
 
-def _parts(dates: NDArray[Any]) -> _Parts:
-    if dates.ndim > 1 or dates.size == 0:
-        raise ValueError(f"time must have one dimension and at least one date; it has shape {dates.shape}")
-    if dates.dtype.kind == "M":
-        if np.isnat(dates).any():
-            raise ValueError(f"time has {np.count_nonzero(np.isnat(dates))} missing dates (NaT): drop them first")
-        day, month, year = (dates.astype(f"M8[{unit}]") for unit in "DMY")
-        return _Parts(
-            days=(dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D"),
-            year=year.astype(np.int64) + 1970,
-            month=month.astype(np.int64) % 12 + 1,
-            day=(day - month.astype(day.dtype)).astype(np.int64) + 1,
-            doy=(day - year.astype(day.dtype)).astype(np.int64),
-            last=(day + 1).astype(month.dtype) > month,
-            year_days=YEAR_DAYS,
-        )
-    if dates.dtype.kind == "O" and all(hasattr(date, "dayofyr") for date in dates):
-        import cftime
+@dataclass(frozen=True)
+class Step:
+    """What is said of the distance of neighbouring slots: so many days, or (None) months."""
 
-        calendar = dates[0].calendar
-        day = np.array([date.day for date in dates])
-        lengths = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
-        return _Parts(
-            days=np.asarray(cftime.date2num(dates, "days since 1970-01-01", calendar=calendar), float),
-            year=np.array([date.year for date in dates]),
-            month=np.array([date.month for date in dates]),
-            day=day,
-            doy=np.array([date.dayofyr - 1 for date in dates]),
-            last=day == np.array([date.daysinmonth for date in dates]),
-            year_days=lengths.get(calendar, YEAR_DAYS),
-        )
-    raise ValueError(
-        f"time must be dates (datetime64 or cftime); found dtype {dates.dtype}. Decode it first, with xr.decode_cf(ds)"
-    )
+    days: float | None
+
+    def calendar(self, dates: Dates) -> str:
+        """Return the calendar of dates with this step: composites of 8 days may begin anew every year."""
+        if self.days is None:
+            return "monthly"
+        if self.days != 8:
+            return "regular"
+        single = dates.days.size == 1 and dates.doy[0] % 8 in (0, 3, 4)
+        return "8day" if single or (dates.days.size > 1 and _calendar(dates) == "8day") else "regular"
 
 
-def _calendar(parts: _Parts) -> str:
+def guess(dates: Dates) -> str:
+    """Return the likeliest calendar of a single date of which nothing is said."""
+    # Composites are stamped at their beginning or in their middle; any other single date is a day.
+    return "8day" if dates.doy[0] % 8 in (0, 4) else "regular"
+
+
+def times(dates: Dates | None, known: tuple[str, float] | None = None, step: Step | None = None) -> Times:
+    """Return the slots of dates, None where there are none.
+
+    Parameters
+    ----------
+    dates : Dates, optional
+    known : (str, float), optional
+        Calendar and step (days) that a single date belongs to.
+    step : Step, optional
+        What is said of the distance of neighbouring slots; without it the dates tell.
+
+    Raises
+    ------
+    ValueError
+        Dates are repeated, out of order, not regularly spaced, or not on the step that is said.
+    """
+    if dates is None:
+        days = 8.0 if step is None else YEAR_DAYS / 12 if step.days is None else step.days
+        return Times(np.zeros(1, np.int64), "none", days, 0.0, YEAR_DAYS)
+    difference = np.diff(dates.days)
+    if not ((difference > 0).all() or (difference < 0).all()):
+        repeated = dates.days.size - np.unique(dates.days).size
+        found = f"{repeated} repeated dates" if repeated else "dates out of order"
+        raise ValueError(f"time must grow or fall throughout; found {found}. Use .drop_duplicates or .sortby('time')")
+    if step is not None:
+        calendar = step.calendar(dates)
+    else:
+        calendar = known[0] if known and dates.days.size == 1 else _calendar(dates)
+    made = _slots(dates, calendar, known, step)
+    if np.unique(made.slots).size < made.slots.size:
+        within = {"8day": "8-day composite", "monthly": "month"}.get(calendar, f"step of {made.step:g} days")
+        raise ValueError(f"time has several dates within one {within}: give another time_step=, or aggregate them")
+    return made
+
+
+def _slots(dates: Dates, calendar: str, known: tuple[str, float] | None, step: Step | None) -> Times:
+    if calendar == "8day":
+        return Times(dates.year * 46 + np.minimum(dates.doy // 8, 45), "8day", 8.0, 0.0, dates.year_days)
+    if calendar == "monthly":
+        return Times(dates.year * 12 + dates.month - 1, "monthly", dates.year_days / 12, 0.0, dates.year_days)
+    return _regular(dates, known, step)
+
+
+def _regular(dates: Dates, known: tuple[str, float] | None, step: Step | None) -> Times:
+    """Slots of equal steps: those said, else those of the dates."""
+    stamps = dates.days
+    if step is not None and step.days is not None:
+        days = step.days
+        stamps = np.floor(stamps) if days % 1 == 0 else stamps  # the hour of an overpass is no matter of whole days
+    else:
+        days = _regular_days(stamps) if stamps.size > 1 else known[1] if known else 1.0
+    slots, phase = _snap(stamps / days, "time", days, None)
+    return Times(slots, "regular", days, phase, dates.year_days)
+
+
+def slots_of(dates: Dates, calendar: str, step: float, phase: float, year_days: float) -> Ints:
+    """Return the slot in which each of any dates lies, on a lattice like that of `Times`.
+
+    Raises
+    ------
+    ValueError
+        Dates are of another calendar (months of 30 days ...).
+    """
+    if calendar == "8day":
+        return dates.year * 46 + np.minimum(dates.doy // 8, 45)
+    if calendar == "monthly":
+        return dates.year * 12 + dates.month - 1
+    if dates.year_days != year_days:
+        raise ValueError(f"dates in years of {dates.year_days} days do not fit maps in years of {year_days} days")
+    begin = min(phase, 0.0) if step <= 1 else phase - TOLERANCE
+    return np.floor(dates.days / step - begin).astype(np.int64)
+
+
+def _calendar(dates: Dates) -> str:
     """Tell which calendar dates keep: 8-day composites that begin anew every year, months, or equal steps."""
-    if parts.days.size == 1:
-        # Composites are stamped at their beginning or in their middle; any other single date is a day.
-        return "8day" if parts.doy[0] % 8 in (0, 4) else "regular"
-    months = parts.year * 12 + parts.month
-    one_day = np.unique(parts.day).size == 1 or parts.last.all() or bool(((parts.day > 13) & (parts.day < 18)).all())
-    if one_day and np.abs(np.diff(parts.days)).min() > 26 and np.unique(parts.month).size > 1:
+    if dates.days.size == 1:
+        return guess(dates)
+    months = dates.year * 12 + dates.month
+    one_day = np.unique(dates.day).size == 1 or dates.last.all() or bool(((dates.day > 13) & (dates.day < 18)).all())
+    if one_day and np.abs(np.diff(dates.days)).min() > 26 and np.unique(dates.month).size > 1:
         return "monthly" if np.unique(months).size == months.size else "regular"
-    offset = parts.doy % 8
+    offset = dates.doy % 8
     # The last composite of a year has 5 or 6 days: its middle comes earlier.
-    last = parts.doy >= 45 * 8
+    last = dates.doy >= 45 * 8
     middle = last.any() and set(offset[~last]) <= {3, 4} and set(offset[last]) <= {2, 3}
     kept = offset[~last] if middle else offset
-    slots = parts.year * 46 + parts.doy // 8
+    slots = dates.year * 46 + dates.doy // 8
     return "8day" if np.unique(kept).size <= 1 and np.unique(slots).size == slots.size else "regular"
 
 

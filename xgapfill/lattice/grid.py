@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xgapfill.lattice import coordinates as snapping
+from xgapfill.lattice.coordinates import Dates
 
 KM_PER_DEGREE = 6371.0088 * np.pi / 180
 TOLERANCE = snapping.TOLERANCE
@@ -81,9 +82,9 @@ class Grid:
     --------
     >>> import numpy as np
     >>> lat, lon = np.arange(48.875, 45, -0.25), np.arange(-60.875, -51, 0.25)
-    >>> grid = Grid.of(np.array(["2015-01-01", "2015-01-09"], "M8[ns]"), lat, lon)
+    >>> grid = Grid.of(None, lat, lon)
     >>> grid.slots, grid.rows[:2], grid.cols[:2], grid.ncols
-    ((92690, 92691), (555, 554), (1196, 1197), 1440)
+    ((0,), (555, 554), (1196, 1197), 1440)
     """
 
     slots: tuple[int, ...]
@@ -97,17 +98,27 @@ class Grid:
     year_days: float = snapping.YEAR_DAYS
 
     @classmethod
-    def of(cls, time: ArrayLike | None, lat: ArrayLike, lon: ArrayLike, *, like: Grid | None = None) -> Grid:
+    def of(
+        cls,
+        dates: Dates | None,
+        lat: ArrayLike,
+        lon: ArrayLike,
+        *,
+        like: Grid | None = None,
+        step: snapping.Step | None = None,
+    ) -> Grid:
         """Find the lattice of the coordinates of an array and the address of each of their values.
 
         Parameters
         ----------
-        time : (t,) datetime64 or cftime dates, optional
-            One date or several, forward or backward.
+        dates : Dates, optional
+            One date or several, forward or backward; `xgapfill.inputs.dates.grid_at` takes them as they come.
         lat, lon : (y,), (x,) degrees
             Either orientation; longitudes of any origin, rolled or not. Single values take the other's step.
         like : Grid, optional
             Where a single date, latitude or longitude does not tell the step of its lattice: take that of `like`.
+        step : Step, optional
+            What is said of the distance of neighbouring slots.
 
         Raises
         ------
@@ -119,7 +130,7 @@ class Grid:
         rows, row_phase = snapping.latitudes(lat, row_step, like.phases[1] if like and lat.size == 1 else None)
         cols, col_phase, ncols = snapping.longitudes(lon, col_step, like.phases[2] if like and lon.size == 1 else None)
         known = (like.calendar, like.steps[0]) if like and like.calendar != "none" else None
-        times = snapping.times(time, known)
+        times = snapping.times(dates, known, step)
         return cls(
             slots=_ints(times.slots),
             rows=_ints(rows),
@@ -151,7 +162,7 @@ class Grid:
         return (np.asarray(cols, float) % self.ncols + self.phases[2]) * self.steps[2] % 360
 
     def places(
-        self, time: ArrayLike | None, lat: ArrayLike, lon: ArrayLike
+        self, dates: Dates | None, lat: ArrayLike, lon: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return the slot, row and column of the pixel that each of n points lies in, which need not be in the array.
 
@@ -159,17 +170,17 @@ class Grid:
 
         Parameters
         ----------
-        time : (n,) datetime64 or cftime dates, or None where the array has no time
+        dates : Dates of n points, or None where the array has no time
         lat, lon : (n,) degrees
 
         Raises
         ------
         ValueError
-            Dates that are none, or of another calendar.
+            Dates of another calendar.
         """
         slots = np.zeros(np.size(lat), np.int64)
-        if self.calendar != "none":
-            slots = snapping.slots_of(time, self.calendar, self.steps[0], self.phases[0], self.year_days)
+        if self.calendar != "none" and dates is not None:
+            slots = snapping.slots_of(dates, self.calendar, self.steps[0], self.phases[0], self.year_days)
         rows = np.rint((np.asarray(lat, float) + 90) / self.steps[1] - self.phases[1])
         cols = np.rint(np.asarray(lon, float) / self.steps[2] - self.phases[2])
         return slots, rows.astype(np.int64), cols.astype(np.int64) % self.ncols

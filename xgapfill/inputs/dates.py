@@ -1,0 +1,152 @@
+"""Reads dates of any calendar, and what is said of the time step of a map."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from xgapfill.lattice.coordinates import YEAR_DAYS, Dates, Step
+from xgapfill.lattice.durations import days_of
+from xgapfill.lattice.grid import Grid
+
+_YEAR_DAYS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
+_MONTH = re.compile(r"(p?1?\s*-?\s*(m|ms|me|months?)|monthly)", re.IGNORECASE)
+_WORDS = {"daily": "1D", "day": "1D", "weekly": "7D", "week": "7D"}
+_DAYS = re.compile(r"p?0*(\d+)\s*-?_?\s*(d|days?)", re.IGNORECASE)
+# Attributes (ACDD, and what NASA writes) that say how long a map is, and how long all maps of a file are together.
+_RESOLUTION = ("time_coverage_resolution", "temporal_resolution", "temporal_range")
+_DURATION = ("time_coverage_duration",)
+
+
+def dates_of(time: Any) -> Dates:
+    """Take dates apart: datetime64 of any unit or cftime of any calendar, one or several.
+
+    Raises
+    ------
+    ValueError
+        They are not dates, or some are missing.
+    """
+    values = np.atleast_1d(np.asarray(time))
+    if values.ndim > 1 or values.size == 0:
+        raise ValueError(f"time must have one dimension and at least one date; it has shape {values.shape}")
+    if values.dtype.kind == "M" and np.isnat(values).any():
+        raise ValueError(f"time has {np.count_nonzero(np.isnat(values))} missing dates (NaT): drop them first")
+    array = xr.DataArray(values, dims="time")
+    if not (array.dtype.kind == "M" or (array.dtype.kind == "O" and all(hasattr(d, "dayofyr") for d in values))):
+        raise ValueError(
+            f"time must be dates (datetime64 or cftime); found dtype {values.dtype}, such as {values[0]}. Decode it "
+            "first, with xr.decode_cf(ds), or convert it with pandas.to_datetime"
+        )
+    calendar = array.dt.calendar
+    encoding = {"units": "days since 1970-01-01", "calendar": calendar, "dtype": "float64"}
+    days = xr.conventions.encode_cf_variable(xr.Variable("time", array.values, encoding=encoding))
+    year, month, day, doy, length = (
+        np.asarray(getattr(array.dt, part).values, np.int64)
+        for part in ("year", "month", "day", "dayofyear", "days_in_month")
+    )
+    year_days = _YEAR_DAYS.get(calendar, YEAR_DAYS)
+    return Dates(np.asarray(days.values, np.float64), year, month, day, doy - 1, day == length, year_days)
+
+
+def grid_at(time: Any, lat: ArrayLike, lon: ArrayLike, *, like: Grid | None = None, step: Step | None = None) -> Grid:
+    """Find the lattice of coordinates as they come, see `Grid.of`.
+
+    Examples
+    --------
+    >>> times = np.array(["2015-01-01", "2015-01-09"], "M8[ns]")
+    >>> grid_at(times, [48.875, 48.625], [-60.875, -60.625]).slots
+    (92690, 92691)
+    """
+    return Grid.of(None if time is None else dates_of(time), lat, lon, like=like, step=step)
+
+
+def step_of(time_step: Any) -> Step | None:
+    """Read ``time_step=``; None where nothing is said.
+
+    Raises
+    ------
+    ValueError
+        It is no step of time.
+
+    Examples
+    --------
+    >>> step_of("8D"), step_of("MS")
+    (Step(days=8.0), Step(days=None))
+    """
+    if time_step is None:
+        return None
+    if isinstance(time_step, str):
+        text = time_step.strip()
+        if _MONTH.fullmatch(text):
+            return Step(None)
+        found = _DAYS.fullmatch(text)
+        time_step = f"{found[1]}D" if found else _WORDS.get(text.lower(), text)
+    try:
+        return Step(days_of(time_step, "time_step"))
+    except ValueError as error:
+        raise ValueError(f"{error}; 'MS' or 'month' for months") from None
+
+
+def said_step(array: xr.DataArray, time: Any) -> Step | None:
+    """What an array with a single date says of how long it is: by its attributes, or what its file says."""
+    for attrs in (array.attrs, *([array.coords[time].attrs] if time in array.coords else [])):
+        if (step := _in_attrs(attrs, _RESOLUTION)) is not None:
+            return step
+    source = array.encoding.get("source")
+    if not isinstance(source, str) or not os.path.exists(source):
+        return None
+    try:
+        with xr.open_dataset(source, decode_times=False) as file:
+            return step_in(file)
+    except (OSError, ValueError):  # the array is at hand: its file is only asked
+        return None
+
+
+def step_in(ds: xr.Dataset) -> Step | None:
+    """What a data set with a single date says of how long its maps are, by its attributes or the bounds of its time."""
+    if (step := _in_attrs(ds.attrs, _RESOLUTION)) is not None:
+        return step
+    times = [
+        each for each in ds.coords.values() if each.attrs.get("standard_name") == "time" or each.name in ("time", "t")
+    ]
+    if any(each.size > 1 for each in times):
+        return None
+    bounds = (_in_bounds(ds.variables, each) for each in times)
+    return next((step for step in bounds if step is not None), None) or _in_attrs(ds.attrs, _DURATION)
+
+
+def _in_attrs(attrs: Mapping[Any, Any], names: tuple[str, ...]) -> Step | None:
+    for name in names:
+        try:
+            if isinstance(attrs.get(name), str) and (step := step_of(attrs[name])) is not None:
+                return step
+        except ValueError:  # "varying", "instantaneous": nothing that is known here
+            continue
+    return None
+
+
+def _in_bounds(variables: Any, time: xr.DataArray) -> Step | None:
+    """Length of the bounds of a time that has them."""
+    name = time.attrs.get("bounds", time.encoding.get("bounds"))
+    if name not in variables or variables[name].size != 2:
+        return None
+    first, last = np.ravel(variables[name].values)
+    if variables[name].dtype.kind not in "MO":
+        unit = str(time.attrs.get("units", time.encoding.get("units", ""))).split(" since ")[0].strip()
+        found = _days_in(float(last) - float(first), unit)
+    else:
+        found = float(np.diff(dates_of(np.array([first, last])).days)[0])
+    if found is None or not found > 0:
+        return None
+    return Step(None) if 28 <= found <= 31 else Step(float(np.ceil(found - 0.1)))
+
+
+def _days_in(length: float, unit: str) -> float | None:
+    per_day = {"day": 1.0, "hour": 24.0, "minute": 1440.0, "second": 86400.0}.get(unit.rstrip("s").lower())
+    return None if per_day is None else length / per_day
