@@ -31,7 +31,18 @@ GROUND_UP = (
     ("xgapfill",),
     ("cli",),
 )
-XARRAY = ("accessor", "api", "blocks.source", "cli", "inputs", "kernel.reduce", "kernel.statistics", "outputs")
+XARRAY = (
+    "accessor",
+    "api",
+    "blocks.inputs",
+    "blocks.leaves",
+    "blocks.source",
+    "cli",
+    "inputs",
+    "kernel.reduce",
+    "kernel.statistics",
+    "outputs",
+)
 XARRAY += ("lattice.sea", "pipeline", "stores", "training", "tutorial", "validation")
 DASK = ("api", "blocks", "cli", "kernel.job", "kernel.patches", "kernel.sample", "outputs", "pipeline", "stores")
 TORCH_AT_IMPORT = ("diffusion", "gaussian.covariance", "gaussian.spectral", "nets", "training")

@@ -14,7 +14,7 @@ import xarray as xr
 from dask.base import tokenize
 from zarr.storage import LocalStore
 
-from xgapfill.blocks import source as sources
+import xgapfill
 from xgapfill.blocks.chunked import Chunked, Pieces
 from xgapfill.blocks.source import InMemory, OnFile, in_file_order, source_of
 
@@ -158,11 +158,11 @@ def test_a_file_written_anew_has_another_token(data, tmp_path):
     assert tokens[0] != tokens[1]
 
 
-def test_large_arrays_and_stores_in_memory_have_names_of_their_own(data, monkeypatch):
+def test_large_arrays_and_stores_in_memory_have_names_of_their_own(data):
     """What cannot be named by content or path is not hashed and not mistaken for another."""
     variable = data.psc.variable.isel(psc=0)
-    monkeypatch.setattr(sources, "HASHED_BYTES", 100)
-    first, second = source_of(variable, DIMS), source_of(variable, DIMS)
+    with xgapfill.set_options(hashed_bytes=100):
+        first, second = source_of(variable, DIMS), source_of(variable, DIMS)
     assert first.token != second.token
     assert tokenize(first) == tokenize(first)
     store: dict = {}

@@ -295,14 +295,14 @@ def test_an_interrupt_loses_nothing(source, tmp_path):
     assert len(blocks) <= 12 - 2
 
 
-def test_progress_says_how_fast_and_how_much_is_empty(source, tmp_path, capsys):
-    """Blocks, rate, time left and the share of blocks without anything."""
+def test_progress_says_how_much_is_done_and_empty(source, tmp_path, capsys):
+    """Blocks, windows and the share of blocks without anything."""
     observed = source.CHL.where(source.lon > -38.75)
     inland = observed.assign_coords(lat=source.lat + 5.0, lon=source.lon + 100.0)
-    xgapfill.write(inland.gapfill(Quick()), tmp_path / "out.zarr")
+    xgapfill.write(inland.gapfill(Quick()), tmp_path / "out.zarr", progress=True)
     last = capsys.readouterr().err.split("\r")[-1]
-    assert "12/12" in last
-    assert "block/s" in last
+    assert "12.0/12 blocks" in last
+    assert " windows" in last
     assert "50% empty" in last
 
 

@@ -22,7 +22,7 @@ import xarray as xr
 from dask.base import tokenize
 
 from xgapfill.blocks.graph import BLOCK, map_lattice
-from xgapfill.blocks.source import Source, file_of
+from xgapfill.blocks.source import Source
 from xgapfill.inputs.sea import read_sea
 from xgapfill.kernel import reduce as reducing
 from xgapfill.kernel.fill import FillKernel
@@ -105,7 +105,7 @@ def fill(
     dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
     made = _provenance(method, case, int(members), seed, statistics)
     op: Any = kernel if statistics is None else reducing.reduced(kernel, quantity, statistics, len(case.sources), BLOCK)
-    with dask.annotate(xgapfill=_said(case, op)):
+    with dask.annotate(xgapfill=_said(case, op, mask)):
         if statistics is None:
             stack = lay(kernel, layers=None if alike(quantity, kernel) else kernel.layers, dtype=dtype)
             variables = label(stack, quantity, kernel, made)
@@ -119,19 +119,20 @@ def fill(
     return result
 
 
-def _said(case: Case, op: Any) -> dict[str, Any]:
+def _said(case: Case, op: Any, mask: tuple[SeaFlag, Source, Grid] | None) -> dict[str, Any]:
     """What a layer of the graph says of itself, for those who write it: all that it rests on but times and values, how
-    many frames back a new frame reaches, frames in a block, files it reads, and whether blocks share chunks of dask.
+    many frames back a new frame reaches, frames in a block, what it reads, and whether blocks share chunks of dask.
     """
     kernel: FillKernel = getattr(op, "kernel", op)
     timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="")
     reach = op.reach[0]
+    read = [*case.sources, *([] if mask is None else [mask[1]])]
     return {
         "identity": tokenize(timeless, kernel.samples is None, getattr(op, "fields", None)),
         "reach": reach,
         "frames": None if reach is None else BLOCK[0],
-        "files": tuple(file for source in case.sources if (file := file_of(source)) is not None),
-        "shares": any(source.chunks is not None for source in case.sources),
+        "inputs": tuple(each for source in read for each in source.inputs),
+        "shares": any(source.chunks is not None for source in read),
     }
 
 

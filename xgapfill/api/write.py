@@ -23,7 +23,7 @@ def write(
     resume: bool = True,
     append: bool = False,
     storage_options: Mapping[str, Any] | None = None,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> xr.Dataset:
     """Compute a lazy result block by block into a zarr store or a netCDF file.
 
@@ -49,8 +49,9 @@ def write(
         input is trusted to have the same values as before there. A store that does not exist is made.
     storage_options : mapping, optional
         For fsspec, if the store is a URL.
-    progress : bool
-        Show a progress bar with rate and time left, and the share of blocks in which nothing is (land).
+    progress : bool, optional
+        Show a progress bar with the time left, and the share of blocks in which nothing is (land). By default as
+        `set_options` says, else on terminals and in notebooks.
 
     Returns
     -------
@@ -86,8 +87,8 @@ def write(
     if append and not resume:
         raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
     said = {name: found for name, array in lazies.items() if (found := _said(array))}
-    files = sorted({file for each in said.values() for file in each["files"]})
-    if target.place is not None and os.path.realpath(target.place) in map(os.path.realpath, files):
+    inputs = [each for one in said.values() for each in one["inputs"]]
+    if target.place is not None and any(_is_in(each.place.path, target.place) for each in inputs):
         raise ValueError(f"{target.name} holds what is to be filled: give the result another name")
     frames = {each["frames"] for each in said.values()} if len(said) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
@@ -96,7 +97,7 @@ def write(
         with writing(target.name):
             state = target.begin(ds, blocks, this, resume=resume, append=append)
         write_block = WriteBlock(target, blocks, tuple(lazies), dims, this.token, lock)
-        run(write_block, lazies, state, files, any(each["shares"] for each in said.values()), progress)
+        run(write_block, lazies, state, inputs, any(each["shares"] for each in said.values()), progress)
         with writing(target.name):
             target.finish(ds)
     return target.dataset()
@@ -107,6 +108,11 @@ def _said(array: xr.Variable) -> Mapping[str, Any] | None:
     layer = getattr(array.data.dask, "layers", {}).get(array.data.name)
     found: Mapping[str, Any] | None = (getattr(layer, "annotations", None) or {}).get("xgapfill")
     return found
+
+
+def _is_in(path: str, store: str) -> bool:
+    """Whether a path is that of a store, or of a part of it."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(store))
 
 
 def _time(ds: xr.Dataset) -> Any:

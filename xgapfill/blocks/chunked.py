@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.blocks.inputs import Input
 from xgapfill.blocks.runs import Axes, cut_of, read_runs, turned
 
 
@@ -24,11 +25,17 @@ class Chunked:
         Its axes of time, latitude and longitude; None where it lacks one, which then has length one.
     at : tuple of (axis, index)
         What is taken along its other axes.
+    inputs : tuple of Input
+        What its graph reads from outside.
+    token : str
+        Names what they hold; the rest dask names.
     """
 
     array: Any
     axes: Axes = (0, 1, 2)
     at: tuple[tuple[int, int], ...] = ()
+    inputs: tuple[Input, ...] = ()
+    token: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,10 +72,11 @@ class Chunked:
             along = np.cumsum([0, *self.array.chunks[axis]])
             chunk = int(chunks_of(np.array(index), along))
             places.append((axis, chunk, int(index - along[chunk]), int(self.array.chunks[axis][chunk])))
-        return Pieces(edges, {}, self.dtype, self.array.name, self.axes, tuple(places))  # type: ignore[arg-type]
+        name = self.array.name
+        return Pieces(edges, {}, self.dtype, name, self.axes, tuple(places), self.inputs, self.token)  # type: ignore[arg-type]
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Chunked", self.array.name, self.axes, self.at
+        return "xgapfill.Chunked", self.array.name, self.token, self.axes, self.at
 
 
 class Span(NamedTuple):
@@ -115,6 +123,8 @@ class Pieces:
         As of `Chunked`.
     at : tuple of (axis, chunk, index, length)
         What is taken along other axes: number of the chunk, index inside of it, its length.
+    inputs, token
+        As of `Chunked`.
     """
 
     edges: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
@@ -123,6 +133,8 @@ class Pieces:
     name: str
     axes: Axes = (0, 1, 2)
     at: tuple[tuple[int, int, int, int], ...] = ()
+    inputs: tuple[Input, ...] = ()
+    token: str = ""
 
     chunks = None
 
@@ -158,7 +170,7 @@ class Pieces:
         return out
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Pieces", self.name, self.axes, self.at
+        return "xgapfill.Pieces", self.name, self.token, self.axes, self.at
 
 
 def chunks_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
@@ -12,21 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from xgapfill.blocks.chunked import Chunked
+from xgapfill.blocks.inputs import LAZY_WRAPPERS, Input, found_at, place_of, unwrapped
+from xgapfill.blocks.leaves import inputs_of_graph
 from xgapfill.blocks.runs import axes_of, read_runs, turned
-
-HASHED_BYTES = 64 * 2**20  # larger arrays in memory are known by a random name, not by their content
-_LAZY_WRAPPERS = {
-    "MemoryCachedArray",
-    "CopyOnWriteArray",
-    "LazilyIndexedArray",
-    "LazilyVectorizedIndexedArray",
-    "_ElementwiseFunctionArray",
-    "NativeEndiannessArray",
-    "BoolTypeArray",
-}
+from xgapfill.options import OPTIONS
 
 
 class Source(Protocol):
@@ -43,6 +35,10 @@ class Source(Protocol):
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...] | None:
         """Chunks of a dask array, None of any other source."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Files and stores that it reads; those that are known."""
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices, (len(t), len(y), len(x))."""
@@ -78,10 +74,11 @@ def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | No
         raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
     if variable.chunks is not None:
         held = tuple((variable.dims.index(dim), int(index)) for dim, index in at.items())
-        return Chunked(variable.data, axes_of(variable.dims, dims), held)
+        inputs, words = inputs_of_graph(variable.data)
+        return Chunked(variable.data, axes_of(variable.dims, dims), held, inputs or (), _token(inputs, words))
     if not variable._in_memory:  # .data or .values would load it
         variable = in_file_order(in_file_order(variable).isel(at))
-        return OnFile(variable, dims, _file_token(variable))
+        return _on_file(variable, dims)
     variable = variable.isel(at)
     array = variable.data
     if not isinstance(array, np.ndarray):
@@ -145,6 +142,7 @@ class InMemory:
     token: str
 
     chunks = None
+    inputs = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -175,6 +173,7 @@ class OnFile:
     variable: xr.Variable
     dims: Dims
     token: str
+    inputs: tuple[Input, ...]
 
     chunks = None
 
@@ -222,6 +221,11 @@ class Part:
         """Type of the values."""
         return self.source.dtype
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Files and stores that it reads."""
+        return self.source.inputs
+
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices."""
         return self.source.read(t, self.rows[y], self.cols[x])
@@ -242,54 +246,42 @@ def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> S
 
 
 def _content_token(array: NDArray[Any]) -> str:
-    if array.nbytes > HASHED_BYTES:
+    if array.nbytes > OPTIONS["hashed_bytes"]:
         return uuid.uuid4().hex
     content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
     return f"{content}-{array.shape}-{array.dtype.str}"
 
 
-def _file_token(variable: xr.Variable) -> str:
-    """Name a lazily opened variable by its file, its name there and what was selected of it; else at random.
+def _on_file(variable: xr.Variable, dims: Dims) -> OnFile:
+    """Return the source of a lazily opened variable; its name rests on where it lies and what is selected of it.
 
     Hashing the values would load them.
     """
-    parts: list[object] = [variable.dims, variable.shape, variable.dtype.str]
-    parts += [sorted((key, repr(value)) for key, value in variable.encoding.items())]
+    words: list[object] = [variable.dims, variable.shape, variable.dtype.str]
+    words += [sorted((key, repr(value)) for key, value in variable.encoding.items())]
     data = variable._data
-    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
+    while type(data).__name__ in LAZY_WRAPPERS and hasattr(data, "array"):
         key = getattr(getattr(data, "key", None), "tuple", ())
-        parts += [type(data).__name__, *(_plain_key(part) for part in key)]
+        words += [type(data).__name__, *(_plain_key(part) for part in key)]
         data = data.array
-    place = _place_on_disk(data, variable.encoding.get("source"))
-    if place is None:
+    inputs: tuple[Input, ...] | None = None
+    if isinstance(data, BackendArray):
+        place, word = place_of(*unwrapped(variable._data), variable.encoding.get("source"))
+        found = found_at(place)
+        inputs = None if found is None else (found,)
+        words.append(word)
+    return OnFile(variable, dims, _token(inputs, words), inputs or ())
+
+
+def _token(inputs: tuple[Input, ...] | None, words: object) -> str:
+    """Name what is read from outside; at random where nothing tells whether it changes."""
+    if inputs is None:
         return uuid.uuid4().hex
-    return hashlib.blake2b(repr([*parts, *place]).encode(), digest_size=16).hexdigest()
-
-
-def file_of(source: Source) -> str | None:
-    """Return the path on this machine of the file or folder that a source reads, None where there is none."""
-    if not isinstance(source, OnFile):
-        return None
-    data = source.variable._data
-    while type(data).__name__ in _LAZY_WRAPPERS and hasattr(data, "array"):
-        data = data.array
-    place = _place_on_disk(data, source.variable.encoding.get("source"))
-    local = "" if place is None else str(place[0]).removeprefix("file://")
-    return local if os.path.exists(local) else None
+    prints = sorted((repr(each.place), each.fingerprint) for each in inputs)
+    return hashlib.blake2b(repr([words, prints]).encode(), digest_size=16).hexdigest()
 
 
 def _plain_key(part: object) -> object:
     if isinstance(part, np.ndarray):
         return part.shape, hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=16).hexdigest()
     return repr(part)
-
-
-def _place_on_disk(data: object, source: object) -> tuple[object, ...] | None:
-    """Return what names an array in a file or store: path, time of the last change, name of the variable."""
-    name = getattr(data, "variable_name", "")
-    store = str(getattr(getattr(data, "_array", None), "store_path", ""))
-    path = store if "://" in store and not store.startswith("memory:") else source if name else None
-    if not isinstance(path, str):
-        return None
-    local = path.removeprefix("file://")
-    return path, name, os.stat(local).st_mtime_ns if os.path.exists(local) else None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xgapfill.blocks.inputs import looking_once
 from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import dates_of, said_step, step_of
@@ -118,9 +119,10 @@ def read(
         check_together(arrays, grids)
         places = [Place(index, None) for index in order]
     sources = []
-    for place in places:
-        at = {} if place.index is None or class_dim is None else {class_dim: place.index}
-        sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
+    with looking_once():
+        for place in places:
+            at = {} if place.index is None or class_dim is None else {class_dim: place.index}
+            sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
     return Quantity(arrays, axes, class_dim, variable, tuple(places), tuple(sources), grids)
 
 

@@ -159,6 +159,7 @@ class _Blank:
 
     dtype = np.dtype(np.float32)
     chunks = None
+    inputs = ()
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return NaN."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -20,15 +19,17 @@ from dask.callbacks import Callback
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
+from xgapfill.blocks.inputs import Input
+from xgapfill.blocks.progress import Meter, metering
 from xgapfill.blocks.stop import running, wait_for_abandoned
 from xgapfill.stores.base import DONE, NEW_FRAMES, Blocks, State, Store, WriteError, writing
 from xgapfill.stores.lock import Lock
+from xgapfill.stores.watch import Watch
 
 AT_ONCE = 2048  # blocks handed to the scheduler together
 # Where blocks share chunks of dask input, so many neighbours along time and the other dimensions, on this machine: of
 # more, dask would hold many chunks until the last block that needs them; of fewer, chunks would be read more often.
 NEIGHBOURS = (8, 4)
-LOOK_SECONDS = 10.0  # between two looks at the input
 NOTE_SECONDS = 1.0  # between two notes of what is done
 STOP_SECONDS = 60.0  # that an interrupted run waits at most for its tasks, which end after a pass of a network or so
 _ONE_AT_A_TIME = threading.RLock()
@@ -84,55 +85,23 @@ def hand_over(number: int, first: int, values: list[NDArray[Any]]) -> tuple[int,
     return number, first, values
 
 
-class Watch:
-    """Files that must not change while they are read."""
+class Done:
+    """What is done: shown, noted in the store, and taken back where the input changed while it was read."""
 
-    def __init__(self, files: Sequence[str]) -> None:
-        self.files = {file: _print(file) for file in files}
-        self.looked = time.monotonic()
-
-    def due(self) -> bool:
-        """Whether it is time to look again."""
-        return time.monotonic() - self.looked > LOOK_SECONDS
-
-    def changed(self) -> str | None:
-        """Name of a file that is not what it was at first."""
-        found = next((file for file, was in self.files.items() if _print(file) != was), None)
-        self.looked = time.monotonic()
-        return found
-
-
-def _print(path: str) -> tuple[int, ...]:
-    """Number, size and last change of the files under a path."""
-    if not os.path.isdir(path):
-        stat = os.stat(path) if os.path.exists(path) else None
-        return (0,) if stat is None else (1, stat.st_size, stat.st_mtime_ns)
-    found = [0, 0, 0]
-    for folder, _, names in os.walk(path):
-        for name in names:
-            stat = os.stat(os.path.join(folder, name))
-            found = [found[0] + 1, found[1] + stat.st_size, max(found[2], stat.st_mtime_ns)]
-    return tuple(found)
-
-
-class Progress:
-    """What is done: moves the bar, notes it in the store, takes back what was read from an input that changed."""
-
-    def __init__(self, write_block: WriteBlock, state: State, watch: Watch, bar: Any) -> None:
-        self.write_block, self.state, self.watch, self.bar = write_block, state, watch, bar
-        self.fresh: list[tuple[int, int]] = []  # blocks done since the input was last looked at, and what they were
+    def __init__(self, write_block: WriteBlock, state: State, watch: Watch, meter: Meter) -> None:
+        self.write_block, self.state, self.watch, self.meter = write_block, state, watch, meter
+        self.fresh: list[tuple[float, int, int]] = []  # blocks done since the input was last looked at: when, what
         self.count = self.empty = 0
         self.noted = time.monotonic()
 
     def finished(self, number: int, empty: bool) -> None:
         """Take note of a block that is written."""
-        self.fresh.append((number, int(self.state.blocks.flat[number])))
+        self.fresh.append((time.monotonic(), number, int(self.state.blocks.flat[number])))
         self.state.blocks.flat[number] = DONE
         self.count, self.empty = self.count + 1, self.empty + empty
-        self.bar.set_postfix_str(f"{self.empty / self.count:.0%} empty", refresh=False)
-        self.bar.update()
-        if self.watch.due():
-            self.look()
+        self.meter.written_one(f"{self.empty / self.count:.0%} empty")
+        if self.watch.changed is not None or self.fresh[0][0] < self.watch.clean:
+            self.check()
         if time.monotonic() - self.noted > NOTE_SECONDS:
             self.note()
 
@@ -142,17 +111,17 @@ class Progress:
             self.write_block.store.note(self.state)
         self.noted = time.monotonic()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """OSError when the input has changed; blocks that were written since it was last looked at are to be done."""
-        changed = self.watch.changed()
-        if changed is None:
-            self.fresh.clear()
+        self.fresh = [each for each in self.fresh if each[0] >= self.watch.clean]
+        if self.watch.changed is None:
             return
-        for number, was in self.fresh:
+        for _, number, was in self.fresh:
             self.state.blocks.flat[number] = was
         raise OSError(
-            f"{changed} has changed while it was read. The last {len(self.fresh)} blocks count as not done: put the "
-            "file back as it was and make the same call to go on, or give another store for the new values"
+            f"{self.watch.changed.place.path} has changed while it was read. The last {len(self.fresh)} blocks count "
+            "as not done: put it back as it was and make the same call to go on, or give another store for the new "
+            "values"
         )
 
 
@@ -160,9 +129,9 @@ def run(
     write_block: WriteBlock,
     lazies: Mapping[str, xr.Variable],
     state: State,
-    files: Sequence[str],
+    inputs: Sequence[Input],
     shares: bool,
-    progress: bool,
+    progress: bool | None,
 ) -> None:
     """Compute and write the blocks that are not done, a few thousand at a time; fewer where they share chunks."""
     name = f"write-{uuid.uuid4().hex}"
@@ -171,8 +140,8 @@ def run(
     task = write_block if write_block.store.workers or _client() is None else hand_over
     flat = state.blocks.ravel()
     pending = np.flatnonzero(flat != DONE)
-    with _bar(flat.size, flat.size - pending.size, progress) as bar:
-        noted = Progress(write_block, state, Watch(files), bar)
+    with Watch(inputs) as watch, metering(flat.size, flat.size - pending.size, progress) as meter:
+        done = Done(write_block, state, watch, meter)
         try:
             for part in parts(blocks, pending, shares and _client() is None):
                 tasks: dict[Any, Any] = {}
@@ -181,13 +150,17 @@ def run(
                     values = [blocks.key(number, each) for each in lazies.values()]
                     tasks[name, number] = (task, number, beginning, values)
                 graph = HighLevelGraph.from_collections(name, tasks, dependencies=arrays)
-                _compute(type(arrays[0]), graph, list(tasks), noted)
-                noted.look()
+                _compute(type(arrays[0]), graph, list(tasks), done)
+                if watch.cheap:
+                    watch.look()
+                    done.check()
+            watch.look()
+            done.check()
         except BaseException:
             wait_for_abandoned(STOP_SECONDS)  # what is still being computed must not be written later
             raise
         finally:
-            noted.note()
+            done.note()
 
 
 def parts(blocks: Blocks, pending: NDArray[np.intp], neighbours: bool) -> list[list[int]]:
@@ -208,11 +181,11 @@ def _client() -> Any:
     return client if "distributed" in sys.modules and isinstance(client, sys.modules["distributed"].Client) else None
 
 
-def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress) -> None:
-    client, write_block = _client(), noted.write_block
+def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], done: Done) -> None:
+    client, write_block = _client(), done.write_block
     if client is None:
         here = {} if write_block.store.workers else {"scheduler": "threads"}
-        with _Ticks(noted, keys[0][0]):
+        with _Ticks(done, keys[0][0]):
             compute_as_if_collection(kind, graph, keys, **here)
         return
     from distributed import as_completed
@@ -221,7 +194,7 @@ def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress
     try:
         for future in as_completed(futures):
             result = future.result()
-            noted.finished(*(result if write_block.store.workers else write_block(*result)))
+            done.finished(*(result if write_block.store.workers else write_block(*result)))
             future.release()
     finally:
         client.cancel(futures)
@@ -230,20 +203,10 @@ def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], noted: Progress
 class _Ticks(Callback):
     """Takes note of a block when it is written."""
 
-    def __init__(self, noted: Progress, wanted: str) -> None:
+    def __init__(self, done: Done, wanted: str) -> None:
         super().__init__()
-        self.noted, self.wanted = noted, wanted
+        self.done, self.wanted = done, wanted
 
     def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
         if isinstance(key, tuple) and key[0] == self.wanted:
-            self.noted.finished(*result)
-
-
-@contextmanager
-def _bar(total: int, done: int, shown: bool) -> Iterator[Any]:
-    """A bar with rate, share of empty blocks and time left; in a log file, a line twice a minute."""
-    from tqdm.auto import tqdm
-
-    every = 0.5 if sys.stderr.isatty() else 30.0
-    with tqdm(total=total, initial=done, unit="block", disable=not shown, smoothing=0.05, mininterval=every) as bar:
-        yield bar
+            self.done.finished(*result)
