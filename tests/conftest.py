@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run in several processes: two threads each of BLAS and torch would wait for one another most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

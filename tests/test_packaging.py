@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import metadata, resources
 from pathlib import Path
@@ -34,9 +35,22 @@ def test_torch_is_not_pinned(project):
     assert not set("<,+@") & set(torch)
 
 
-def test_groups_are_the_extras(project):
-    """The dependency group ``test`` and the extra of that name agree."""
-    assert project["dependency-groups"]["test"] == project["project"]["optional-dependencies"]["test"]
+def test_oldest_versions_are_the_bounds(project):
+    """The versions that the suite is run with, `tests/oldest.txt`, are the lowest that the project file admits."""
+    lines = (ROOT / "tests" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    for name, bound in bounds(project["project"]["dependencies"]).items():
+        assert name == "torch" or pinned[name] == bound, name
+
+
+def bounds(dependencies: list[str]) -> dict[str, str]:
+    """Names and lowest versions."""
+    found = {}
+    for line in dependencies:
+        match = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", line)
+        assert match, f"{line} wants a lowest version and no highest"
+        found[match[1]] = match[2]
+    return found
 
 
 def test_files_of_the_package():

@@ -37,8 +37,7 @@ def repaint(
     draw : standard normal fields shaped like `known`, by number
     eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
     noisy_observed : the paper shows what was observed at the noise level of the step; a net that takes noise as a map
-    is
-        shown it as it is
+        is shown it as it is
     start : clean field that the noise of the first level is added to; nothing is left of it at the largest levels, and
         a draw of a simpler model saves these (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
 
@@ -76,8 +75,9 @@ def heun(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[flo
 
     Parameters
     ----------
-    denoise, known, observed, draw : as in `repaint`
+    denoise, known, observed : as in `repaint`
     sigmas : noise levels, falling, without the 0 at the end
+    draw : as in `repaint`
 
     References
     ----------

@@ -75,12 +75,16 @@ def simulate(
         Fixes the regime (unless given) and every random field.
     frames, shape : int, (int, int)
         Number of composites, and pixels northward and eastward.
-    latitude, longitude : float
-        Centre of the box, degrees.
-    start_day, year : int
+    latitude : float
+        Of the centre of the box, degrees.
+    start_day : int
         Day of the year of the first frame, from 1; composites of 8 days begin at the slot that contains it.
     step_days : int
         Days of a composite; 1 gives daily fields.
+    longitude : float
+        Of the centre of the box, degrees.
+    year : int
+        Of the first frame.
     spin_up : int
         Days of stirring before the first frame.
     sensor_noise : float

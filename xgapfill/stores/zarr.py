@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
-from zarr.errors import GroupNotFoundError
 
 from xgapfill._version import package_version
 from xgapfill.stores.base import DONE, NEW_FRAMES, TO_DO, Blocks, Run, State, Store
@@ -149,7 +148,7 @@ def _found(store: Zarr) -> Any:
     foreign = f"{store.url} exists and was not written by xgapfill.write: give another store"
     try:
         root = store.open()
-    except (GroupNotFoundError, FileNotFoundError):
+    except FileNotFoundError:
         files, path = files_of(store.url, store.options)
         if files.exists(path) and not all(name.endswith(".partial") for name in files.ls(path, detail=False)):
             raise ValueError(foreign) from None
