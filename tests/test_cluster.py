@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 import zarr
 from maps import Quick, chl_map, same
+from test_stores import InMemory
 
 import xgapfill
 from xgapfill import pipeline as fill_module
@@ -109,6 +110,21 @@ def test_a_killed_worker_loses_nothing(source, tmp_path, client):
     expected = lazy.compute(scheduler="threads")
     assert all(same(written[name], expected[name]) for name in expected)
     assert (zarr.open_group(tmp_path / "killed.zarr")["xgapfill_run/done"][:] == 1).all()
+
+
+def test_a_store_that_one_process_writes(source, client):
+    """Workers compute, the process that called writes: to a dictionary of its own."""
+    store = InMemory()
+    lazy = source.CHL.gapfill(Quick())
+    assert same(xgapfill.write(lazy, store, progress=False).CHL, lazy.compute(scheduler="threads"))
+    assert store.noted[-1] == 12
+
+
+def test_netcdf(source, tmp_path, client):
+    """Workers gather the blocks, one process writes the file."""
+    lazy = source.CHL.gapfill(Quick())
+    assert same(xgapfill.write(lazy, tmp_path / "out.nc", progress=False).CHL, lazy.compute(scheduler="threads"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.zarr", "out.nc"]
 
 
 def test_the_command_line_makes_a_cluster_or_uses_one(source, tmp_path, client, capsys):

@@ -57,6 +57,12 @@ def test_a_run_on_s3(bucket, tmp_path, monkeypatch):
         longer = xgapfill.write(whole, store, storage_options=options, progress=False, append=True)
         assert len(blocks) == 12 - 5 + 8
     assert same(longer.CHL, whole)
+    plain = xgapfill.write(short, f"{bucket}/out.nc", storage_options=options, progress=False)
+    assert same(plain.CHL, short)
+    import s3fs
+
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    assert sorted(files.ls("xgapfill")) == ["xgapfill/in.zarr", "xgapfill/out.nc", "xgapfill/out.zarr"]
     with pytest.raises(ValueError, match="not written by xgapfill"):
         xgapfill.write(whole, f"{bucket}/in.zarr", progress=False)
     cut = ["--var", "CHL", "--method", "interpolate", "--time", "2015-03-06", "2015-03-25"]

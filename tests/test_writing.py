@@ -322,8 +322,8 @@ def test_what_cannot_be_written(source, tmp_path):
 
 SCRIPT = """
 import sys, xarray as xr, xgapfill
-from xgapfill import fill
-fill.BLOCK = (3, 20, 30)
+from xgapfill import pipeline
+pipeline.BLOCK = (3, 20, 30)
 ds = xr.open_zarr(sys.argv[1], chunks=None, consolidated=False)
 xgapfill.write(ds.PSC.gapfill.background(cond=ds.CHL, full=True), sys.argv[2], progress=False)
 """
