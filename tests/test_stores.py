@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import socket
 import threading
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from maps import Quick, chl_map, same
-from test_writing import counted, dying_after
+from test_writing import counted, dying_after, small_files
 
 import xgapfill
 from xgapfill import pipeline as fill_module
@@ -131,6 +130,19 @@ def test_the_store_opens_without_a_warning_and_in_order(lazy, tmp_path):
         assert same(found.CHL, part.CHL)
 
 
+def test_a_store_that_is_being_made_longer_can_be_opened(lazy, tmp_path):
+    """Its gathered metadata go before its arrays change, and come back when it is whole."""
+    ds = xr.open_zarr(tmp_path / "in" / "in.zarr", chunks=None, consolidated=False)
+    xgapfill.write(ds.CHL[:6].gapfill(Quick()), tmp_path / "out.zarr", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xgapfill.stores.zarr._template", fails)
+        with pytest.raises(KeyError):
+            xgapfill.write(lazy, tmp_path / "out.zarr", progress=False, append=True)
+    root = json.loads((tmp_path / "out.zarr" / "zarr.json").read_text())
+    assert root.get("consolidated_metadata") is None
+    assert same(xgapfill.write(lazy, tmp_path / "out.zarr", progress=False, append=True).CHL, lazy)
+
+
 def test_nothing_half_written_is_left_of_a_failed_beginning(lazy, tmp_path, monkeypatch):
     """Neither a store nor a lock."""
     for kind, name in ((Zarr, "out.zarr"), (Netcdf, "out.nc")):
@@ -149,22 +161,19 @@ def test_a_full_disk_and_a_netcdf_file(lazy, tmp_path):
     """The error names file and block, no file is there; the same call goes on and leaves nothing else behind."""
     out = tmp_path / "out"
     out.mkdir()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with dying_after(3), pytest.raises(OSError, match=r"out\.nc cannot be written \(No space.*block \d+ \(time \d:\d"):
         xgapfill.write(lazy, out / "a.out.nc", progress=False)
     assert not (out / "a.out.nc").exists()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60000, limits[1]))  # blocks fit, the file does not
-    try:
-        with counted() as blocks, pytest.raises(OSError, match=r"out\.nc cannot be written"):
-            xgapfill.write(lazy, out / "a.out.nc", progress=False)
-        assert 0 < len(blocks) < 12
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    failing = pytest.raises(OSError, match=r"out\.nc cannot be written")
+    with small_files(60_000), counted() as blocks, failing:  # blocks fit, the file does not
+        xgapfill.write(lazy, out / "a.out.nc", progress=False)
+    assert 0 < len(blocks) < 12
     assert not (out / "a.out.nc").exists()
     with counted() as blocks:
         assert same(xgapfill.write(lazy, out / "a.out.nc", progress=False).CHL, lazy)
     assert blocks == []
     assert [path.name for path in out.iterdir()] == ["a.out.nc"]
+    (out / ".a.out.nc.0123.part").touch()  # of a run that was killed
     other = lazy.isel(time=slice(3))
     with dying_after(1), pytest.raises(OSError):
         xgapfill.write(lazy, out / "a.out.nc", progress=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import tempfile
+import uuid
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +59,18 @@ class Netcdf(Store):
     @property
     def gathered(self) -> Zarr:
         """Where blocks are gathered: a run that was killed goes on there."""
-        folder, _, name = self.url.rpartition("/")
-        return Zarr(f"{folder}/.{name}.blocks", self.storage)
+        return Zarr(self._beside(".blocks"), self.storage)
+
+    def _beside(self, suffix: str) -> str:
+        """Return the place of a hidden file or folder beside the file."""
+        folder, slash, name = self.url.rpartition("/" if is_url(self.url) else os.sep)
+        return f"{folder}{slash}.{name}{suffix}"
 
     def begin(self, template: xr.Dataset, blocks: Blocks, run: Run, *, resume: bool, append: bool) -> State:
         """Try whether the file can be written, and begin to gather blocks."""
+        if not is_url(self.url):
+            for left in glob.glob(glob.escape(self._beside("")) + ".*.part"):  # by a run that was killed
+                os.unlink(left)
         self._write(_first_of_each(template), keep=False)
         gathered = self.gathered
         if not gathered.belongs_to(run.token):
@@ -103,9 +112,10 @@ class Netcdf(Store):
 
     def _write(self, ds: xr.Dataset, *, keep: bool) -> None:
         """Write a file whole, beside its place or, for a URL, in a folder for such; keep it or throw it away."""
-        folder, _, name = self.url.rpartition("/")
-        with tempfile.TemporaryDirectory() if is_url(self.url) else nullcontext(folder) as where:
-            part = Path(where) / f".part.{name}"
+        # A name of its own each time: HDF5 does not let go of a file that it could not close on a full disk.
+        part = Path(f"{self._beside('')}.{uuid.uuid4().hex}.part")
+        with tempfile.TemporaryDirectory() if is_url(self.url) else nullcontext() as folder:
+            part = part if folder is None else Path(folder) / part.name
             try:
                 with dask.config.set(scheduler="threads"):  # whatever cluster there is: one process writes a file
                     ds.to_netcdf(part)

@@ -224,6 +224,7 @@ def _grow(ds: xr.Dataset, blocks: Blocks, store: Zarr, root: Any) -> None:
     """Make a store as long as was noted; done again where it was interrupted, it comes out the same."""
     group = root[RUN]
     frames, first, time = int(group.attrs["frames"]), int(group.attrs["first"]), blocks.time
+    root.update_attributes({})  # without the metadata of all arrays, which will not be theirs until `finish`
     for name in _encoding(ds, blocks):
         root[str(name)].resize(ds[name].shape)
     state = group["done"]
