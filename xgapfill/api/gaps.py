@@ -15,6 +15,7 @@ from xgapfill.api.options import SizeClass, Target
 from xgapfill.blocks.graph import BLOCK, map_lattice
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.sea import read_sea
+from xgapfill.inputs.values import check_values
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.distance import kilometres_to, pixels_to
 from xgapfill.lattice.grid import Box, Grid
@@ -59,7 +60,7 @@ def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) ->
 def find_gaps(da: Any, sea: Any = None, size_class: str | None = None) -> xr.Dataset:
     """Return the gaps of a variable, lazily; see `xgapfill.gaps`."""
     target = inputs.read(da, size_class)
-    inputs.check_values(target)
+    check_values(target)
     mask = read_sea(sea, target)
     flag = None if mask is None else mask[0]
     sources = [*target.sources, *([] if mask is None else [mask[1]])]

@@ -17,7 +17,6 @@ from xgapfill.inputs.warn import warn
 from xgapfill.lattice.coordinates import Dates, guess
 from xgapfill.lattice.grid import Grid
 from xgapfill.variables import SizeClasses, Variable, known, recognise
-from xgapfill.variables.base import invalid_message
 from xgapfill.variables.registry import part_named
 
 
@@ -272,32 +271,3 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
         labels = ", ".join(each.label for each in (target, *found))
         raise ValueError(f"{labels}: the same quantity is given twice; leave one of them out")
     return found
-
-
-def check_values(given: Quantity) -> bool:
-    """Look at values in memory: warn of impossible ones; ValueError when most are. Return whether it could look."""
-    if not given.in_memory:
-        return False
-    there = impossible = 0
-    frames = []
-    for frame in range(given.sources[0].shape[0]):
-        raw = np.stack([_frame(source, frame) for source in given.sources])
-        there += int(np.count_nonzero(~np.isnan(raw)))
-        impossible += int(np.count_nonzero(given.variable.possible(raw)[1]))
-        frames.append(raw.reshape(len(raw), -1))
-    if impossible > there / 2:
-        raise ValueError(
-            f"most values of {given.label} ({impossible} of {there}) are impossible; wanted: {given.variable.wanted}"
-        )
-    try:
-        given.variable.check(np.concatenate(frames, axis=1), given.arrays[0].attrs)
-    except ValueError as error:
-        raise ValueError(f"{given.label} {error}") from None
-    if impossible:
-        warn(invalid_message(given.label, given.variable, impossible))
-    return True
-
-
-def _frame(source: Source, frame: int) -> Any:
-    _, height, width = source.shape
-    return source.read(np.array([frame]), np.arange(height), np.arange(width))[0]

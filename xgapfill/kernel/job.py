@@ -13,6 +13,7 @@ from xgapfill.blocks.source import Source
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.errors import ErrorField, read_error
 from xgapfill.inputs.insitu import read_samples
+from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
@@ -55,7 +56,7 @@ def read_case(target: Any, method: Method, cond: Any, weights: Any, size_class: 
     """Check and recognise what is filled and what it is filled given; nothing is computed."""
     quantity = inputs.read(target, size_class)
     given = inputs.conditions(cond, quantity)
-    checked = tuple(inputs.check_values(each) for each in (quantity, *given))
+    checked = tuple(check_values(each) for each in (quantity, *given))
     return Case(quantity, given, checked, *_choose(method, weights, quantity, given))
 
 

@@ -1,0 +1,103 @@
+"""Values that cannot be the variable are told at the call, wherever they are."""
+
+from __future__ import annotations
+
+import dask.array
+import numpy as np
+import pytest
+import xarray as xr
+from maps import chl_map, psc_map
+
+import xgapfill
+from xgapfill.blocks import peek
+from xgapfill.inputs import read as inputs
+from xgapfill.inputs.values import check_values
+
+CHL = chl_map((3, 60, 110))
+PSC = psc_map(CHL)
+
+
+def opened(array, tmp_path):
+    """The array as it comes from a file, not loaded."""
+    array.to_dataset().to_netcdf(tmp_path / "map.nc")
+    return xr.open_dataset(tmp_path / "map.nc")[array.name]
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "dask", "dask of a file", "transposed"])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.log10(CHL).assign_attrs(units="mg m-3"), "most values of CHL .* impossible, such as -.*logarithms"),
+        ((100 * PSC).assign_attrs(units="1"), "most values of PSC .* impossible"),
+        ((0.3 * PSC).assign_attrs(units="1"), r"PSC sums to 0\.3"),
+        ((CHL * 1e-6).drop_attrs().rename("CHL"), "CHL has no units, and its median of"),
+        ((CHL + 280).rename("SST").drop_attrs().assign_attrs(units="degC"), "most values of SST"),
+    ],
+    ids=["logarithms", "percent", "share", "kg", "kelvin"],
+)
+def test_one_verdict(tmp_path, wrong, message, kind):
+    """The same error in memory, in a file, and of dask in any chunks: a few small reads at the call decide."""
+    if "file" in kind:
+        wrong = opened(wrong, tmp_path)
+    if kind == "transposed":
+        wrong = wrong.transpose("lon", ...).isel(lat=slice(None, None, -1))
+    if "dask" in kind or kind == "transposed":
+        wrong = wrong.chunk(lat=25, lon=40, time=1)
+    with pytest.raises(ValueError, match=message):
+        xgapfill.background(wrong)
+
+
+@pytest.mark.parametrize("kind", ["memory", "dask"])
+def test_a_few_impossible_values_are_no_error(kind):
+    """What is wrong here and there is warned of, and counts as missing."""
+    some = CHL.where(np.random.default_rng(0).random(CHL.shape) > 0.2, -1.0)
+    some = some.chunk(lat=25) if kind == "dask" else some
+    with pytest.warns(UserWarning, match="impossible values in the input of CHL"):
+        xgapfill.background(some).isel(time=[0]).compute(scheduler="synchronous")
+
+
+def counted(chl, calls, deep=0):
+    """Chlorophyll of dask whose chunks count how often they are made; `deep` tasks make one."""
+
+    def made(block):
+        calls.append(block.shape)
+        return block
+
+    array = dask.array.from_array(chl.values, (1, 30, 55)).map_blocks(
+        made, dtype=chl.dtype, meta=chl.values[:0, :0, :0]
+    )
+    for _ in range(deep):
+        array = dask.array.concatenate([array[:1], array[1:]])
+        array = array.rechunk((3, 60, 110)).rechunk((1, 30, 55))
+    return chl.copy(data=array)
+
+
+def test_only_a_few_chunks_are_read():
+    """Six spots at most, four chunks each; nothing of what takes many tasks, or large chunks, or fails."""
+    calls = []
+    assert not check_values(inputs.read(counted(CHL, calls)))
+    assert 0 < len(calls) <= 4 * peek.SPOTS
+    calls.clear()
+    assert not check_values(inputs.read(counted(np.log10(CHL), calls, deep=3)))
+    assert not calls
+    shape = (2, 5000, 8000)
+    large = dask.array.full(shape, -1.0, chunks=shape, dtype="f4")
+    coords = {"lat": np.linspace(-49.99, 49.99, 5000), "lon": -80 + 0.02 * np.arange(8000)}
+    big = xr.DataArray(large, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"}).isel(time=0)
+    assert not check_values(inputs.read(big))
+
+    def broken(block):
+        raise OSError("no such chunk")
+
+    fails = CHL.copy(data=dask.array.from_array(CHL.values, (1, 30, 55)).map_blocks(broken, meta=CHL.values[:0]))
+    assert not check_values(inputs.read(fails))
+
+
+def test_classes_in_arrays_that_run_in_other_directions():
+    """Three arrays, one of them upside down, still sum to 1."""
+    micro, nano, pico = (
+        PSC.isel(size_class=k, drop=True).rename(name) for k, name in enumerate(("micro", "nano", "pico"))
+    )
+    turned = [micro, nano.isel(lat=slice(None, None, -1)), pico.chunk(lat=20).isel(time=slice(None, None, -1))]
+    assert not check_values(inputs.read(turned))
+    assert check_values(inputs.read([micro, nano.isel(lat=slice(None, None, -1)), pico]))

@@ -1,0 +1,62 @@
+"""Looks at values at the call, whether they can be the variable in these units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.blocks.peek import spots
+from xgapfill.inputs.read import Quantity
+from xgapfill.inputs.warn import warn
+from xgapfill.variables.base import invalid_message
+
+ENOUGH = 2000  # values of a sample that decide
+
+
+def check_values(given: Quantity) -> bool:
+    """Look at a few values, wherever they are, and at all of them in memory; return whether all were looked at.
+
+    Raises
+    ------
+    ValueError
+        Most of the few are impossible, or they cannot be in the units that they are said to be in.
+    """
+    variable = given.variable
+    sample = _sample(given)
+    there, impossible = int(np.count_nonzero(~np.isnan(sample))), int(np.count_nonzero(variable.possible(sample)[1]))
+    if impossible > there / 2:
+        raise ValueError(
+            f"most values of {given.label} ({impossible} of {there} looked at) are impossible, such as "
+            f"{sample[variable.possible(sample)[1]][0]:.4g}; wanted: {variable.wanted}"
+        )
+    try:
+        variable.check(sample, given.arrays[0].attrs)
+    except ValueError as error:
+        raise ValueError(f"{given.label} {error}") from None
+    if not given.in_memory:
+        return False
+    if impossible := sum(int(np.count_nonzero(variable.possible(frame)[1])) for frame in _frames(given)):
+        warn(invalid_message(given.label, variable, impossible))
+    return True
+
+
+def _sample(given: Quantity) -> NDArray[Any]:
+    """Values (p, n) of a few spots of the parts: until enough are there, or no more are read."""
+    found = [np.empty((given.variable.parts, 0), np.float32)]
+    count = 0
+    for spot in spots(given.sources, given.source_grids()):
+        found.append(spot.reshape(len(spot), -1))
+        count += int(np.count_nonzero(~np.isnan(spot)))
+        if count >= ENOUGH * len(spot):
+            break
+    return np.concatenate(found, axis=1)
+
+
+def _frames(given: Quantity) -> Iterator[NDArray[Any]]:
+    shape = given.sources[0].shape
+    places = [np.arange(size) for size in shape[1:]]
+    for frame in range(shape[0]):
+        yield np.stack([source.read(np.array([frame]), *places)[0] for source in given.sources])
