@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from maps import chl_map, psc_map
@@ -101,3 +102,62 @@ def test_classes_in_arrays_that_run_in_other_directions():
     turned = [micro, nano.isel(lat=slice(None, None, -1)), pico.chunk(lat=20).isel(time=slice(None, None, -1))]
     assert not check_values(inputs.read(turned))
     assert check_values(inputs.read([micro, nano.isel(lat=slice(None, None, -1)), pico]))
+
+
+def test_a_mask_must_lie_on_the_map():
+    """A sea mask of another region is refused at the call, one of a part of the map is warned of."""
+    mask = xr.DataArray(np.ones((60, 110), bool), [CHL.lat, CHL.lon], name="sea")
+    with pytest.raises(ValueError, match=r"sea .* has none of the latitudes of CHL"):
+        xgapfill.background(CHL, sea=mask.assign_coords(lat=CHL.lat - 30))
+    with pytest.raises(ValueError, match=r"none of the longitudes of CHL"):
+        xgapfill.background(CHL, sea=mask.assign_coords(lon=CHL.lon + 30))
+    with pytest.warns(UserWarning, match="sea= lacks 20 of 60 latitudes, 10 of 110 longitudes of CHL"):
+        xgapfill.background(CHL, sea=mask.isel(lat=slice(40), lon=slice(10, None)))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (0.1, "an error that all pixels share changes nothing"),
+        (np.float32(0.1), "an error that all pixels share"),
+        ("CHL_uncertainty", "names go with a Dataset"),
+        (CHL.values, "found ndarray"),
+        ([1, 2], "found int"),
+    ],
+)
+def test_errors_that_are_no_map(error, message):
+    """Numbers, names and bare arrays are told at the call, with what is wanted."""
+    with pytest.raises(TypeError, match=f"error= must be a DataArray like CHL, such as ds.CHL_uncertainty.*{message}"):
+        xgapfill.background(CHL, error=error)
+
+
+@pytest.mark.parametrize(
+    ("units", "factor"), [("%", 1), ("percent", 1), ("0.01%", 100), ("1", 0.01), ("0.01 percent", 100)]
+)
+def test_shares_of_the_value(units, factor):
+    """Errors in percent, and in hundredths of one as of GlobColour, are the same error."""
+    percent = CHL.copy(data=np.random.default_rng(0).uniform(5, 80, CHL.shape)).rename("CHL1_error")
+    expected = xgapfill.background(CHL, error=percent.assign_attrs(units="%")).isel(time=0)
+    found = xgapfill.background(CHL, error=(percent * factor).assign_attrs(units=units)).isel(time=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_rows_that_count_for_nothing_are_told():
+    """In-situ rows without a date, a place or a value are left out with a warning that counts them."""
+    time, lat, lon = (CHL[name].values[[0, 0, 1, 1, 2]] for name in ("time", "lat", "lon"))
+    table = pd.DataFrame({"time": time, "lat": lat, "lon": lon, "CHL": [0.3, 0.2, np.nan, 0.4, 0.5]})
+    table.loc[0, "time"], table.loc[1, "lat"] = pd.NaT, np.nan
+    said = "3 of the 5 rows of insitu are left out: 2 without a date, .*, 1 without a value that is used"
+    with pytest.warns(UserWarning, match=said):
+        xgapfill.background(CHL, insitu=table)
+
+
+def test_validate_leaves_the_data_where_they_are(tmp_path):
+    """What was opened lazily is still lazy after `validate`: target, truth and predictor."""
+    maps = {"chl": CHL, "psc": PSC, "truth": psc_map(CHL, share=0.0).rename("truth")}
+    for name, each in maps.items():
+        (tmp_path / name).mkdir()
+        maps[name] = opened(each.isel(lat=slice(24), lon=slice(30)), tmp_path / name)
+    chl, psc, truth = maps.values()
+    xgapfill.validate(psc, ["background", "global_dct_pls"], cond=chl, truth=truth)
+    assert not any(array.variable._in_memory for array in (chl, psc, truth))

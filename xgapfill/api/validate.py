@@ -323,7 +323,7 @@ def _conditions(answered: Answered, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the conditions at the addresses of the target, NaN where missing."""
     channels = []
     for given in inputs.conditions(cond, answered.quantity):
-        encoded = given.variable.encode(cube(given.arrays[0].load(), given))
+        encoded = given.variable.encode(cube(given.arrays[0].compute(), given))
         places = np.ix_(
             given.grid.index_slots(answered.quantity.grid.slots),
             given.grid.index_rows(answered.quantity.grid.rows),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -35,7 +36,7 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
     ValueError
         Other places than those of the target, units that cannot be read, negative values (of arrays in memory).
     """
-    arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
+    arrays = (given,) if isinstance(given, xr.DataArray) else _listed(given, target)
     if len(arrays) != len(target.arrays):
         raise ValueError(f"error= must be like {target.label}: {len(target.arrays)} arrays, found {len(arrays)}")
     sources, grids, units = [], [], set()
@@ -56,6 +57,22 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
     if len(units) > 1:
         raise ValueError("the arrays of error= have different units; convert them to the same")
     return ErrorField(units.pop(), tuple(sources), tuple(grids))
+
+
+def _listed(given: Any, target: Quantity) -> tuple[xr.DataArray, ...]:
+    """Several arrays; TypeError for what is none, with what would be."""
+    wanted = f"error= must be a DataArray like {target.label}, such as ds.{target.label}_uncertainty"
+    if isinstance(given, str):
+        raise TypeError(f"{wanted}; found the name {given!r}: names go with a Dataset, ds.gapfill")
+    if isinstance(given, int | float | np.number):
+        raise TypeError(
+            f"{wanted}; found {given!r}: an error that all pixels share changes nothing, only what sets some apart does"
+        )
+    arrays = tuple(given) if isinstance(given, Sequence) else (given,)
+    for array in arrays:
+        if not isinstance(array, xr.DataArray):
+            raise TypeError(f"{wanted}; found {type(array).__name__}")
+    return arrays
 
 
 def _array_of(arrays: Sequence[xr.DataArray], part: int, target: Quantity) -> xr.DataArray:

@@ -25,13 +25,14 @@ VALUE, ERROR = "value", "error"
 
 @dataclass(frozen=True)
 class _Table:
-    """Columns of a table, the attributes of each, and where the places stand."""
+    """Columns of a table, the attributes of each, where the places stand, and how many rows have none."""
 
     columns: Mapping[str, NDArray[Any]]
     attrs: Mapping[str, Mapping[str, Any]]
     time: NDArray[Any] | None
     lat: NDArray[np.float64]
     lon: NDArray[np.float64]
+    nowhere: int = 0
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """One column as numbers."""
@@ -80,10 +81,20 @@ def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) 
     for place, held in zip(places.T, (grid.slots, grid.rows), strict=False):
         there &= (place >= min(held)) & (place <= max(held))
     used = np.unique(which)
+    _warn_of_missing(table, used.size)
     if outside := int(np.count_nonzero(~there[used])):
         warn(f"{outside} of {used.size} in-situ samples lie outside of the times or the region of {maps[0].label}")
     which, numbers, values, variances = (part[there[which]] for part in (which, numbers, values, variances))
     return combined(numbers, places[which], values, variances, grid.ncols) if which.size else None
+
+
+def _warn_of_missing(table: _Table, used: int) -> None:
+    """Tell how many rows of a table count for nothing, and why."""
+    reasons = {"a date, a latitude or a longitude": table.nowhere, "a value that is used": table.lat.size - used}
+    said = [f"{count} without {what}" for what, count in reasons.items() if count]
+    if said:
+        rows = table.lat.size + table.nowhere
+        warn(f"{sum(reasons.values())} of the {rows} rows of insitu are left out: {', '.join(said)}")
 
 
 def _table(given: Any, timed: bool) -> _Table:
@@ -106,7 +117,9 @@ def _table(given: Any, timed: bool) -> _Table:
     if (np.abs(numbers[0][keep]) > 90).any():
         raise ValueError(f"insitu has latitudes beyond 90 degrees in its column {places['latitude']!r}")
     held = {name: frame[name].to_numpy()[keep] for name in frame.columns if name not in places.values()}
-    return _Table(held, attrs, None if time is None else time[keep], numbers[0][keep], numbers[1][keep])
+    nowhere = int(np.count_nonzero(~keep))
+    lat, lon = (part[keep] for part in numbers)
+    return _Table(held, attrs, None if time is None else time[keep], lat, lon, nowhere)
 
 
 def _without_classes(ds: xr.Dataset) -> xr.Dataset:

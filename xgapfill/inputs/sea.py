@@ -11,6 +11,7 @@ from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import grid_at
 from xgapfill.inputs.read import Quantity, _extent
+from xgapfill.inputs.warn import warn
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.sea import SeaFlag
 
@@ -78,7 +79,26 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
         raise ValueError(
             f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"
         )
+    _check_cover(grid, target)
     return sea_flag(sea), source_of(sea.variable, found.dims), grid
+
+
+def _check_cover(mask: Grid, target: Quantity) -> None:
+    """ValueError where a mask lies elsewhere; a warning where it does not know all of the map."""
+    grid = target.grid
+    known = {
+        "latitudes": mask.index_rows(grid.rows) >= 0,
+        "longitudes": mask.index_cols(grid.cols) >= 0,
+        "times": mask.index_slots(grid.slots) >= 0 if mask.calendar != "none" else np.ones(1, bool),
+    }
+    for what, there in known.items():
+        if not there.any():
+            raise ValueError(
+                f"sea {_extent(mask)} has none of the {what} of {target.label} {_extent(grid)}; give a mask of its "
+                "region"
+            )
+    if lacking := [f"{int((~there).sum())} of {there.size} {what}" for what, there in known.items() if not there.all()]:
+        warn(f"sea= lacks {', '.join(lacking)} of {target.label}: what it does not know counts as sea")
 
 
 def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:

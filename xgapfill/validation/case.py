@@ -40,14 +40,14 @@ class Answered:
     ) -> Answered:
         """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
         quantity = inputs.read(target, size_class)
-        target = target.load()
+        target = target.compute()  # a copy: what the user holds stays as it is
         values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)
         if truth is not None:
             if masks is not None:
                 raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
             _, truth = xr.align(target, truth, join="exact", copy=False)
-            answer = quantity.variable.score(cube(truth.load(), quantity))
+            answer = quantity.variable.score(cube(truth.compute(), quantity))
             hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
             values = np.where(hidden, answer, values)
         else:
