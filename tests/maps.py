@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from xgapfill.lattice.windows import Filled
-from xgapfill.methods.base import SeriesMethod, tiling_of
+from xgapfill.methods.base import Method, SeriesMethod
 
 START = np.datetime64("2015-03-06", "ns")
 DAY = np.timedelta64(1, "D")
@@ -93,7 +93,7 @@ def raise_if_dask_computes():
 
 
 @dataclass(frozen=True)
-class Counting:
+class Counting(Method):
     """A method that counts its calls."""
 
     method: Any
@@ -115,7 +115,7 @@ class Counting:
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Any:
         """Of the method inside."""
-        return tiling_of(self.method, ncols, slots)
+        return self.method.tiling(ncols, slots)
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Any:
         """As the method inside."""
@@ -124,7 +124,7 @@ class Counting:
 
 
 @dataclass(frozen=True)
-class CountingSeries(Counting):
+class CountingSeries(Counting, SeriesMethod):
     """The same of a method that is fitted."""
 
     def fit(self, series: Any) -> Any:
@@ -138,17 +138,13 @@ def counting(method: Any) -> Counting:
 
 
 @dataclass(frozen=True)
-class Quick:
+class Quick(Method):
     """Mean of what a window saw, with white noise around it if it draws: no torch, no weights."""
 
     draws: bool = False
     scale: float = 1.0
 
     name: ClassVar[str] = "quick"
-
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """None are needed."""
-        return None
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Filled:
         """The same value all over a window."""

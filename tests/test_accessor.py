@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import inspect
+import pydoc
 import subprocess
 import sys
 
@@ -12,9 +14,8 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
+from xgapfill.methods.registry import BUILT_IN
 from xgapfill.testing import tiny_weights
-
-VERBS = ("repaint", "posterior_mean", "vae", "background", "gaps")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,59 @@ def test_importing_registers_and_loads_no_torch():
     assert answer.stdout.split() == ["False", "True"]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_methods_carry_the_documentation_of_functions(verb, ds):
-    """Accessor methods have the signature and docstring of the function they call."""
-    function, method = getattr(xgapfill, verb), getattr(ds.CHL.gapfill, verb)
-    assert method.__doc__ == function.__doc__
-    assert [*inspect.signature(method).parameters] == [*inspect.signature(function).parameters][1:]
-    assert "Examples" in function.__doc__
-    assert getattr(ds.gapfill, verb).__doc__ == function.__doc__
+@pytest.mark.parametrize("verb", ["fill", "fit", "gaps", "plan", "validate", *(kind.name for kind in BUILT_IN)])
+def test_accessors_have_the_signatures_of_functions(verb, ds):
+    """Every verb has its full signature on both accessors, the Dataset's with the name of the target first."""
+    function, method, named = (getattr(of, verb) for of in (xgapfill, ds.CHL.gapfill, ds.gapfill))
+    names = [*inspect.signature(function).parameters]
+    assert names[0] == "da"
+    assert [*inspect.signature(method).parameters] == names[1:]
+    assert [*inspect.signature(named).parameters] == ["name", *names[1:]]
+    for each in (method, named):
+        assert each.__doc__.startswith(inspect.getdoc(function).partition("\n\n")[0])
+        assert f"xgapfill.{verb}" in each.__doc__
+    assert "sea" in names
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
+def test_verbs_follow_from_their_class(kind):
+    """Parameters of the class and all options that apply, each described once, and an example."""
+    verb = getattr(xgapfill, kind.name)
+    document, names = verb.__doc__, [*inspect.signature(verb).parameters]
+    described = document.partition("Parameters\n")[2].partition("\nReturns\n")[0]
+    entries = [line.partition(" : ")[0] for line in described.splitlines() if " : " in line and line[0] != " "]
+    assert [name for entry in entries for name in entry.split(", ")] == names
+    for title in ("Returns", "Raises", "References", "Examples"):
+        assert f"\n{title}\n" in document
+
+
+def test_help_is_short(ds):
+    """The help of an accessor fits on a few screens: one line per verb, and where the rest is."""
+    assert len(pydoc.render_doc(ds.CHL.gapfill).splitlines()) < 250
+
+
+def test_wrong_words_are_told_with_the_right_ones(ds):
+    """A parameter that there is not is a TypeError that lists those there are."""
+    with pytest.raises(TypeError, match=r"repaint has no parameter 'schedul' .did you mean 'schedule'"):
+        ds.CHL.gapfill.repaint(schedul="fast")
+    with pytest.raises(TypeError, match="background has no parameter 'members'"):
+        ds.CHL.gapfill.background(members=2)
+    with pytest.raises(TypeError, match=r"dctpls has no parameter 'smoothness'.*smoothing, time_weight"):
+        ds.CHL.gapfill.fill("dctpls", smoothness=1)
+    with pytest.raises(TypeError, match="fill: missing a required argument: 'method'"):
+        ds.CHL.gapfill.fill()
+
+
+def test_the_accessor_says_how_the_data_were_understood(ds):
+    """Its text and HTML name variable, units, times, grid, sea mask and weights, or say why it cannot be filled."""
+    text, page = repr(ds.CHL.gapfill), ds.CHL.gapfill._repr_html_()
+    for word in ("CHL", "chlorophyll", "mg m-3", "8 days", "10 latitudes", "mask of the package", "'chl'"):
+        assert word in text
+        assert html.escape(word) in page
+    masked = ds.CHL.assign_coords(sea=(("lat", "lon"), np.ones((10, 12), bool)))
+    assert "coordinate 'sea'" in repr(masked.gapfill)
+    assert "= 'K' cannot be read" in repr(ds.CHL.assign_attrs(units="K").gapfill)
+    assert "PSC, size classes" in repr(ds.gapfill)
 
 
 def test_accessor_and_function_agree(ds):
@@ -134,5 +180,5 @@ def test_validate_is_reachable(ds):
 def test_lazy_modules():
     """Modules that most sessions do not need are found when asked for, others are an AttributeError."""
     assert "validate" in dir(xgapfill)
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="nonsense"):
         _ = xgapfill.nonsense

@@ -169,4 +169,4 @@ def test_priors_survive_the_card():
 def test_unknown_channels_are_refused():
     """The background says which channels it has priors for."""
     with pytest.raises(ValueError, match="log10_chl"):
-        Background().default_weights(("wind",))
+        Background().check(("wind",))

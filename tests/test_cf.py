@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 from maps import chl_map, psc_map
 
+from xgapfill import fill
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.sea import sea_flag
 from xgapfill.methods import Background
 from xgapfill.outputs.attributes import Provenance
-from xgapfill.pipeline import fill
 from xgapfill.variables import SizeClasses
 
 

@@ -85,7 +85,7 @@ def test_statistics_and_longer_series(store, tmp_path):
         assert main(["fill", store, *region, *more]) == 0
     written = xr.open_zarr(tmp_path / "o.zarr", chunks=None, consolidated=False)
     part = ds.CHL.sel(lat=slice(40, 40.4), lon=slice(-40, -39.6))
-    expected = part.gapfill(Kriging(realisations=True), members=3, reduce=["mean", {"quantile": [0.1, 0.9]}])
+    expected = part.gapfill.fill(Kriging(realisations=True), members=3, reduce=["mean", {"quantile": [0.1, 0.9]}])
     assert same(written.CHL_mean, expected.CHL_mean)
     assert same(written.CHL_quantile, expected.CHL_quantile)
 
@@ -109,9 +109,9 @@ def test_plan_is_printed(store, capsys):
 
 
 def test_methods_are_listed(capsys):
-    """The table of `xgapfill.methods()`."""
+    """The table of `xgapfill.list_methods()`."""
     assert main(["methods"]) == 0
-    assert repr(xgapfill.methods()) in capsys.readouterr().out
+    assert repr(xgapfill.list_methods()) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

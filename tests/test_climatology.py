@@ -139,7 +139,7 @@ def test_wrong_parameters_are_refused():
     with pytest.raises(ValueError, match="by must be 'auto'"):
         Climatology("month")
     with pytest.raises(ValueError, match="climatology has priors for"):
-        Climatology().default_weights(("wind",))
+        Climatology().check(("wind",))
 
 
 def test_is_picklable():

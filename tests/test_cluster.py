@@ -17,9 +17,9 @@ from maps import Quick, chl_map, same
 from test_stores import InMemory
 
 import xgapfill
-from xgapfill import pipeline as fill_module
 from xgapfill.cli import main
 from xgapfill.methods import Repaint
+from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 
 distributed = pytest.importorskip("distributed")
@@ -38,7 +38,7 @@ def client():
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """A store of CHL, cut in small blocks."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
     chl_map((9, 40, 60)).to_dataset().to_zarr(tmp_path / "in.zarr", consolidated=False)
     return xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False)
 
@@ -47,7 +47,7 @@ def test_weights_travel_as_their_name(source, tmp_path, client):
     """A graph of little bytes; each process loads the weights once and uses one torch thread; the bits of threads."""
     name = tiny_weights("chl").save(tmp_path / "tiny")
     options = {"weights": name, "members": 2}
-    lazy = source.CHL.isel(time=slice(3)).gapfill(Repaint(((20.0, 1.0), (1.0, 0.0))), **options)
+    lazy = source.CHL.isel(time=slice(3)).gapfill.fill(Repaint(((20.0, 1.0), (1.0, 0.0))), **options)
     assert len(pickle.dumps(lazy)) < name.stat().st_size / 2
     client.run(count_loads)
     with warnings.catch_warnings(action="error", category=UserWarning):
@@ -92,7 +92,7 @@ class Slow(Quick):
 
 def test_a_killed_worker_loses_nothing(source, tmp_path, client):
     """Its blocks are computed again by others; the store is that of an undisturbed run, file by file."""
-    lazy = source.CHL.gapfill(Slow(), full=True)
+    lazy = source.CHL.gapfill.fill(Slow(), full=True)
     killed = []
 
     def kill():
@@ -115,14 +115,14 @@ def test_a_killed_worker_loses_nothing(source, tmp_path, client):
 def test_a_store_that_one_process_writes(source, client):
     """Workers compute, the process that called writes: to a dictionary of its own."""
     store = InMemory()
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     assert same(xgapfill.write(lazy, store, progress=False).CHL, lazy.compute(scheduler="threads"))
     assert store.noted[-1] == 12
 
 
 def test_netcdf(source, tmp_path, client):
     """Workers gather the blocks, one process writes the file."""
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     assert same(xgapfill.write(lazy, tmp_path / "out.nc", progress=False).CHL, lazy.compute(scheduler="threads"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.zarr", "out.nc"]
 

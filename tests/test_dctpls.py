@@ -162,7 +162,7 @@ def test_wrong_parameters_are_refused():
             with pytest.raises(ValueError, match=f"{name} must be a number from 1e-06 to 1e+06".replace("+", ".")):
                 DctPls(**{name: value})
     with pytest.raises(ValueError, match="dctpls has priors for"):
-        DctPls().default_weights(("wind",))
+        DctPls().check(("wind",))
 
 
 def test_is_picklable():

@@ -70,7 +70,7 @@ def test_everything_is_brought_to_the_device(monkeypatch, verb):
 def test_bfloat16_is_near_float32(method):
     """Asked for by name, it changes values a little, and keeps what was observed."""
     chl, weights = chl_map((2, 10, 12)), lively()
-    full, short = (chl.gapfill(method, weights=weights, precision=p).compute() for p in ("float32", "bfloat16"))
+    full, short = (chl.gapfill.fill(method, weights=weights, precision=p).compute() for p in ("float32", "bfloat16"))
     assert not same(full, short)
     assert float(abs(np.log10(short) - np.log10(full)).max()) < 0.05
     assert same(short.where(chl.notnull()), chl)
@@ -81,7 +81,7 @@ def test_bfloat16_is_near_float32(method):
 def test_cuda_agrees_with_the_processor(method):
     """The shipped net on both: 99.9 % of the pixels within 1e-3 in log10, same noise."""
     chl = chl_map((5, 80, 96))
-    results = [np.log10(chl.gapfill(method(device=device)).compute().values) for device in ("cpu", "cuda")]
+    results = [np.log10(chl.gapfill.fill(method(device=device)).compute().values) for device in ("cpu", "cuda")]
     assert np.quantile(abs(results[0] - results[1]), 0.999) < 1e-3
 
 
@@ -92,12 +92,12 @@ def test_settings_come_between_the_method_and_the_environment(monkeypatch):
         assert device_of(Repaint()) == "cpu"
         assert placed(PosteriorMean()) == PosteriorMean("cpu")
         assert placed(PosteriorMean("cuda")) == PosteriorMean("cuda")
-        lazy = chl_map((2, 10, 12)).gapfill("background")
+        lazy = chl_map((2, 10, 12)).gapfill.fill("background")
     assert placed(PosteriorMean()) == PosteriorMean()
     lazy.compute()  # on the processor, though the environment says otherwise by now
     monkeypatch.setenv(devices.VARIABLE, "gpu")
     with pytest.raises(ValueError, match=r"XGAPFILL_DEVICE must be .* found 'gpu'"):
-        chl_map((2, 10, 12)).gapfill("background")
+        chl_map((2, 10, 12)).gapfill.fill("background")
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_parameters_of_methods_are_checked_at_the_call(method, wrong):
     ((name, value),) = wrong.items()
     chl = chl_map((4, 10, 12))
     with pytest.raises(ValueError, match=rf"{name} must be .*found .*{re.escape(str(value).strip('[]'))}"):
-        chl.gapfill(method, **wrong)
+        chl.gapfill.fill(method, **wrong)

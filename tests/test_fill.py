@@ -10,25 +10,22 @@ import xarray as xr
 from maps import Quick, axes, chl_map, chunked, psc_map, same
 
 import xgapfill
-from xgapfill import pipeline as fill_module
+from xgapfill import fill
 from xgapfill.inputs.dates import grid_at
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.methods import Background, PosteriorMean, Repaint
-from xgapfill.pipeline import fill
+from xgapfill.methods.base import Method
+from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 
 
-class Constant:
+class Constant(Method):
     """A method that knows one answer, to see what is done with it."""
 
-    name, draws = "constant", False
+    name = "constant"
 
     def __init__(self, value=0.0, spread=0.1):
         self.value, self.error = value, spread
-
-    def default_weights(self, channels):
-        """Needs none."""
-        return None
 
     def fill(self, windows, weights, noise, members):
         """The same value everywhere."""
@@ -203,7 +200,7 @@ def test_what_was_observed_is_sea():
 
 
 def test_provenance_of_simulated_weights():
-    """Where weights saw only simulated fields the attributes of the result say so."""
+    """Where weights saw simulated fields fields the attributes of the result say so."""
     from dataclasses import replace
 
     from xgapfill.weights import Weights
@@ -212,7 +209,7 @@ def test_provenance_of_simulated_weights():
     tiny = tiny_weights("chl")
     card = replace(tiny.card, simulated_only=("log10_chl",))
     result = fill(chl, PosteriorMean(), weights=Weights(card, tiny.arrays))
-    assert "only simulated" in result.attrs["comment"]
+    assert "simulated fields" in result.attrs["comment"]
     assert result.attrs["xgapfill_weights"] == "tiny-chl"
     assert len(result.attrs["xgapfill_sha256"]) == 64
     drawn = fill(chl, Repaint(), weights=tiny, seed=3, members=2)
@@ -265,7 +262,7 @@ def test_dask_input_needs_no_even_chunks(monkeypatch):
     ragged = chunked(psc, {"time": (1, -1), "lat": 5, "lon": (9, -1), "size_class": 2})
     assert same(fill(ragged, Background(), cond=chl), expected)
     assert same(fill(psc, Background(), cond=chunked(chl, {"time": 3, "lat": 4})), expected)
-    monkeypatch.setattr(fill_module, "BLOCK", (2, 12, 9))
+    monkeypatch.setitem(OPTIONS, "block", (2, 12, 9))
     assert same(fill(ragged, Background(), cond=chunked(chl, {"time": 3, "lat": 4})), expected)
 
 
@@ -331,7 +328,7 @@ def test_a_block_lets_go_of_what_it_read(tmp_path):
     chl = chl_map((6, 96, 96))
     xr.merge([psc_map(chl), chl]).to_zarr(tmp_path / "in.zarr", consolidated=False)
     opened = xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False)
-    lazy = opened.PSC.gapfill(Quick(), cond=opened.CHL)
+    lazy = opened.PSC.gapfill.fill(Quick(), cond=opened.CHL)
     grid = grid_at(chl.time, chl.lat, chl.lon)
     ranges = [(min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)]
     pixels = np.prod([np.ptp(Tiling(grid.ncols).around(axis, places)) for axis, places in enumerate(ranges)])

@@ -14,7 +14,7 @@ from maps import FIVE_CHUNKINGS, chl_map, chunked, peak_memory, psc_map, same, v
 import xgapfill
 from xgapfill.inputs import read as inputs
 from xgapfill.kernel import patches as extract_module
-from xgapfill.kernel.job import kernel_of, read_case
+from xgapfill.kernel.job import Job
 from xgapfill.kernel.patches import choose_places, extract
 from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights
@@ -60,8 +60,9 @@ def fitted(chl):
 
 def sample(target, cond=None, **options):
     """Patches of a series."""
-    case = read_case(target, Background(), cond, None, None)
-    return extract(kernel_of(case, Background()), case.sources, case.grids, **options)
+    job = Job.of(target, Background(), cond)
+    with xgapfill.set_options(**options):
+        return extract(job.kernel, job.sources, job.grids)
 
 
 def test_a_fit_gives_weights_that_fill(chl, fitted, tmp_path):
@@ -69,9 +70,9 @@ def test_a_fit_gives_weights_that_fill(chl, fitted, tmp_path):
     again = load(fitted.save(tmp_path / "mine"))
     assert repr(again).startswith("<Weights 'tiny-chl-fit' (diffusion): fills log10_chl")
     part = chl.isel(time=slice(0, 3))
-    filled = part.gapfill(Repaint(WALK), weights=again)
+    filled = part.gapfill.fill(Repaint(WALK), weights=again)
     assert filled.notnull().all()
-    assert same(filled, part.gapfill(Repaint(WALK), weights=fitted))
+    assert same(filled, part.gapfill.fill(Repaint(WALK), weights=fitted))
     card = again.card
     assert "CHL: 7 times from 2015-03-06 to 2015-04-23, 40 x 48 pixels" in card.trained_on
     assert "'tiny-chl'" in card.trained_on
@@ -238,7 +239,7 @@ def test_variational_nets_are_fitted_alike(chl):
     """A variational autoencoder is trained by the same words; its weights are of its kind."""
     weights = chl.gapfill.fit(Vae(2), init=tiny_weights("chl-vae"), steps=2)
     assert weights.card.method == "vae"
-    assert chl.isel(time=[0]).gapfill(Vae(2), weights=weights).notnull().all()
+    assert chl.isel(time=[0]).gapfill.fill(Vae(2), weights=weights).notnull().all()
     with pytest.raises(ValueError, match="weights of kind 'vae'"):
         chl.gapfill.fit("repaint", init=weights, steps=1)
 

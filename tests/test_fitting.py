@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import dask
@@ -23,24 +22,22 @@ from maps import (
 )
 
 import xgapfill
-from xgapfill import pipeline as fill_module
 from xgapfill.inputs.read import read
 from xgapfill.kernel import sample as fitting
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled
 from xgapfill.methods import kohonen
+from xgapfill.methods.base import SeriesMethod
+from xgapfill.options import OPTIONS
 from xgapfill.weights import Card, Weights
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(SeriesMethod):
     """The mean of each channel over the sample."""
 
     name: ClassVar[str] = "mean"
     draws: ClassVar[bool] = False
-
-    def default_weights(self, channels):
-        """It needs none."""
 
     def tiling(self, ncols, slots):
         """Whole series of 32 x 32 pixels."""
@@ -64,31 +61,31 @@ def test_a_fit_is_part_of_the_lazy_result():
     """Nothing is computed on call, the fitted state fills, and given weights give the same."""
     chl = chl_map((7, 40, 70))
     with raise_if_dask_computes():
-        lazy = chl.chunk(time=2).gapfill(Mean())
+        lazy = chl.chunk(time=2).gapfill.fill(Mean())
     logs = np.log10(chl.values[np.isfinite(chl.values)].astype(np.float64))
     gap = chl.isnull().values
     assert np.allclose(lazy.values[gap], 10 ** logs.mean(), rtol=1e-5)
     weights = chl.gapfill.fit(Mean())
-    assert same(chl.gapfill(Mean(), weights=weights), lazy)
+    assert same(chl.gapfill.fill(Mean(), weights=weights), lazy)
 
 
-@pytest.mark.parametrize("sample_bytes", [fitting.SAMPLE_BYTES, 20_000])
+@pytest.mark.parametrize("sample_bytes", [OPTIONS["sample_bytes"], 20_000])
 @pytest.mark.parametrize("variable", ["CHL", "PSC"])
 def test_fits_do_not_depend_on_chunks_order_or_origin(variable, sample_bytes, tmp_path, monkeypatch):
     """The same bits for five chunkings, from a file, with latitude turned over and dimensions in another order."""
-    monkeypatch.setattr(fill_module, "fit_lazily", partial(fitting.fit_lazily, sample_bytes=sample_bytes))
+    monkeypatch.setitem(OPTIONS, "sample_bytes", sample_bytes)
     chl = chl_map((5, 34, 70))
     target, cond = (chl, None) if variable == "CHL" else (psc_map(chl), chl)
-    expected = target.gapfill(Mean(), cond=cond).compute()
+    expected = target.gapfill.fill(Mean(), cond=cond).compute()
     for chunks in FIVE_CHUNKINGS:
-        result = chunked(target, chunks).gapfill(Mean(), cond=None if cond is None else chunked(cond, chunks))
+        result = chunked(target, chunks).gapfill.fill(Mean(), cond=None if cond is None else chunked(cond, chunks))
         assert same(result, expected)
     ds = xr.merge([target] if cond is None else [target, cond])
     ds.to_zarr(tmp_path / "maps.zarr", consolidated=False)
     opened = xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)
-    assert same(opened[target.name].gapfill(Mean(), cond=None if cond is None else opened["CHL"]), expected)
+    assert same(opened[target.name].gapfill.fill(Mean(), cond=None if cond is None else opened["CHL"]), expected)
     turned = target.isel(lat=slice(None, None, -1)).transpose("lon", ...)
-    result = turned.gapfill(Mean(), cond=None if cond is None else cond.isel(lat=slice(None, None, -1)))
+    result = turned.gapfill.fill(Mean(), cond=None if cond is None else cond.isel(lat=slice(None, None, -1)))
     assert same(result.transpose(*target.dims).isel(lat=slice(None, None, -1)), expected)
 
 
@@ -107,10 +104,10 @@ def test_the_sample_is_bounded_and_chosen_by_address():
 def test_a_task_a_block_and_one_fit():
     """The fit is one task that blocks wait for."""
     chl = chl_map((4, 130, 130))
-    graph = dict(chl.gapfill(Mean()).data.__dask_graph__())
+    graph = dict(chl.gapfill.fill(Mean()).data.__dask_graph__())
     fits = [key for key in graph if "_Fit" in str(key)]
     assert len(fits) == 1
-    assert dask.base.tokenize(chl.gapfill(Mean())) == dask.base.tokenize(chl.gapfill(Mean()))
+    assert dask.base.tokenize(chl.gapfill.fill(Mean())) == dask.base.tokenize(chl.gapfill.fill(Mean()))
 
 
 def test_a_fit_now_can_be_interrupted(monkeypatch):
@@ -141,7 +138,7 @@ def test_only_series_methods_are_fitted():
 
 # 5 GB, more than it may hold; all of it sea, since a window need not have observed every pixel
 FILL = """
-filled = chl.gapfill(xgapfill.methods.find("{}"), sea=(chl.lat + chl.lon).notnull()).isel(lat=slice(0, 1080))
+filled = chl.gapfill.fill(xgapfill.methods.find("{}"), sea=(chl.lat + chl.lon).notnull()).isel(lat=slice(0, 1080))
 assert int(filled.count()) == filled.size
 """
 

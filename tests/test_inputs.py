@@ -17,10 +17,10 @@ from maps import Quick, chl_map, same
 from test_writing import counted, dying_after
 
 import xgapfill
-from xgapfill import pipeline as fill_module
 from xgapfill.blocks import inputs
 from xgapfill.blocks.inputs import Chunks, File, found_at
 from xgapfill.blocks.source import source_of
+from xgapfill.options import OPTIONS
 from xgapfill.stores import run as running
 from xgapfill.stores import watch as watching
 
@@ -163,7 +163,7 @@ def test_computed_arrays_keep_the_names_of_dask(maps, tmp_path):
         return source_of(array.variable, DIMS).token
 
     assert token(chl * 2 + maps[0].CHL) == token(chl * 2 + maps[0].CHL)
-    filled = chl.gapfill(Quick())
+    filled = chl.gapfill.fill(Quick())
     assert source_of(filled.variable, DIMS).inputs == source_of(chl.variable, DIMS).inputs
     assert len(source_of(filled.variable, DIMS).inputs) == 1
 
@@ -173,14 +173,14 @@ def test_the_last_values_are_filled_not_the_first(maps, tmp_path, monkeypatch):
     write(maps[0], tmp_path, "plain")
 
     def lazy():
-        return xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False).CHL.gapfill(Quick())
+        return xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False).CHL.gapfill.fill(Quick())
 
     xgapfill.write(lazy(), tmp_path / "out.zarr")
     time.sleep(0.02)
     write(maps[1], tmp_path, "plain")
     with pytest.raises(ValueError, match="another run"):
         xgapfill.write(lazy(), tmp_path / "out.zarr")
-    assert same(xgapfill.write(lazy(), tmp_path / "new.zarr").CHL, maps[1].CHL.gapfill(Quick()))
+    assert same(xgapfill.write(lazy(), tmp_path / "new.zarr").CHL, maps[1].CHL.gapfill.fill(Quick()))
 
 
 @pytest.mark.parametrize("kind", ["plain", "dask", "nc", "many nc"])
@@ -190,11 +190,11 @@ def test_a_run_is_not_resumed_on_other_values(maps, tmp_path, monkeypatch, kind)
 
     def lazy():
         array = xr.DataArray(opened(tmp_path, kind), maps[0].CHL.coords, name="CHL", attrs=maps[0].CHL.attrs)
-        return array.gapfill(Quick())
+        return array.gapfill.fill(Quick())
 
     monkeypatch.setattr(running, "AT_ONCE", 1)
     monkeypatch.setattr(running, "NEIGHBOURS", (1, 1))
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
     before = lazy()
     with dying_after(1), pytest.raises(OSError, match="No space"):
         xgapfill.write(before, tmp_path / "out.zarr")
@@ -224,8 +224,8 @@ def test_a_look_that_takes_long_does_not_hold_up_a_run(maps, tmp_path, monkeypat
 
     monkeypatch.setattr(Chunks, "look", slow)
     monkeypatch.setattr(running, "AT_ONCE", 1)
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
-    lazy = opened_lazily(tmp_path).gapfill(Quick())
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
+    lazy = opened_lazily(tmp_path).gapfill.fill(Quick())
     looks.clear()
     with counted() as blocks:
         xgapfill.write(lazy, tmp_path / "out.zarr")
@@ -275,5 +275,5 @@ def test_each_place_is_looked_at_once_a_call(tmp_path, monkeypatch):
     monkeypatch.setattr(Chunks, "look", lambda self: looks.append(self) or look(self))
     for chunks in (None, {}):
         looks.clear()
-        xr.open_zarr(tmp_path / "in.zarr", chunks=chunks, consolidated=False).PSC.gapfill(Quick())
+        xr.open_zarr(tmp_path / "in.zarr", chunks=chunks, consolidated=False).PSC.gapfill.fill(Quick())
         assert len(looks) == len(set(looks)) <= 3

@@ -13,13 +13,14 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
+from xgapfill import fill
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.dates import dates_of, grid_at
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.lattice.observations import MOST, combined
 from xgapfill.lattice.windows import Filled
-from xgapfill.pipeline import fill
+from xgapfill.methods.base import Method
 from xgapfill.variables import Chlorophyll, SizeClasses, Temperature
 from xgapfill.variables.transforms import ilr
 
@@ -28,17 +29,13 @@ PSC = ("psc_ilr1", "psc_ilr2", "log10_chl")
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Method):
     """Keeps the windows it is given, and fills with zeros."""
 
     takes_errors: bool = True
     name: ClassVar[str] = "probe"
     draws: ClassVar[bool] = False
     windows: ClassVar[list] = []
-
-    def default_weights(self, channels):
-        """None."""
-        return None
 
     def fill(self, windows, weights, noise, members):
         """Zeros."""

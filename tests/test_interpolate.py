@@ -66,7 +66,7 @@ def test_max_gap_is_that_of_xarray():
 def test_fill_equals_xarray_where_that_fills():
     """The method's estimate is the linear one wherever xarray has one, and finite everywhere else."""
     values = random_gaps(2, (14, 1, 20, 20))
-    filled = Interpolate(max_gap=4).fill(windows(values), None, NOISE, 1)
+    filled = Interpolate(max_steps=4).fill(windows(values), None, NOISE, 1)
     expected = limited(values[:, 0], 4)
     there = np.isfinite(expected)
     assert 0.4 < there.mean() < 0.8
@@ -79,9 +79,9 @@ def test_nearest_by_hand():
     """Days and km are weighed against each other: a day as far as frame_km."""
     values = np.full((2, 1, 1, 8), np.nan, np.float32)
     values[0, 0, 0, 0], values[1, 0, 0, 7] = 1.0, 2.0
-    near_in_time = Interpolate(max_gap=0, frame_km=1.0).fill(windows(values), None, NOISE, 1).values[0, 0, :, 0, 0]
+    near_in_time = Interpolate(max_steps=0, frame_km=1.0).fill(windows(values), None, NOISE, 1).values[0, 0, :, 0, 0]
     assert np.array_equal(near_in_time, [[1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2, 2]])
-    near_in_space = Interpolate(max_gap=0, frame_km=10.0).fill(windows(values), None, NOISE, 1).values[0, 0, :, 0, 0]
+    near_in_space = Interpolate(max_steps=0, frame_km=10.0).fill(windows(values), None, NOISE, 1).values[0, 0, :, 0, 0]
     assert np.array_equal(near_in_space, np.repeat([[1.0], [2.0]], 8, axis=1))
 
 
@@ -126,7 +126,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
 def test_windows_leave_no_holes_and_see_far_enough():
     """The time margin holds the longest gap; a pixel counts in one window only."""
     for max_gap in (0, 1, 5, 9):
-        tiling = Interpolate(max_gap=max_gap).tiling(8640, (0, 46))
+        tiling = Interpolate(max_steps=max_gap).tiling(8640, (0, 46))
         assert tiling.margin[0] >= max(max_gap, 1)
         assert all(s == n - 2 * m for s, n, m in zip(tiling.stride, tiling.size, tiling.margin, strict=True))
 
@@ -148,13 +148,13 @@ def test_error_factor():
 def test_wrong_parameters_are_refused():
     """Messages say what was wanted."""
     with pytest.raises(ValueError, match="max_gap must be a whole number"):
-        Interpolate(max_gap=-1)
+        Interpolate(max_steps=-1)
     with pytest.raises(ValueError, match="max_gap must be a whole number"):
-        Interpolate(max_gap=2.5)
+        Interpolate(max_steps=2.5)
     with pytest.raises(ValueError, match="frame_km must be a number"):
         Interpolate(frame_km=0)
     with pytest.raises(ValueError, match="interpolate has priors for"):
-        Interpolate().default_weights(("wind",))
+        Interpolate().check(("wind",))
 
 
 def test_is_picklable():

@@ -18,8 +18,8 @@ import zarr
 from maps import Quick, chl_map, same
 
 import xgapfill
+from xgapfill import fill
 from xgapfill.blocks import stop
-from xgapfill.pipeline import fill
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 SECONDS = 5.0  # within which everything ends
@@ -60,7 +60,7 @@ def quiet():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compute_ends_soon_after_an_interrupt(chl, threads):
     """The main thread goes on with the next cell; threads that were filling a block stop between windows."""
-    lazy = chl.gapfill(Slow())
+    lazy = chl.gapfill.fill(Slow())
     interrupt_after(1.0)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), dask.config.set(num_workers=threads):
@@ -92,7 +92,7 @@ def test_a_block_that_fails_stops_the_others(chl):
             return super().fill(*arguments)
 
     with xgapfill.set_options(block=(12, 72, 144)):
-        lazy = chl.gapfill(Failing())
+        lazy = chl.gapfill.fill(Failing())
     timer = threading.Timer(0.5, Slow.last.append, [0.0])
     timer.start()
     try:
@@ -106,9 +106,9 @@ def test_a_block_that_fails_stops_the_others(chl):
 def test_runs_beside_each_other_are_not_stopped(chl):
     """A run that ends, well or not, does not end another one of this process."""
     small = chl.isel(lat=slice(48), lon=slice(96))
-    expected = small.gapfill(Quick()).values
+    expected = small.gapfill.fill(Quick()).values
     with ThreadPoolExecutor(3) as pool:
-        lazies = [small.isel(time=slice(n)).gapfill(Slow()) for n in (12, 3, 6)]
+        lazies = [small.isel(time=slice(n)).gapfill.fill(Slow()) for n in (12, 3, 6)]
         found = list(pool.map(lambda lazy: lazy.compute(), lazies))
     assert same(found[0], expected)
     assert not stop._running
@@ -117,7 +117,7 @@ def test_runs_beside_each_other_are_not_stopped(chl):
 def test_nested_and_other_schedulers_compute_as_usual(chl):
     """In one thread, in processes, and inside a task of dask."""
     small = chl.isel(time=slice(3), lat=slice(48), lon=slice(48))
-    lazy, expected = small.gapfill(Quick()), small.gapfill(Quick()).values
+    lazy, expected = small.gapfill.fill(Quick()), small.gapfill.fill(Quick()).values
     with dask.config.set(scheduler="sync"):
         assert same(lazy, expected)
     assert same(dask.delayed(lambda: lazy.compute().values)().compute(), expected)
@@ -126,7 +126,7 @@ def test_nested_and_other_schedulers_compute_as_usual(chl):
 SCRIPT = """
 import sys, time
 import maps, test_interrupt, xgapfill
-lazy = maps.chl_map((12, 144, 144)).gapfill(test_interrupt.Slow())
+lazy = maps.chl_map((12, 144, 144)).gapfill.fill(test_interrupt.Slow())
 print("begun", flush=True)
 try:
     xgapfill.write(lazy, sys.argv[1], progress=False) if len(sys.argv) > 1 else lazy.compute()

@@ -219,8 +219,8 @@ def test_bad_parameters_are_refused():
     with pytest.raises(ValueError, match="True"):
         Kriging(realisations=3)
     with pytest.raises(ValueError, match="wind"):
-        Kriging().default_weights(("log10_chl", "wind"))
-    assert Kriging().default_weights(("log10_chl",)) is None
+        Kriging().check(("log10_chl", "wind"))
+    Kriging().check(("log10_chl",))
     assert pickle.loads(pickle.dumps(Kriging(True, 30))) == Kriging(True, 30)
     assert (Kriging().draws, Kriging(realisations=True).draws) == (False, True)
 

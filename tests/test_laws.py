@@ -16,41 +16,31 @@ from hypothesis import strategies as st
 from maps import FIVE_CHUNKINGS, ORDERS, Counting, chl_map, chunked, counting, psc_map, raise_if_dask_computes, same
 
 import xgapfill
-from xgapfill import pipeline as fill_module
+from xgapfill import fill, fit
 from xgapfill.inputs.dates import grid_at
 from xgapfill.kernel import reduce as reducing
 from xgapfill.lattice.grid import Box
-from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
-from xgapfill.methods.base import tiling_of
-from xgapfill.methods.climatology import Climatology
-from xgapfill.methods.dctpls import DctPls
-from xgapfill.methods.dineof import Dineof
-from xgapfill.methods.interpolate import Interpolate
-from xgapfill.methods.kriging import Kriging
-from xgapfill.methods.regression import Regression
-from xgapfill.methods.som import Som
-from xgapfill.pipeline import fill, fit
+from xgapfill.methods import Kriging, Repaint
+from xgapfill.methods.base import NetMethod, SeriesMethod
+from xgapfill.methods.registry import BUILT_IN
+from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 from xgapfill.weights import load
 
 WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump up: quick, and laws hold for any walk
-METHODS = {
-    "background": Background(),
-    "posterior_mean": PosteriorMean(),
-    "repaint": Repaint(WALK),
-    "repaint, from a draw": Repaint(((1.0, 0.3), (0.3, 0.0))),
-    "vae": Vae(proposals=4),
-    "climatology": Climatology(),
-    "interpolate": Interpolate(),
-    "dctpls": DctPls(smoothing=0.1, time_weight=0.1),
-    "kriging": Kriging(),
-    "kriging, realisations": Kriging(realisations=True),
-    "dineof": Dineof(modes=3),
-    "som": Som(rows=3, cols=3, epochs=3),
-    "regression": Regression(),
+QUICK = {  # parameters that make a method cheap; laws hold for any
+    "repaint": {"schedule": WALK},
+    "vae": {"proposals": 4},
+    "dctpls": {"smoothing": 0.1, "time_weight": 0.1},
+    "dineof": {"modes": 3},
+    "som": {"rows": 3, "cols": 3, "epochs": 3},
 }
-PRETRAINED = ("posterior_mean", "repaint", "repaint, from a draw", "vae")
-FITTED = ("dineof", "som")
+METHODS = {kind.name: kind(**QUICK.get(kind.name, {})) for kind in BUILT_IN} | {
+    "repaint, from a draw": Repaint(((1.0, 0.3), (0.3, 0.0))),
+    "kriging, realisations": Kriging(realisations=True),
+}
+PRETRAINED = [name for name, method in METHODS.items() if isinstance(method, NetMethod)]
+FITTED = [name for name, method in METHODS.items() if isinstance(method, SeriesMethod)]
 VARIABLES = ("CHL", "PSC")
 every_method = pytest.mark.parametrize("name", METHODS)
 every_variable = pytest.mark.parametrize("variable", VARIABLES)
@@ -115,7 +105,7 @@ def in_a_window_with(name, target, observed):
     """Pixels (t, y, x) that have a window in which the pixel with these indices lies."""
     grid = grid_at(target.time, target.lat, target.lon)
     box = Box(*((min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)))
-    tiling = tiling_of(METHODS[name], grid.ncols, box.slots)
+    tiling = METHODS[name].tiling(grid.ncols, box.slots)
     low = np.array([box.slots[0], box.rows[0], box.cols[0]])
     reached = np.zeros(box.shape, bool)
     for start in tiling.touching(box) - low:
@@ -185,8 +175,8 @@ def test_any_chunking_gives_the_same_bits(name, variable, tmp_path, monkeypatch)
     blocks = ((6, 384, 384), (frames - 1, 14, 30), (6, 384, 384), (3, 14, 17), (3, 8, 30))
     assert same(filled(name, opened[target.name], None if cond is None else opened["CHL"]), expected)
     for chunks, block in zip(FIVE_CHUNKINGS, blocks, strict=True):
-        monkeypatch.setattr(fill_module, "BLOCK", block)
-        monkeypatch.setattr(fill_module, "SERIES_BLOCK", block)
+        monkeypatch.setitem(OPTIONS, "block", block)
+        monkeypatch.setitem(OPTIONS, "series_block", block)
         result = filled(name, chunked(target, chunks), None if cond is None else chunked(cond, chunks))
         assert same(result, expected), (chunks, block)
 
@@ -195,7 +185,7 @@ def test_any_chunking_gives_the_same_bits(name, variable, tmp_path, monkeypatch)
 def test_a_subset_changes_only_near_its_cut(name):
     """Farther than one window's reach (4 frames, 63 pixels by default) from a cut, the subset has the whole's bits."""
     whole = chl_map((1, 20, 170), lat=40.75)
-    tiling = tiling_of(METHODS[name], 8640, (0, 1))
+    tiling = METHODS[name].tiling(8640, (0, 1))
     reach = tiling.reach[2]
     expected = filled(name, whole).compute()
     part = filled(name, whole.isel(lon=slice(70, None))).compute()
@@ -242,7 +232,7 @@ def test_statistics_of_members_do_not_depend_on_chunks(name, monkeypatch):
     expected = filled(name, target, members=2, reduce=reduce).compute()
     members = filled(name, target, members=2).compute()
     xr.testing.assert_allclose(expected.CHL_mean, members.mean("realization"), rtol=1e-5)
-    monkeypatch.setattr(fill_module, "BLOCK", (1, 8, 7))
+    monkeypatch.setitem(OPTIONS, "block", (1, 8, 7))
     monkeypatch.setattr(reducing, "LEAST", 7)
     monkeypatch.setattr(reducing, "SLAB", 1)
     monkeypatch.setattr(reducing, "TOGETHER", 1)

@@ -18,10 +18,11 @@ from zarr.storage import LocalStore
 
 from xgapfill.blocks import neighbours
 from xgapfill.blocks.chunked import cut_out
-from xgapfill.blocks.graph import BLOCK, compute_block, map_lattice
+from xgapfill.blocks.graph import compute_block, map_lattice
 from xgapfill.blocks.source import source_of
 from xgapfill.inputs.dates import grid_at
 from xgapfill.lattice.grid import Box, Grid
+from xgapfill.options import OPTIONS
 
 DIMS = ("time", "lat", "lon")
 REACH = (2, 5, 7)
@@ -356,7 +357,7 @@ def test_neighbouring_blocks_read_less_than_three_times_what_they_hold(chunks):
     needed = set().union(*layer.cull({(result.name, *place) for place in places}, ())[1].values())
     needed = {key for key in needed if key[0] == "chl"}
     read = len(needed) * int(np.prod(chunks))  # none of them at the end of an axis
-    assert read < 3 * time * beside**2 * np.prod(BLOCK)
+    assert read < 3 * time * beside**2 * np.prod(OPTIONS["block"])
 
 
 @dataclass(frozen=True)

@@ -66,21 +66,21 @@ def arrays(**changes) -> Weights:
 def test_wrong_weights_are_refused_at_the_call(weights, message):
     """The message names the weights and what is wrong with them."""
     with pytest.raises(ValueError, match=message):
-        CHL.gapfill("posterior_mean", weights=weights())
+        CHL.gapfill.fill("posterior_mean", weights=weights())
 
 
 def test_weights_of_fitted_methods_are_told_apart():
     """EOFs are no map of Kohonen's, and a network is neither."""
     for given in (tiny_weights("chl"), xgapfill.fit(chl_map((4, 10, 12)), "dineof", modes=2)):
         with pytest.raises(ValueError, match="som takes weights that it was fitted to"):
-            CHL.gapfill("som", weights=given)
+            CHL.gapfill.fill("som", weights=given)
 
 
 def test_a_card_of_absurd_size_takes_neither_memory_nor_time():
     """The largest network that a card may describe, petabytes of it, is refused at once."""
     begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match="does not fit their arrays"):
-        CHL.gapfill("posterior_mean", weights=network(widths=(4096,) * 16))
+        CHL.gapfill.fill("posterior_mean", weights=network(widths=(4096,) * 16))
     assert time.monotonic() - begin < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024  # kB
 

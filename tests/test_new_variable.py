@@ -49,7 +49,7 @@ def turbidity():
 @pytest.mark.parametrize("method", ["background", "kriging"])
 def test_it_is_filled(turbidity, method):
     """Observed pixels come back, the others are filled with an error in its units and in log10."""
-    filled = turbidity.gapfill(method, full=True).compute()
+    filled = turbidity.gapfill.fill(method, full=True).compute()
     assert {"TUR", "TUR_spread", "TUR_spread_log10", "TUR_status"} <= set(filled)
     assert (filled.TUR.where(turbidity.notnull()) == turbidity).where(turbidity.notnull(), True).all()
     assert filled.TUR.notnull().all()

@@ -13,25 +13,26 @@ import xarray as xr
 from maps import chl_map, psc_map
 
 import xgapfill
-from xgapfill import pipeline as fill_module
 from xgapfill.api import plan as planning
 from xgapfill.api.validate import validate
 from xgapfill.kernel import reduce as reducing
 from xgapfill.lattice.windows import Filled
+from xgapfill.methods.base import Method
+from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 
 
 def test_windows_are_those_that_are_filled(monkeypatch):
     """All blocks looked at: as many windows as the method is called for."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 48, 48))
+    monkeypatch.setitem(OPTIONS, "block", (3, 48, 48))
     chl = chl_map((5, 60, 120), share=0.3)
     chl = chl.where(chl.lon > chl.lon[70])
     estimate = xgapfill.plan(psc_map(chl), Cheap(), cond=chl)
     Cheap.called.clear()
-    psc_map(chl).gapfill(Cheap(), cond=chl).compute(scheduler="sync")
+    psc_map(chl).gapfill.fill(Cheap(), cond=chl).compute(scheduler="sync")
     assert estimate.windows == sum(Cheap.called) > 0
     assert estimate.windows_error == 0
-    assert estimate.sampled == estimate.blocks == psc_map(chl).gapfill(Cheap(), cond=chl).data.npartitions
+    assert estimate.sampled == estimate.blocks == psc_map(chl).gapfill.fill(Cheap(), cond=chl).data.npartitions
     assert estimate.calls == 0
     assert 0.2 < estimate.missing_share < 0.8
     assert estimate.seconds > 0
@@ -39,16 +40,11 @@ def test_windows_are_those_that_are_filled(monkeypatch):
 
 
 @dataclass(frozen=True)
-class Cheap:
+class Cheap(Method):
     """A method that fills with nothing and counts the windows it is called for."""
 
     name: ClassVar[str] = "cheap"
-    draws: ClassVar[bool] = False
     called: ClassVar[list[int]] = []
-
-    def default_weights(self, channels):
-        """It needs none."""
-        return
 
     def fill(self, windows, weights, noise, members):
         """Zeros."""
@@ -58,13 +54,13 @@ class Cheap:
 
 def test_windows_beyond_the_limits_are_not_counted(monkeypatch):
     """As many windows as the method is called for with the same limits, fewer than without; bad ones are refused."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 48, 48))
+    monkeypatch.setitem(OPTIONS, "block", (3, 48, 48))
     chl = chl_map((6, 60, 160), share=0.3)
     chl = chl.where(chl.lon < chl.lon[50])
     for limits in ({"max_distance": 100}, {"max_gap": 16}):
         estimate = xgapfill.plan(chl, Cheap(), **limits)
         Cheap.called.clear()
-        chl.gapfill(Cheap(), **limits).compute(scheduler="sync")
+        chl.gapfill.fill(Cheap(), **limits).compute(scheduler="sync")
         assert 0 < estimate.windows == sum(Cheap.called) < xgapfill.plan(chl, Cheap()).windows
     with pytest.raises(ValueError, match="max_distance must be a positive number of km, found -1"):
         xgapfill.plan(chl, Cheap(), max_distance=-1)
@@ -72,7 +68,7 @@ def test_windows_beyond_the_limits_are_not_counted(monkeypatch):
 
 def test_plan_and_validate_take_what_the_verbs_take():
     """The same options can be given to a fill, its plan and its validation, but for what these make nothing of."""
-    options = {*signature(xgapfill.fill_with).parameters} - {"da"}
+    options = {*signature(xgapfill.fill).parameters} - {"da"}
     assert options <= {*signature(xgapfill.plan).parameters}
     nothing = {"max_gap", "max_distance", "full", "reduce"}  # all hidden pixels are scored
     assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
@@ -97,10 +93,10 @@ CASES = {"patchy": patchy, "coast": coast, "classes": lambda: psc_map(chl_map((6
 @pytest.mark.parametrize("case", CASES)
 def test_a_sample_is_near_the_truth(monkeypatch, case):
     """Of at most 32 blocks: windows within 30 % of what the method is called for, and within three standard errors."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 20))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 20))
     da = CASES[case]()
     some = xgapfill.plan(da, Cheap())
-    filled = da.gapfill(Cheap())
+    filled = da.gapfill.fill(Cheap())
     Cheap.called.clear()
     filled.compute(scheduler="sync")
     truth = sum(Cheap.called)
@@ -116,7 +112,7 @@ def test_network_passes_are_those_of_the_fill(monkeypatch, schedule, members):
     """Every batch of every block: exactly as many passes as the net makes, none for levels above the largest."""
     from xgapfill.nets.unet import UNet
 
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 12, 48))
+    monkeypatch.setitem(OPTIONS, "block", (3, 12, 48))
     chl, weights = chl_map((3, 12, 60), share=0.4), tiny_weights("chl")
     passes = []
     forward = UNet.forward
@@ -146,8 +142,7 @@ REDUCED = {
 @pytest.mark.parametrize("case", REDUCED)
 def test_statistics_are_planned_as_they_are_computed(monkeypatch, case):
     """As many passes as are made, members drawn two at a time; the size of the result is that of the statistics."""
-    for module in (fill_module, planning):
-        monkeypatch.setattr(module, "BLOCK", (3, 12, 48))
+    monkeypatch.setitem(OPTIONS, "block", (3, 12, 48))
     monkeypatch.setattr(reducing, "TOGETHER", 2)
     monkeypatch.setattr(reducing, "SLAB", 3)
     name, reduce = REDUCED[case]
@@ -157,7 +152,7 @@ def test_statistics_are_planned_as_they_are_computed(monkeypatch, case):
     estimate = xgapfill.plan(chl, chosen, weights=weights, members=3, reduce=reduce)
     plain = type(chosen).fill
     monkeypatch.setattr(type(chosen), "fill", lambda *given: passes.append(chosen.passes(given[-1])) or plain(*given))
-    made = chl.gapfill(chosen, weights=weights, members=3, reduce=reduce).compute(scheduler="sync")
+    made = chl.gapfill.fill(chosen, weights=weights, members=3, reduce=reduce).compute(scheduler="sync")
     variables = made.data_vars.values() if isinstance(made, xr.Dataset) else [made]
     assert estimate.calls == sum(passes) > 0
     assert estimate.output_bytes == sum(each.nbytes for each in variables)

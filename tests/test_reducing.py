@@ -12,10 +12,11 @@ from dask.base import tokenize
 from maps import Counting, Quick, chl_map, psc_map, raise_if_dask_computes, same
 
 import xgapfill
+from xgapfill import fill
 from xgapfill.kernel import reduce as reducing
 from xgapfill.kernel.statistics import Gathered, read
 from xgapfill.methods.kriging import Kriging
-from xgapfill.pipeline import fill
+from xgapfill.options import set_options
 
 
 def trend(member):
@@ -133,7 +134,8 @@ def test_nothing_is_computed_and_few_members_are_held(monkeypatch):
     monkeypatch.setattr(reducing, "TOGETHER", 3)
     assert same(lazy, expected)
     assert max(drawn[-5:]) <= 3
-    monkeypatch.setattr(reducing, "HELD_BYTES", 1)
+    with set_options(member_bytes=1):
+        lazy = fill(chl.chunk(time=1), method, members=20, reduce="mean")
     assert same(lazy, expected)
     assert drawn[-1] == 1
 

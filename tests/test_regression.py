@@ -127,12 +127,12 @@ def test_wrong_calls_are_refused():
     with pytest.raises(ValueError, match="relation must be 'fitted', 'brewin2010'"):
         Regression("uitz2006")
     with pytest.raises(ValueError, match="rests on chlorophyll"):
-        Regression().default_weights(("psc_ilr1", "psc_ilr2", "sst"))
+        Regression().check(("psc_ilr1", "psc_ilr2", "sst"))
     with pytest.raises(ValueError, match="take relation='fitted'"):
-        Regression("brewin2010").default_weights(("log10_chl",))
+        Regression("brewin2010").check(("log10_chl",))
     with pytest.raises(ValueError, match="regression has priors for"):
-        Regression().default_weights(("log10_chl", "wind"))
-    assert Regression("brewin2010").default_weights(PSC) is None
+        Regression().check(("log10_chl", "wind"))
+    Regression("brewin2010").check(PSC)
 
 
 def test_is_picklable():

@@ -10,8 +10,8 @@ from maps import Quick, chl_map, same
 from test_writing import counted, dying_after
 
 import xgapfill
-from xgapfill import pipeline as fill_module
 from xgapfill.cli import main
+from xgapfill.options import OPTIONS
 from xgapfill.stores import run as running
 
 server = pytest.importorskip("moto.server", reason="needs moto[server]")
@@ -39,12 +39,12 @@ def bucket(monkeypatch):
 
 def test_a_run_on_s3(bucket, tmp_path, monkeypatch):
     """Read from and written to URLs, broken off and resumed, made longer, and from the command line; no warnings."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
     chl = chl_map((9, 40, 60))
     chl.to_dataset().to_zarr(f"{bucket}/in.zarr", consolidated=False)
     source = xr.open_zarr(f"{bucket}/in.zarr", chunks=None, consolidated=False)
     store, options = f"{bucket}/out.zarr", {"client_kwargs": {"region_name": "us-east-1"}}
-    short = source.CHL.isel(time=slice(7)).gapfill(Quick())
+    short = source.CHL.isel(time=slice(7)).gapfill.fill(Quick())
     with monkeypatch.context() as patch:
         patch.setattr(running, "AT_ONCE", 1)
         with dying_after(5), pytest.raises(OSError, match="No space left"):
@@ -53,7 +53,7 @@ def test_a_run_on_s3(bucket, tmp_path, monkeypatch):
         written = xgapfill.write(short, store, storage_options=options, progress=False)
         assert len(blocks) == 12 - 5
         assert same(written.CHL, short)
-        whole = source.CHL.gapfill(Quick())
+        whole = source.CHL.gapfill.fill(Quick())
         longer = xgapfill.write(whole, store, storage_options=options, progress=False, append=True)
         assert len(blocks) == 12 - 5 + 8
     assert same(longer.CHL, whole)

@@ -12,11 +12,11 @@ import xarray as xr
 from maps import FIVE_CHUNKINGS, chl_map, chunked, raise_if_dask_computes, same
 
 import xgapfill
-from xgapfill import pipeline as fill_module
+from xgapfill import fill
 from xgapfill.inputs.dates import grid_at
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
 from xgapfill.methods.kriging import Kriging
-from xgapfill.pipeline import fill
+from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 
 # An untrained net leaves the Gaussian field behind the background: what samples do to that, they do to any.
@@ -161,7 +161,7 @@ def test_laws_hold_with_samples_and_errors(name, monkeypatch):
     assert filled(name, chl, insitu=told.assign(error=0.07), error=error).data.name != lazily.data.name
     assert pickle.loads(pickle.dumps(lazily)).data.name == lazily.data.name
     for chunks, block in ((FIVE_CHUNKINGS[3], (2, 14, 17)), (FIVE_CHUNKINGS[4], (3, 8, 30))):
-        monkeypatch.setattr(fill_module, "BLOCK", block)
+        monkeypatch.setitem(OPTIONS, "block", block)
         parts = [chunked(each, chunks) for each in (chl, error)]
         with raise_if_dask_computes():
             result = filled(name, parts[0], insitu=told, error=parts[1])

@@ -19,7 +19,7 @@ from maps import Quick, chl_map, same
 from test_writing import counted, dying_after, small_files
 
 import xgapfill
-from xgapfill import pipeline as fill_module
+from xgapfill.options import OPTIONS
 from xgapfill.stores import Blocks, State, Store, lock, store_of
 from xgapfill.stores import run as running
 from xgapfill.stores.netcdf import Netcdf
@@ -29,10 +29,10 @@ from xgapfill.stores.zarr import Zarr
 @pytest.fixture
 def lazy(tmp_path, monkeypatch):
     """A fill of 12 blocks of a store."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
     chl_map((9, 40, 60)).to_dataset().to_zarr(tmp_path / "in" / "in.zarr", consolidated=False)
     ds = xr.open_zarr(tmp_path / "in" / "in.zarr", chunks=None, consolidated=False)
-    return ds.CHL.gapfill(Quick())
+    return ds.CHL.gapfill.fill(Quick())
 
 
 class InMemory(Store):
@@ -116,7 +116,11 @@ def test_the_home_folder_may_be_a_tilde(lazy, tmp_path, monkeypatch, name):
 def test_the_store_opens_without_a_warning_and_in_order(lazy, tmp_path):
     """Metadata are in one place; variables come in the order of what was lazy; also after it has become longer."""
     for frames in (6, 9):
-        part = xr.open_zarr(tmp_path / "in" / "in.zarr", chunks=None, consolidated=False).CHL[:frames].gapfill(Quick())
+        part = (
+            xr.open_zarr(tmp_path / "in" / "in.zarr", chunks=None, consolidated=False)
+            .CHL[:frames]
+            .gapfill.fill(Quick())
+        )
         part = part.to_dataset().assign(zonal=("lon", np.arange(60)), alone=((), 1.0))[["zonal", "CHL", "alone"]]
         with warnings.catch_warnings(action="error"):
             written = xgapfill.write(part, tmp_path / "out.zarr", append=True, progress=False)
@@ -133,7 +137,7 @@ def test_the_store_opens_without_a_warning_and_in_order(lazy, tmp_path):
 def test_a_store_that_is_being_made_longer_can_be_opened(lazy, tmp_path):
     """Its gathered metadata go before its arrays change, and come back when it is whole."""
     ds = xr.open_zarr(tmp_path / "in" / "in.zarr", chunks=None, consolidated=False)
-    xgapfill.write(ds.CHL[:6].gapfill(Quick()), tmp_path / "out.zarr", progress=False)
+    xgapfill.write(ds.CHL[:6].gapfill.fill(Quick()), tmp_path / "out.zarr", progress=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("xgapfill.stores.zarr._template", fails)
         with pytest.raises(KeyError):

@@ -44,7 +44,9 @@ every_method = pytest.mark.parametrize("method", METHODS)
 
 def fill(method: str, **more):
     """Fill a small map with the scheduler that computes in this thread."""
-    return chl_map((4, 12, 14), lat=40.75).gapfill(method, **METHODS[method], **more).compute(scheduler="synchronous")
+    return (
+        chl_map((4, 12, 14), lat=40.75).gapfill.fill(method, **METHODS[method], **more).compute(scheduler="synchronous")
+    )
 
 
 @pytest.fixture
@@ -197,7 +199,9 @@ def test_a_net_is_trained_the_same_whatever_came_before():
     expected = train()
     forget()
     with torch.inference_mode():
-        chl_map((1, 12, 14)).gapfill("posterior_mean", weights=tiny_weights("chl")).compute(scheduler="synchronous")
+        chl_map((1, 12, 14)).gapfill.fill("posterior_mean", weights=tiny_weights("chl")).compute(
+            scheduler="synchronous"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(5)
         again = train()

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from xgapfill import background
 from xgapfill.api.validate import fit_scales, validate
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.validation import scores
 from xgapfill.validation.baselines.simple import pixel_mean
 from xgapfill.validation.masks import freeze, transplanted
@@ -20,7 +21,7 @@ SIMPLE = ["pixel_mean", "time_interpolation"]
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Method):
     """Fills everything with one level a channel and says how uncertain it is."""
 
     level: float = 0.0
@@ -28,9 +29,6 @@ class Level:
 
     name: ClassVar[str] = "level"
     draws: ClassVar[bool] = False
-
-    def default_weights(self, channels: tuple[str, ...]) -> None:
-        """Needs none."""
 
     def fill(self, windows: Windows, weights: None, noise: Noise, members: int) -> Filled:
         """The level everywhere."""

@@ -19,7 +19,7 @@ import zarr
 from maps import Quick, chl_map, psc_map, same
 
 import xgapfill
-from xgapfill import pipeline as fill_module
+from xgapfill.options import OPTIONS
 from xgapfill.stores import Blocks
 from xgapfill.stores import run as running
 from xgapfill.stores import zarr as stores
@@ -38,12 +38,12 @@ def source(tmp_path):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks small enough that a small map has several."""
-    monkeypatch.setattr(fill_module, "BLOCK", (3, 20, 30))
+    monkeypatch.setitem(OPTIONS, "block", (3, 20, 30))
 
 
 def test_what_is_written_is_what_was_lazy(source, tmp_path):
     """Values, names, coordinates and attributes; zarr v3, one shard a block, no warning; netCDF for a name in .nc."""
-    lazy = source.PSC.gapfill(Quick(), cond=source.CHL, full=True)
+    lazy = source.PSC.gapfill.fill(Quick(), cond=source.CHL, full=True)
     with warnings.catch_warnings(action="error"):
         written = xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
     assert not any(each.variable._in_memory for each in written.data_vars.values())
@@ -58,8 +58,8 @@ def test_what_is_written_is_what_was_lazy(source, tmp_path):
     assert array.shards[-3:] == (3, 20, 30)
     assert array.chunks[-3:] == (1, 20, 30)
     with warnings.catch_warnings(action="error"):
-        plain = xgapfill.write(source.CHL.gapfill(Quick()), tmp_path / "out.nc", progress=False)
-    assert same(plain.CHL, source.CHL.gapfill(Quick()))
+        plain = xgapfill.write(source.CHL.gapfill.fill(Quick()), tmp_path / "out.nc", progress=False)
+    assert same(plain.CHL, source.CHL.gapfill.fill(Quick()))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.zarr", "out.nc", "out.zarr"]
 
 
@@ -68,10 +68,10 @@ def test_blocks_that_share_chunks_are_computed_beside_each_other(source, tmp_pat
     monkeypatch.setattr(running, "NEIGHBOURS", (2, 1))
     together, compute = [], running._compute
     monkeypatch.setattr(running, "_compute", lambda *given: together.append(len(given[2])) or compute(*given))
-    lazy = source.chunk({"time": 2, "lat": 15, "lon": 25}).CHL.gapfill(Quick())
+    lazy = source.chunk({"time": 2, "lat": 15, "lon": 25}).CHL.gapfill.fill(Quick())
     written = xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
     assert together == [2] * 4 + [1] * 4  # 3 x 2 x 2 blocks
-    assert same(written.CHL, source.CHL.gapfill(Quick()))
+    assert same(written.CHL, source.CHL.gapfill.fill(Quick()))
     blocks = Blocks(("time", "lat", "lon"), (tuple(range(10)), tuple(range(6)), tuple(range(5))), "time")
     pending = np.flatnonzero(np.arange(180) % 7 != 0)
     monkeypatch.setattr(running, "NEIGHBOURS", (8, 4))
@@ -85,15 +85,15 @@ def test_blocks_that_share_chunks_are_computed_beside_each_other(source, tmp_pat
 def test_a_run_is_resumed_and_others_are_refused(source, tmp_path, monkeypatch):
     """Done blocks are not computed again; another method, weights or input does not mix in."""
     store = tmp_path / "out.zarr"
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     monkeypatch.setattr(running, "AT_ONCE", 1)  # one after the other
     with dying_after(3), pytest.raises(OSError, match=r"No space left.* make room"):
         xgapfill.write(lazy, store, progress=False)
     assert int(zarr.open_group(store)["xgapfill_run/done"][:].sum()) == 3
     with pytest.raises(ValueError, match="another run"):
-        xgapfill.write(source.CHL.gapfill(Quick(), max_gap=30), store)
+        xgapfill.write(source.CHL.gapfill.fill(Quick(), max_gap=30), store)
     with counted() as written_blocks:
-        written = xgapfill.write(source.CHL.gapfill(Quick()), store, progress=False)
+        written = xgapfill.write(source.CHL.gapfill.fill(Quick()), store, progress=False)
         assert len(written_blocks) == 12 - 3
         assert same(written.CHL, lazy)
         xgapfill.write(lazy, store, progress=False)
@@ -136,8 +136,8 @@ def dying_after(count, how=None):
 def test_a_longer_series_goes_on(source, tmp_path):
     """Old frames out of reach stay as they are, to the bit; new blocks and those in reach are those of a fresh run."""
     store = tmp_path / "out.zarr"
-    whole = source.CHL.gapfill(Quick(), full=True)
-    xgapfill.write(source.isel(time=slice(7)).CHL.gapfill(Quick(), full=True), store, progress=False, append=True)
+    whole = source.CHL.gapfill.fill(Quick(), full=True)
+    xgapfill.write(source.isel(time=slice(7)).CHL.gapfill.fill(Quick(), full=True), store, progress=False, append=True)
     root = zarr.open_group(store)
     root["CHL"][:3] = 7.0  # would show if it was computed again: the end reaches back 4 frames, from frame 3 on
     root["CHL_status"][3:7] = 9
@@ -159,7 +159,7 @@ def test_a_longer_series_goes_on(source, tmp_path):
 
 def test_growing_survives_being_killed(source, tmp_path, monkeypatch):
     """Cut short at any step, the same call goes on; so does a call with a still longer series."""
-    parts = [source.CHL.isel(time=slice(n)).gapfill(Quick()) for n in (4, 6, 9)]
+    parts = [source.CHL.isel(time=slice(n)).gapfill.fill(Quick()) for n in (4, 6, 9)]
     expected = parts[-1].compute()
     monkeypatch.setattr(running, "AT_ONCE", 1)
     for step in range(6):
@@ -188,28 +188,30 @@ def test_what_cannot_go_on(source, tmp_path):
     """Another method, other places or times, whole-series methods and computed results are refused."""
     store = tmp_path / "out.zarr"
     short = source.isel(time=slice(6))
-    xgapfill.write(short.CHL.gapfill(Quick()), store, progress=False)
+    xgapfill.write(short.CHL.gapfill.fill(Quick()), store, progress=False)
     wrong = {
-        "other places, weights, parameters": source.CHL.gapfill(Quick(scale=0.5)),
-        "without computations": source.CHL.gapfill(Quick()) * 2,
-        "variables or version": source.CHL.isel(lat=slice(30)).gapfill(Quick()),
-        "of the first 6 frames": source.CHL.isel(time=slice(1, None)).gapfill(Quick()),
-        "more than the 3": source.CHL.isel(time=slice(3)).gapfill(Quick()),
+        "other places, weights, parameters": source.CHL.gapfill.fill(Quick(scale=0.5)),
+        "without computations": source.CHL.gapfill.fill(Quick()) * 2,
+        "variables or version": source.CHL.isel(lat=slice(30)).gapfill.fill(Quick()),
+        "of the first 6 frames": source.CHL.isel(time=slice(1, None)).gapfill.fill(Quick()),
+        "more than the 3": source.CHL.isel(time=slice(3)).gapfill.fill(Quick()),
         "change all others": source.CHL.gapfill.climatology(),
     }
     for words, lazy in wrong.items():
         with pytest.raises(ValueError, match=words):
             xgapfill.write(lazy, store, progress=False, append=True)
     with pytest.raises(ValueError, match="give one of them"):
-        xgapfill.write(source.CHL.gapfill(Quick()), store, progress=False, append=True, resume=False)
+        xgapfill.write(source.CHL.gapfill.fill(Quick()), store, progress=False, append=True, resume=False)
     with pytest.raises(ValueError, match="one go"):
-        xgapfill.write(source.CHL.gapfill(Quick()), tmp_path / "out.nc", append=True)
-    assert same(xgapfill.write(short.CHL.gapfill(Quick()), store, progress=False).CHL, short.CHL.gapfill(Quick()))
+        xgapfill.write(source.CHL.gapfill.fill(Quick()), tmp_path / "out.nc", append=True)
+    assert same(
+        xgapfill.write(short.CHL.gapfill.fill(Quick()), store, progress=False).CHL, short.CHL.gapfill.fill(Quick())
+    )
 
 
 def test_a_run_that_was_killed_at_its_very_beginning(source, tmp_path):
     """A folder with a half-written file or an empty group counts as nothing; anything else is not touched."""
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     zarr.create_group(tmp_path / "a.zarr", zarr_format=3)
     (tmp_path / "b.zarr").mkdir()
     (tmp_path / "b.zarr" / "zarr.0.partial").touch()
@@ -224,7 +226,7 @@ def test_a_run_that_was_killed_at_its_very_beginning(source, tmp_path):
 
 def test_a_disk_that_is_full_and_a_store_that_cannot_be_written(source, tmp_path):
     """A clear error, nothing half-written, and the same call goes on."""
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot be written"):
         xgapfill.write(lazy, tmp_path / "file" / "out.zarr", progress=False)
@@ -257,7 +259,7 @@ def test_the_input_is_not_written_over(source, tmp_path):
     opened = ((file, xr.open_dataset(file)), (folder, xr.open_zarr(folder, chunks=None, consolidated=False)))
     for place, given in opened:
         with pytest.raises(ValueError, match=r"give the result another name|give another store"):
-            xgapfill.write(given.CHL.gapfill(Quick()), place)
+            xgapfill.write(given.CHL.gapfill.fill(Quick()), place)
         given.close()
     xr.testing.assert_identical(xr.load_dataset(file).CHL, plain.CHL)
 
@@ -272,7 +274,7 @@ def test_an_input_that_changes_is_noticed(source, tmp_path, monkeypatch, kind):
         source = xr.open_dataset(file)
     one = file if kind == "nc" else next(each for each in file.glob("CHL/c/**/*") if each.is_file())
     stat = one.stat()
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     monkeypatch.setattr(running, "AT_ONCE", 1)
     with dying_after(2, lambda: os.utime(one, ns=(0, 10**18))), pytest.raises(OSError, match="has changed"):
         xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
@@ -293,7 +295,7 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_loses_nothing(source, tmp_path):
     """Ctrl-C stops the run; what is written stays."""
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     with dying_after(3, _thread.interrupt_main), pytest.raises(KeyboardInterrupt):
         xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
     with counted() as blocks:
@@ -305,7 +307,7 @@ def test_progress_says_how_much_is_done_and_empty(source, tmp_path, capsys):
     """Blocks, windows and the share of blocks without anything."""
     observed = source.CHL.where(source.lon > -38.75)
     inland = observed.assign_coords(lat=source.lat + 5.0, lon=source.lon + 100.0)
-    xgapfill.write(inland.gapfill(Quick()), tmp_path / "out.zarr", progress=True)
+    xgapfill.write(inland.gapfill.fill(Quick()), tmp_path / "out.zarr", progress=True)
     last = capsys.readouterr().err.split("\r")[-1]
     assert "12.0/12 blocks" in last
     assert " windows" in last
@@ -315,7 +317,7 @@ def test_progress_says_how_much_is_done_and_empty(source, tmp_path, capsys):
 def test_what_cannot_be_written(source, tmp_path):
     """Foreign stores, computed results and other objects are refused with a reason."""
     source.to_zarr(tmp_path / "foreign.zarr", consolidated=False)
-    lazy = source.CHL.gapfill(Quick())
+    lazy = source.CHL.gapfill.fill(Quick())
     with pytest.raises(ValueError, match="not written by xgapfill"):
         xgapfill.write(lazy, tmp_path / "foreign.zarr")
     with pytest.raises(TypeError, match="computed already"):
@@ -328,8 +330,7 @@ def test_what_cannot_be_written(source, tmp_path):
 
 SCRIPT = """
 import sys, xarray as xr, xgapfill
-from xgapfill import pipeline
-pipeline.BLOCK = (3, 20, 30)
+xgapfill.set_options(block=(3, 20, 30))
 ds = xr.open_zarr(sys.argv[1], chunks=None, consolidated=False)
 xgapfill.write(ds.PSC.gapfill.background(cond=ds.CHL, full=True), sys.argv[2], progress=False)
 """

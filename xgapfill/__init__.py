@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import lazy_loader
 
 from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
-from xgapfill import weights
+from xgapfill import methods, weights
 from xgapfill._version import package_version as _package_version
-from xgapfill.api.classical import climatology, dctpls, dineof, interpolate, kriging, regression, som
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
-from xgapfill.api.generative import background, fill_with, posterior_mean, repaint, vae
 from xgapfill.api.plan import plan
+from xgapfill.api.validate import validate
+from xgapfill.api.verbs import VERBS as _VERBS
+from xgapfill.api.verbs import fill
+from xgapfill.api.write import write
+from xgapfill.methods.registry import list_methods
 from xgapfill.options import set_options
 
-if TYPE_CHECKING:
-    from xgapfill import tutorial, validation
-    from xgapfill.api.validate import validate
-    from xgapfill.api.write import write
-    from xgapfill.methods.registry import catalogue as methods
-else:
-    from xgapfill import methods
-
 __version__ = _package_version()
-__all__ = [
-    "background",
-    "climatology",
-    "dctpls",
-    "dineof",
-    "fill_with",
-    "fit",
-    "gaps",
-    "interpolate",
-    "kriging",
-    "methods",
-    "plan",
-    "posterior_mean",
-    "regression",
-    "repaint",
-    "set_options",
-    "som",
-    "tutorial",
-    "vae",
-    "validate",
-    "validation",
-    "weights",
-    "write",
-]
-
-# Loaded when first used: they bring what most sessions do not need.
-_LATER = {
-    "tutorial": ("xgapfill.tutorial", None),
-    "validation": ("xgapfill.validation", None),
-    "validate": ("xgapfill.api.validate", "validate"),
-    "write": ("xgapfill.api.write", "write"),
-}
+_later, _, _modules = lazy_loader.attach(__name__, submodules=["testing", "tutorial", "validation"])
+globals().update(_VERBS)  # repaint, posterior_mean, background ...: one per method of the package
+__all__ = ["fill", "fit", "gaps", "list_methods", "methods", "plan", "set_options", "validate", "weights", "write"]
+__all__ += [*_modules, *_VERBS]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'xgapfill' has no attribute {name!r}")
-    module, attribute = _LATER[name]
-    found = import_module(module)
-    return found if attribute is None else getattr(found, attribute)
+    return _later(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return [*__all__, "__version__"]

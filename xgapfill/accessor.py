@@ -2,72 +2,84 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from inspect import Parameter
+from typing import Any
 
 import xarray as xr
 
-from xgapfill.api import classical
-from xgapfill.api import fit as tuning
-from xgapfill.api import gaps as describing
-from xgapfill.api import generative as api
-from xgapfill.api import plan as planning
+from xgapfill.api.describe import Description, describe, describe_dataset
+from xgapfill.api.fit import fit
+from xgapfill.api.gaps import gaps
+from xgapfill.api.plan import plan
+from xgapfill.api.signatures import bound, dressed, positional
+from xgapfill.api.validate import validate
+from xgapfill.api.verbs import VERBS, fill
+from xgapfill.api.write import write
 from xgapfill.inputs.sea import find_mask
-from xgapfill.weights import Weights
 
-P = ParamSpec("P")
-R = TypeVar("R")
+SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _on_array(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[DataArrayGapfill, P], R]:
-    """Make a function of a DataArray a method of its accessor."""
-
-    @wraps(function)
-    def method(self: DataArrayGapfill, *arguments: P.args, **options: P.kwargs) -> R:
-        return function(self._da, *arguments, **options)
-
-    return method
+def _brief(function: Callable[..., Any], first: str) -> str:
+    """First line of a documentation, and where the rest of it is."""
+    summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return f"{summary}\n\nAs `xgapfill.{function.__name__}`{first}."
 
 
-def _by_name(function: Callable[..., Any]) -> Callable[..., xr.Dataset]:
-    """Make a function of a target and its conditions a method of the Dataset accessor, which takes their names."""
+def _on_object(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of an xarray object a method of its accessor."""
+    signature = inspect.signature(function)
 
-    @wraps(function)
-    def method(self: DatasetGapfill, name: Any, cond: Any = None, **options: Any) -> xr.Dataset:
-        return _filled(function, self._ds, name, cond, options)
+    def method(self: Any, *given: Any, **keywords: Any) -> Any:
+        return function(self._obj, *given, **keywords)
 
-    return method
+    _, *rest = signature.parameters.values()
+    return dressed(method, function.__name__, signature.replace(parameters=[SELF, *rest]), _brief(function, ""))
+
+
+def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[..., Any]:
+    """Make a function of a target and its predictors a method of the Dataset accessor, which takes their names."""
+    _, *rest = inspect.signature(function).parameters.values()
+    signature = inspect.signature(function).replace(parameters=[positional("name"), *rest])
+
+    def method(self: DatasetGapfill, *given: Any, **keywords: Any) -> Any:
+        call = bound(signature, function.__name__, given, keywords)
+        target = _picked(self._obj, call.pop("name"))
+        call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error") if word in call}
+        call["sea"] = _sea(self._obj, target, call.get("sea"))
+        result = function(target, **call.pop("parameters", {}), **call)
+        return _completed(self._obj, result) if fills else result
+
+    words = ", with names of variables in place of DataArrays"
+    shown = signature.replace(parameters=[SELF, *signature.parameters.values()])
+    return dressed(method, function.__name__, shown, _brief(function, words))
 
 
 @xr.register_dataarray_accessor("gapfill")
 class DataArrayGapfill:
-    """Gap filling of a DataArray; called with a method, by name or as an object, it fills with that."""
+    """Gap filling of a DataArray; shows how the data were understood."""
 
     def __init__(self, da: xr.DataArray) -> None:
-        self._da = da
+        self._obj = da
 
-    __call__ = _on_array(api.fill_with)
-    repaint = _on_array(api.repaint)
-    posterior_mean = _on_array(api.posterior_mean)
-    vae = _on_array(api.vae)
-    background = _on_array(api.background)
-    climatology = _on_array(classical.climatology)
-    interpolate = _on_array(classical.interpolate)
-    dctpls = _on_array(classical.dctpls)
-    kriging = _on_array(classical.kriging)
-    dineof = _on_array(classical.dineof)
-    regression = _on_array(classical.regression)
-    som = _on_array(classical.som)
-    fit = _on_array(tuning.fit)
-    gaps = _on_array(describing.gaps)
-    plan = _on_array(planning.plan)
+    fill = _on_object(fill)
+    fit = _on_object(fit)
+    gaps = _on_object(gaps)
+    plan = _on_object(plan)
+    validate = _on_object(validate)
+    write = _on_object(write)
 
-    def validate(self, methods: Any = ("background", "posterior_mean", "repaint"), **options: Any) -> xr.Dataset:
-        """Score methods on pixels that were observed and are hidden from them; see `xgapfill.validate`."""
-        from xgapfill.api.validate import validate
+    def describe(self) -> Description:
+        """How the data were understood: variable, units, times, grid, sea mask, default weights."""
+        return describe(self._obj)
 
-        return validate(self._da, methods, **options)
+    def __repr__(self) -> str:
+        return repr(self.describe())
+
+    def _repr_html_(self) -> str:
+        return self.describe()._repr_html_()
 
 
 @xr.register_dataset_accessor("gapfill")
@@ -75,63 +87,37 @@ class DatasetGapfill:
     """Gap filling of variables of a Dataset, by name; a mask of sea or land in the Dataset is used."""
 
     def __init__(self, ds: xr.Dataset) -> None:
-        self._ds = ds
+        self._obj = ds
 
-    repaint = _by_name(api.repaint)
-    posterior_mean = _by_name(api.posterior_mean)
-    vae = _by_name(api.vae)
-    background = _by_name(api.background)
-    climatology = _by_name(classical.climatology)
-    interpolate = _by_name(classical.interpolate)
-    dctpls = _by_name(classical.dctpls)
-    kriging = _by_name(classical.kriging)
-    dineof = _by_name(classical.dineof)
-    regression = _by_name(classical.regression)
-    som = _by_name(classical.som)
+    fill = _by_name(fill, fills=True)
+    fit = _by_name(fit)
+    gaps = _by_name(gaps)
+    plan = _by_name(plan)
+    validate = _by_name(validate)
+    write = _on_object(write)
 
-    def __call__(self, name: Any, method: Any, cond: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.fill_with`."""
-        return _filled(partial(api.fill_with, method=method), self._ds, name, cond, options)
+    def describe(self) -> Description:
+        """How each variable was understood, or why it cannot be filled."""
+        return describe_dataset(self._obj)
 
-    def fit(self, name: Any, method: Any, cond: Any = None, **options: Any) -> Weights:
-        """See `xgapfill.fit`."""
-        target = _picked(self._ds, name)
-        options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return tuning.fit(target, method, _picked(self._ds, cond), **options)
+    def __repr__(self) -> str:
+        return repr(self.describe())
 
-    @wraps(planning.plan)
-    def plan(self, name: Any, method: Any = "repaint", cond: Any = None, **options: Any) -> planning.Plan:
-        """See `xgapfill.plan`."""
-        target = _picked(self._ds, name)
-        options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return planning.plan(target, method, _picked(self._ds, cond), **_with_error(self._ds, options))
-
-    @wraps(describing.gaps)
-    def gaps(self, name: Any, sea: Any = None, **options: Any) -> xr.Dataset:
-        """See `xgapfill.gaps`."""
-        target = _picked(self._ds, name)
-        return describing.gaps(target, _sea(self._ds, target, sea), **options)
-
-    def validate(
-        self, name: str, methods: Any = ("background", "posterior_mean", "repaint"), cond: Any = None, **options: Any
-    ) -> xr.Dataset:
-        """Score methods on pixels that were observed and are hidden from them; see `xgapfill.validate`."""
-        target = _picked(self._ds, name)
-        options["sea"] = _sea(self._ds, target, options.get("sea"))
-        return target.gapfill.validate(methods, cond=_picked(self._ds, cond), **_with_error(self._ds, options))
+    def _repr_html_(self) -> str:
+        return self.describe()._repr_html_()
 
 
-def _filled(
-    function: Callable[..., Any], ds: xr.Dataset, name: Any, cond: Any, options: Mapping[str, Any]
-) -> xr.Dataset:
-    """Call a function with variables instead of names; a Dataset of what it fills, with the attributes of `ds`."""
-    target = _picked(ds, name)
-    sea = _sea(ds, target, options.get("sea"))
-    result = function(target, cond=_picked(ds, cond), **{**_with_error(ds, options), "sea": sea})
-    made = result.attrs
+for _name, _verb in VERBS.items():
+    setattr(DataArrayGapfill, _name, _on_object(_verb))
+    setattr(DatasetGapfill, _name, _by_name(_verb, fills=True))
+
+
+def _completed(ds: xr.Dataset, result: xr.DataArray | xr.Dataset) -> xr.Dataset:
+    """What was filled as a Dataset with the attributes and the history of `ds`."""
+    made: Mapping[Any, Any] = result.attrs
     if isinstance(result, xr.DataArray):
-        result = result.to_dataset(name=name)
         made = {key: made[key] for key in made if key == "history" or str(key).startswith("xgapfill_")}
+        result = result.to_dataset(name=result.name)
     history = [text for text in (made["history"].split("\n")[0], ds.attrs.get("history")) if text]
     return result.assign_attrs({"Conventions": "CF-1.11", **ds.attrs, **made, "history": "\n".join(history)})
 
@@ -145,11 +131,6 @@ def _picked(ds: xr.Dataset, name: Any) -> Any:
     if name not in ds:
         raise ValueError(f"the Dataset has no variable {name!r}; it has {', '.join(map(str, ds.data_vars)) or 'none'}")
     return ds[name]
-
-
-def _with_error(ds: xr.Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with the error of what is filled as variables instead of names."""
-    return {**options, "error": _picked(ds, options["error"])} if "error" in options else dict(options)
 
 
 def _sea(ds: xr.Dataset, target: Any, sea: Any) -> Any:

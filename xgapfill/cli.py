@@ -133,7 +133,7 @@ def _fill(given: argparse.Namespace) -> int:
 
     ds = _opened(given)
     options = {**_options(given), "seed": given.seed}
-    filled = ds.gapfill(_names(given), given.method, cond=given.cond or None, **options)
+    filled = ds.gapfill.fill(_names(given), given.method, cond=given.cond or None, **options)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart, append=given.append)
     _say(written)
@@ -173,7 +173,7 @@ def _validate(given: argparse.Namespace) -> int:
 def _methods(given: argparse.Namespace) -> int:
     import xgapfill
 
-    _say(xgapfill.methods())
+    _say(xgapfill.list_methods().drop(columns="summary").to_string())
     return 0
 
 

@@ -19,8 +19,8 @@ from zarr.storage import LocalStore
 import xgapfill  # noqa: F401  (registers .gapfill)
 from bench.machine import describe, peak_memory
 from bench.virtual import SHAPE, coordinates
-from xgapfill.blocks.graph import BLOCK
 from xgapfill.lattice.tiling import Tiling
+from xgapfill.options import OPTIONS
 from xgapfill.simulate import clouds, simulate
 from xgapfill.stores.run import NEIGHBOURS
 
@@ -128,7 +128,7 @@ def shared_reads(filled: xr.DataArray) -> float:
     layer = filled.data.dask.layers[name]
     needed = set().union(*layer.cull({(name, *lead, *place) for place in places}, ())[1].values())
     of_one = [key for key in needed if len(key) == 4]  # chunks of chlorophyll; those of PSC are as many
-    return len(of_one) * float(np.prod(DASK_CHUNKS)) / (time * beside**2 * float(np.prod(BLOCK)))
+    return len(of_one) * float(np.prod(DASK_CHUNKS)) / (time * beside**2 * float(np.prod(OPTIONS["block"])))
 
 
 def make_archive(store: Path) -> None:

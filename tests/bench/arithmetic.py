@@ -9,7 +9,6 @@ from typing import Any
 from bench.windows import NCOLS, noisy_windows
 from xgapfill.lattice.noise import Noise
 from xgapfill.methods import BATCH, PosteriorMean
-from xgapfill.methods.base import tiling_of
 from xgapfill.nets.device import one_thread
 from xgapfill.weights import load
 
@@ -28,7 +27,7 @@ def run() -> None:
     for name in ("chl", "psc-chl"):
         weights = load(name)
         channels, targets = weights.card.channels, len(weights.card.targets)
-        batch = noisy_windows(tiling_of(PosteriorMean(), NCOLS, (0, 1)).size, channels, targets)
+        batch = noisy_windows(PosteriorMean().tiling(NCOLS, (0, 1)).size, channels, targets)
         for method in (PosteriorMean("cpu"), PosteriorMean("cpu", "bfloat16")):
             operations, seconds = _passed(method, batch, weights)
             share = operations / seconds / product

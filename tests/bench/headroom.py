@@ -57,7 +57,7 @@ def chlorophyll(folder: Path) -> Estimates:
     problem = choose_problem(folder, gaps="transplanted")
     means, errors = {}, {}
     for name in METHODS:
-        filled = cast(xr.Dataset, xgapfill.fill_with(as_chl(problem), find(name), full=True)).compute()
+        filled = cast(xr.Dataset, xgapfill.fill(as_chl(problem), find(name), full=True)).compute()
         means[name], errors[name] = np.log10(filled.CHL.values), filled.CHL_spread_log10.values
     distance = distance_class(distance_to_observed(np.isfinite(problem.values)))
     return _estimates(means, errors, np.where(problem.hidden, problem.truth, np.nan), distance)
@@ -68,7 +68,7 @@ def size_classes(folder: Path) -> Estimates:
     ds = choose_size_classes(folder)
     means, errors = {}, {}
     for name in METHODS:
-        filled = cast(xr.Dataset, xgapfill.fill_with(ds.PSC, find(name), cond=ds.CHL, full=True)).compute()
+        filled = cast(xr.Dataset, xgapfill.fill(ds.PSC, find(name), cond=ds.CHL, full=True)).compute()
         filled = filled.transpose(*ds.PSC.dims)
         means[name], errors[name] = filled.PSC.values, filled.PSC_spread.values
     distance = distance_class(distance_to_observed(ds.PSC.notnull().all("psc").values))
@@ -109,7 +109,7 @@ def relation_known(folder: Path) -> NDArray[np.float64]:
         part = as_chl(problem._replace(values=np.where(problem.hidden, np.nan, SCALE * residual)))
         part = part.where(ds.PSC.notnull().all("psc"))
         method = Background({"log10_chl": prior})
-        filled = cast(xr.Dataset, xgapfill.fill_with(part, method, full=True)).compute()
+        filled = cast(xr.Dataset, xgapfill.fill(part, method, full=True)).compute()
         mean.append(np.log10(filled.CHL.values) / SCALE)
         spread.append(filled.CHL_spread_log10.values / SCALE)
     hidden = ds.truth.notnull().all("psc").values

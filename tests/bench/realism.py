@@ -81,7 +81,7 @@ def run(folder: Path, rows: tuple[str, ...] = ROWS) -> dict[str, float]:
 def _filled(problem: Problem, row: str) -> NDArray[np.float32]:
     """log10 CHL everywhere: one member of methods that draw."""
     method = find("kriging", realisations=True) if row == "kriging realisation" else find(row)
-    filled = cast(xr.DataArray, xgapfill.fill_with(as_chl(problem), method))
+    filled = cast(xr.DataArray, xgapfill.fill(as_chl(problem), method))
     return np.asarray(np.log10(filled.values), np.float32)
 
 
@@ -182,7 +182,7 @@ def memory() -> None:
     print("\nsimulated ocean, log10 CHL: correlation of neighbouring dates where both are missing")
     rows: dict[str, NDArray] = {"truth": truth}
     for name, method in (("repaint", find("repaint")), ("kriging realisation", find("kriging", realisations=True))):
-        filled = cast(xr.DataArray, xgapfill.fill_with(ocean.CHL, method)).transpose("time", "lat", "lon")
+        filled = cast(xr.DataArray, xgapfill.fill(ocean.CHL, method)).transpose("time", "lat", "lon")
         rows[name] = np.log10(filled.values)
     for name, field in rows.items():
         departure = field - truth.mean(axis=0)

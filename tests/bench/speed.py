@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-import xgapfill  # noqa: F401  (registers .gapfill)
+import xgapfill
 from bench import arithmetic
 from bench.machine import describe, memory, peak_memory
 from bench.virtual import SHAPE, tiles, virtual_ocean
 from xgapfill.blocks.graph import compute_block
-from xgapfill.pipeline import BLOCK
+from xgapfill.options import OPTIONS
 
 MINUTES = {"background": 3.0, "posterior_mean": 8.0}  # of a global frame on 2 cores, wanted
 CORES = (2, 16)
@@ -35,9 +35,10 @@ def run() -> None:
     arithmetic.run()
     speedup, both = workers()
     print(f"2 workers (processes): {speedup:.2f} x one [1.8]; peak memory of both {both / 1000:.2f} GB [4]")
-    blocks = -(-SHAPE[1] // BLOCK[1]) * -(-SHAPE[2] // BLOCK[2])
-    factor = blocks / BLOCK[0]
-    print(f"a global frame of PSC given CHL: blocks of {BLOCK}, {blocks} around the globe for {BLOCK[0]} frames,")
+    blocks = -(-SHAPE[1] // OPTIONS["block"][1]) * -(-SHAPE[2] // OPTIONS["block"][2])
+    factor = blocks / OPTIONS["block"][0]
+    shape = OPTIONS["block"]
+    print(f"a global frame of PSC given CHL: blocks of {shape}, {blocks} around the globe for {shape[0]} frames,")
     print(f"so {factor:.0f} x the core-seconds a block, divided by {speedup:.2f} for 2 cores")
     for method, count in (("background", 3), ("posterior_mean", 3), ("repaint", 1)):
         seconds, peak = alone(cost, method, "PSC", count)
@@ -87,7 +88,7 @@ def ocean() -> xr.Dataset:
 def lazy(method: str, name: str) -> Any:
     """Lazy fill of PSC given CHL, or of CHL, as a dask array."""
     ds = ocean()
-    filled = ds[name].gapfill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea)
+    filled = ds[name].gapfill.fill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea)
     return filled.data
 
 
@@ -102,9 +103,9 @@ def compute(array: Any, numbers: range) -> float:
 
 def warm(method: str, name: str) -> None:
     """Load what a method needs, on a few windows."""
-    t, y, x = (length * number for length, number in zip(BLOCK, FIRST, strict=True))
+    t, y, x = (length * number for length, number in zip(OPTIONS["block"], FIRST, strict=True))
     ds = ocean().isel(time=slice(t, t + 2), lat=slice(y, y + 32), lon=slice(x, x + 32))
-    ds[name].gapfill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea).compute(scheduler="synchronous")
+    ds[name].gapfill.fill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea).compute(scheduler="synchronous")
 
 
 def cost(method: str, name: str, count: int) -> tuple[float, float]:
@@ -146,24 +147,22 @@ def scaling() -> list[tuple[int, float]]:
 
 def planned() -> list[tuple[str, float, float, float]]:
     """Core-seconds that a plan says of part of the map, their standard error, and those that it took."""
-    t, y, x = (length * number for length, number in zip(BLOCK, FIRST, strict=True))
+    t, y, x = (length * number for length, number in zip(OPTIONS["block"], FIRST, strict=True))
     found = []
     for method, name, frames in (("background", "PSC", 6), ("posterior_mean", "PSC", 6), ("repaint", "CHL", 3)):
         ds = ocean().isel(time=slice(t, t + frames), lat=slice(y, y + 240), lon=slice(x, x + 240))
         options = {"cond": ds.CHL if name == "PSC" else None, "sea": ds.sea}
         said = ds[name].gapfill.plan(method, **options)
         start = time.process_time()
-        ds[name].gapfill(method, **options).compute(scheduler="synchronous")
+        ds[name].gapfill.fill(method, **options).compute(scheduler="synchronous")
         found.append((f"{method} of {name}", said.seconds, said.seconds_error, time.process_time() - start))
     return found
 
 
 def steady() -> tuple[float, float]:
     """Memory in MB after a quarter of many small blocks, and the most after any of the others."""
-    from xgapfill import pipeline as fill
-
-    fill.BLOCK = SMALL
-    array = lazy("posterior_mean", "CHL")
+    with xgapfill.set_options(block=SMALL):
+        array = lazy("posterior_mean", "CHL")
     held = []
     for number in range(IN_A_ROW):
         compute_block(array, (100, 20, number % array.numblocks[2]))

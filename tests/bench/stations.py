@@ -36,7 +36,7 @@ def run(methods: tuple[str, ...] = METHODS) -> dict[tuple[str, str, float], floa
                 more: dict[str, Any] = {"members": MEMBERS} if name in DRAWING else {}
                 if np.isfinite(error):
                     more["insitu"] = samples(ds, given, error)
-                wrong = errors_of(ds.gapfill(variable, name, cond, **more)[variable], ds)
+                wrong = errors_of(ds.gapfill.fill(variable, name, cond, **more)[variable], ds)
                 found[variable, name, error] = rmse(wrong, tuple(withheld.T))
                 row.append(f"{found[variable, name, error]:9.4f}{rmse(wrong, near):9.4f}")
             print(f"{variable:6}{name:16}" + "".join(row))

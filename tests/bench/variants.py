@@ -99,8 +99,8 @@ def run(folder: Path) -> None:
             for name, value in variant.constants.items():
                 home = next(home for home in HOMES if hasattr(home, name))
                 changed.enter_context(patch.object(home, name, value))
-            chl = cast(xr.Dataset, xgapfill.fill_with(as_chl(problem), method, full=True)).compute()
-            psc = cast(xr.Dataset, xgapfill.fill_with(classes.PSC, method, cond=classes.CHL, full=True)).compute()
+            chl = cast(xr.Dataset, xgapfill.fill(as_chl(problem), method, full=True)).compute()
+            psc = cast(xr.Dataset, xgapfill.fill(classes.PSC, method, cond=classes.CHL, full=True)).compute()
         error = (np.log10(chl.CHL.values) - problem.truth)[problem.hidden]
         scores = _scores(error, chl.CHL_spread_log10.values[problem.hidden])
         truth = classes.truth.transpose(*psc.PSC.dims).values

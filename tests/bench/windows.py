@@ -9,7 +9,6 @@ import numpy as np
 from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.windows import Series, Windows
 from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, SeriesMethod, Vae, find
-from xgapfill.methods.base import tiling_of
 from xgapfill.testing import windows
 from xgapfill.weights import Weights, load
 
@@ -57,7 +56,7 @@ def seconds_a_window(
     repeats : int
         Batches that are timed, after one that is not.
     """
-    tiling = tiling_of(method, NCOLS, (0, FRAMES))
+    tiling = method.tiling(NCOLS, (0, FRAMES))
     batch = noisy_windows(tiling.size, channels, targets)
     noise = Noise(0, NCOLS)
     method.fill(batch, weights, noise, 1)

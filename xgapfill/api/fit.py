@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from xgapfill.api.options import Conditions, SizeClass, Target
-from xgapfill.inputs.sea import read_sea
+from xgapfill.api.verbs import Predictors, Target
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.job import Case, kernel_of, read_case
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.patches import extract
-from xgapfill.kernel.sample import SAMPLE_BYTES
 from xgapfill.methods import Background, Method, NetMethod, find
 from xgapfill.nets.device import device_of
-from xgapfill.pipeline import fit as fit_series
+from xgapfill.pipeline import fit_series
 from xgapfill.weights import Weights
 
 MINUTES = 10.0
@@ -24,14 +23,15 @@ MINUTES = 10.0
 def fit(
     da: Target,
     method: str | Method,
-    cond: Conditions = None,
+    cond: Predictors = None,
     *,
     init: Any = "shipped",
     minutes: float | None = None,
     steps: int | None = None,
     seed: int | None = None,
     sea: Any = None,
-    size_class: SizeClass | None = None,
+    size_class: str | None = None,
+    time_step: Any = None,
     progress: bool | None = None,
     **parameters: Any,
 ) -> Weights:
@@ -44,7 +44,7 @@ def fit(
 
     Parameters
     ----------
-    da, cond, sea, size_class
+    da, cond, sea, size_class, time_step
         As in `repaint`. A net needs at least 5 frames with gaps.
     method : str or Method
         By name or as an object.
@@ -88,43 +88,39 @@ def fit(
     >>> bool(xgapfill.dineof(ds.CHL, weights=eofs).notnull().all())
     True
     """
-    made = find(method, **parameters)
+    made, options = find(method, **parameters), FillOptions(sea=sea, size_class=size_class, time_step=time_step)
     more: dict[str, Any] = {"seed": seed, "progress": progress}
     more = {name: value for name, value in more.items() if value is not None}
     if isinstance(made, NetMethod):
-        options = {"init": init, "minutes": minutes, "steps": steps, "sea": sea, **more}
-        return tune(da, made, cond=cond, size_class=size_class, **options)
+        return tune(da, made, cond, options, init=init, minutes=minutes, steps=steps, **more)
     if init != "shipped" or minutes is not None or steps is not None:
         raise TypeError(f"{made.name} has no net to train, so it takes no init=, minutes= or steps=")
-    return fit_series(da, find(method, **parameters, **more) if more else made, cond=cond, size_class=size_class)
+    made = find(method, **parameters, **more) if more else made
+    return fit_series(Job.of(da, made, cond, options))
 
 
 def tune(
     target: Target,
     method: NetMethod,
-    *,
     cond: Any = None,
-    size_class: str | None = None,
+    options: FillOptions | None = None,
+    *,
     init: Any = "shipped",
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
-    sea: Any = None,
     progress: bool | None = None,
-    sample_bytes: int = SAMPLE_BYTES,
 ) -> Weights:
     """Train the net of a method on what was observed of a series; see `fit`.
 
     Parameters
     ----------
-    target, method, cond, size_class, sea, init, minutes, steps, seed, progress
+    target, method, cond, options, init, minutes, steps, seed, progress
         As there, the method an object.
-    sample_bytes : int
-        Size of the sample of the series that is read.
     """
     _check(minutes, steps, seed)
-    case = _case(target, method, cond, size_class, init)
-    quantity = case.quantity
+    job = _job(target, method, cond, options or FillOptions(), init)
+    quantity = job.target
     if quantity.grid.calendar == "none":
         raise ValueError(
             f"{quantity.label} has no times; a fit hides what was observed under the gaps of other dates, so it needs "
@@ -133,18 +129,13 @@ def tune(
     from xgapfill.training.fit import Budget, fit
     from xgapfill.training.gappy import Gappy
 
-    mask = read_sea(sea, quantity)
-    kernel = kernel_of(case, method, sea=None if mask is None else mask[0])
-    sources, grids = [*case.sources], [*case.grids]
-    if mask is not None:
-        sources, grids = [*sources, mask[1]], [*grids, mask[2]]
-    patches = extract(kernel, sources, grids, sample_bytes)
-    first = case.weights
+    patches = extract(job.kernel, job.sources, job.grids)
+    first = job.weights
     budget = Budget(MINUTES if minutes is None and steps is None else minutes, steps, int(seed))
     done = fit(
         Gappy(patches, len(quantity.variable.channels)),
-        case.channels,
-        _described(case),
+        job.channels,
+        _described(job),
         budget,
         model=method.model,
         init=first,
@@ -173,24 +164,24 @@ def _check(minutes: float | None, steps: int | None, seed: int) -> None:
             raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
 
 
-def _case(target: Any, method: NetMethod, cond: Any, size_class: str | None, init: Any) -> Case:
+def _job(target: Any, method: NetMethod, cond: Any, options: FillOptions, init: Any) -> Job:
     """What is fitted, with the weights to begin with if there are any."""
     if init is None:  # the background knows which channels there are priors for
-        return read_case(target, Background(), cond, None, size_class)
+        return Job.of(target, Background(), cond, options)
     shipped = isinstance(init, str) and init == "shipped"
     try:
-        case = read_case(target, method, cond, None if shipped else init, size_class)
+        job = Job.of(target, method, cond, replace(options, weights=None if shipped else init))
     except ValueError as error:
         if shipped and "no shipped weights" in str(error):
             raise ValueError(f"{error} A fit with init=None begins from nothing.") from error
         raise
-    return case
+    return job
 
 
-def _described(case: Case) -> str:
-    quantity = case.quantity
+def _described(job: Job) -> str:
+    quantity = job.target
     t, y, x = quantity.grid.shape
-    given = f" given {', '.join(each.label for each in case.given)}" if case.given else ""
+    given = f" given {', '.join(each.label for each in job.predictors)}" if job.predictors else ""
     coordinate = quantity.arrays[0].coords[quantity.axes[0].names["time"]].values
     first, last = (str(stamp)[:10] for stamp in (min(coordinate), max(coordinate)))
     lat, lon = quantity.grid.lat_of(quantity.grid.rows), quantity.grid.lon_of(quantity.grid.cols)

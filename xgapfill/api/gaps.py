@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.api.options import SizeClass, Target
-from xgapfill.blocks.graph import BLOCK, map_lattice
+from xgapfill.api.verbs import Target
+from xgapfill.blocks.graph import map_lattice
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.values import check_values
+from xgapfill.kernel.arrays import Layout
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.distance import kilometres_to, pixels_to
 from xgapfill.lattice.grid import Box, Grid
@@ -24,12 +25,12 @@ from xgapfill.outputs.attributes import Provenance, wrap
 from xgapfill.variables import Variable
 
 
-def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) -> xr.Dataset:
+def gaps(da: Target, sea: Any = None, *, size_class: str | None = None, time_step: Any = None) -> xr.Dataset:
     """Describe the gaps of each frame, lazily.
 
     Parameters
     ----------
-    da, sea, size_class
+    da, sea, size_class, time_step
         As in `repaint`. A pixel of several size classes is observed where all of them are.
 
     Returns
@@ -54,19 +55,16 @@ def gaps(da: Target, sea: Any = None, *, size_class: SizeClass | None = None) ->
     >>> bool((found.distance.where(ds.CHL.notnull(), 0) == 0).all())
     True
     """
-    return find_gaps(da, sea, size_class)
-
-
-def find_gaps(da: Any, sea: Any = None, size_class: str | None = None) -> xr.Dataset:
-    """Return the gaps of a variable, lazily; see `xgapfill.gaps`."""
-    target = inputs.read(da, size_class)
+    target = inputs.read(da, size_class, time_step=time_step)
     check_values(target)
     mask = read_sea(sea, target)
     flag = None if mask is None else mask[0]
     sources = [*target.sources, *([] if mask is None else [mask[1]])]
     grids = [*target.source_grids(), *([] if mask is None else [mask[2]])]
     lay = partial(map_lattice, sources=sources, grids=grids, reach=(0, 0, 0), dtype=np.float32)
-    observed_where = ObservedKernel(target.grid, target.variable, flag)
+    observed_where = ObservedKernel(
+        target.grid, target.variable, flag, Layout((target.variable.parts,), sea=flag is not None)
+    )
     whole = (1, *target.grid.shape[1:])  # the nearest observed pixel may be anywhere in the frame
     array, axes = target.arrays[0], target.axes[0]
     template = array if target.class_dim is None else array.isel({target.class_dim: 0}, drop=True)
@@ -76,7 +74,7 @@ def find_gaps(da: Any, sea: Any = None, size_class: str | None = None) -> xr.Dat
         layer = layer[0] if axes.time is None else layer
         return wrap(layer.transpose([held.index(dim) for dim in template.dims]), template, axes, None)
 
-    missing = wrapped(lay(MissingKernel(observed_where), layers=None, block=BLOCK))
+    missing = wrapped(lay(MissingKernel(observed_where), layers=None))
     kilometres, pixels = map(wrapped, lay(DistanceKernel(observed_where), layers=2, block=whole))
     share = missing.mean([axes.lat, axes.lon], skipna=True, keep_attrs=False)
     share.attrs = {"long_name": f"share of the sea where {target.label} is missing", "units": "1"}
@@ -98,12 +96,14 @@ class ObservedKernel:
     grid: Grid
     variable: Variable
     sea: SeaFlag | None
+    layout: Layout
 
     def __call__(self, arrays: list[NDArray], box: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return (t, y, x) of both on a box; what was observed is sea."""
-        observed = np.asarray(self.variable.possible(np.stack(arrays[: self.variable.parts]))[0].all(axis=0))
+        given = self.layout.named(arrays)
+        observed = np.asarray(self.variable.possible(np.stack(given.variables[0]))[0].all(axis=0))
         if self.sea is not None:
-            return observed, ~self.sea.is_land(arrays[-1]) | observed
+            return observed, ~self.sea.is_land(given.sea) | observed
         lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
         return observed, seamask.sea(lat, lon) | observed
 

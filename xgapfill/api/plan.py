@@ -5,27 +5,32 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from xgapfill.api.signatures import (
+    OPTIONS_OF_FILL,
+    TARGET,
+    bound,
+    dressed,
+    options_document,
+    positional,
+    signature_of,
+)
 from xgapfill.blocks.chunked import Chunked
-from xgapfill.blocks.graph import BLOCK, compute_block
-from xgapfill.inputs.sea import read_sea
+from xgapfill.blocks.graph import compute_block
 from xgapfill.kernel import reduce as reducing
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.job import Case, kernel_of, read_case, with_observations
-from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.probe import COUNTS, TIMED, Count, Look, Operation, Time
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box
 from xgapfill.methods import find
-from xgapfill.methods.base import BATCH, Method, SeriesMethod
+from xgapfill.methods.base import BATCH
 from xgapfill.nets.device import device_of
 from xgapfill.pipeline import lay_out
 
@@ -92,82 +97,77 @@ class Plan:
     __repr__ = __str__
 
 
-def plan(
-    da: xr.DataArray | Sequence[xr.DataArray],
-    method: str | Method = "repaint",
-    cond: Any = None,
-    *,
-    members: int = 1,
-    seed: int = 0,
-    weights: Any = None,
-    insitu: Any = None,
-    error: Any = None,
-    sea: Any = None,
-    size_class: str | None = None,
-    max_gap: Any = None,
-    max_distance: float | None = None,
-    full: bool = False,
-    reduce: Any = None,
-    exact: bool = False,
-    **parameters: Any,
-) -> Plan:
-    """Estimate what a fill costs, from at most 32 of its blocks and the measured speed of this machine.
+_PLAN = """Estimate what a fill costs, from at most 32 of its blocks and the measured speed of this machine.
 
-    Parameters
-    ----------
-    da, cond, members, seed, weights, insitu, error, sea, size_class, max_gap, max_distance, full, reduce
-        As in `xgapfill.repaint`. Windows that have nothing to fill within the limits are not counted.
-    method : str or Method
-        As in `xgapfill.fill_with`.
-    exact : bool
-        Look at all blocks: reads everything once.
-    **parameters
-        Of a method given by name.
+Fits of series methods are not part of it: give ``weights=`` from `xgapfill.fit`."""
+_OWN = """method : str or Method
+    As in `xgapfill.fill`.
+cond : DataArray or sequence of DataArrays, optional
+    Predictor(s).
+exact : bool
+    Look at all blocks: reads everything once."""
+_REST = """**parameters
+    Parameters of a method given by name.
 
-    Returns
-    -------
-    Plan
-        Prints itself. Fits of series methods are not part of it.
+Returns
+-------
+Plan
+    Prints itself.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the fill itself.
+Raises
+------
+TypeError, ValueError
+    As the fill itself.
 
-    Examples
-    --------
-    >>> import xgapfill
-    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
-    >>> estimate = xgapfill.plan(ds.CHL, "background")
-    >>> estimate.blocks, round(estimate.windows)
-    (1, 8)
-    """
-    chosen = find(method, **parameters)
-    case = with_observations(read_case(da, chosen, cond, weights, size_class), chosen, insitu, error)
-    if isinstance(chosen, SeriesMethod) and case.weights is None:
-        raise ValueError(f"{chosen.name} is fitted first: plan it with weights= from xgapfill.fit")
-    mask = read_sea(sea, case.quantity)
-    flag, limits = None if mask is None else mask[0], Limits.of(max_gap, max_distance, case.quantity.grid)
-    kernel = kernel_of(case, chosen, members=members, seed=seed, full=full, sea=flag, limits=limits)
-    op: Operation = kernel
-    if reduce is not None:
-        statistics = reducing.check(reduce, chosen, members, full)
-        op = reducing.reduced(kernel, case.quantity, statistics, len(case.sources), BLOCK)
-    lay = partial(lay_out, case, dtype=np.float64, mask=mask, block=getattr(op, "block", None))
-    counted = lay(Count(op), layers=len(COUNTS))
-    numbers, shares = _sample(counted, case, None if exact else SAMPLE)
+Examples
+--------
+>>> import xgapfill
+>>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+>>> estimate = xgapfill.plan(ds.CHL, "background")
+>>> estimate.blocks, round(estimate.windows)
+(1, 8)
+"""
+
+
+def _planning() -> Callable[..., Plan]:
+    first = [positional("da"), positional("method", "repaint"), positional("cond", None)]
+    signature = signature_of(first, {**OPTIONS_OF_FILL, "exact": False}, more=True)
+    signature = signature.replace(return_annotation="Plan")
+
+    def plan(*given: Any, **keywords: Any) -> Plan:
+        call = bound(signature, "plan", given, keywords)
+        da, method, cond, exact, parameters = (
+            call.pop(name) for name in ("da", "method", "cond", "exact", "parameters")
+        )
+        return estimate(Job.of(da, find(method, **parameters), cond, FillOptions(**call)), None if exact else SAMPLE)
+
+    document = options_document(_PLAN, f"{TARGET}\n{_OWN}", OPTIONS_OF_FILL)
+    return dressed(plan, "plan", signature, f"{document}\n{_REST}")
+
+
+plan = _planning()
+
+
+def estimate(job: Job, most: int | None) -> Plan:
+    """Estimate what a job costs, from at most so many of its blocks."""
+    if job.needs_fit:
+        raise ValueError(f"{job.method.name} is fitted first: plan it with weights= from xgapfill.fit")
+    op = job.op
+    counted = lay_out(job, Count(op), layers=len(COUNTS), dtype=np.float64)
+    numbers, shares = _sample(counted, job, most)
     looked = [_computed(counted, number) for number in numbers]
     sums = np.stack([values for values, _ in looked])
     found, _, gaps, _, _, again = sums.T
-    most, batch, decoding = int(np.argmax(found)), 0.0, 0.0
-    if found[most]:
-        batch, decoding = _computed(lay(Time(op), layers=len(TIMED)), numbers[most])[0]
-        decoding /= max(gaps[most], 1)
+    busiest, batch, decoding = int(np.argmax(found)), 0.0, 0.0
+    if found[busiest]:
+        timed = lay_out(job, Time(op), layers=len(TIMED), dtype=np.float64)
+        batch, decoding = _computed(timed, numbers[busiest])[0]
+        decoding /= max(gaps[busiest], 1)
     seconds = np.array([spent for _, spent in looked]) + batch * found + decoding * gaps + again
     both = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
     total, doubt = (dict(zip((*COUNTS, "seconds"), part.tolist(), strict=True)) for part in both)
     return Plan(
-        method=chosen.name,
+        method=job.method.name,
         blocks=counted.npartitions,
         sampled=len(set(numbers)),
         windows=total["windows"],
@@ -176,9 +176,9 @@ def plan(
         missing_share=total["gaps"] / total["sea"] if total["sea"] else 0.0,
         seconds=total["seconds"],
         seconds_error=doubt["seconds"],
-        memory=_memory(case, op, counted),
+        memory=_memory(job, counted),
         output_bytes=_output(op),
-        device=device_of(chosen),
+        device=device_of(job.method),
     )
 
 
@@ -189,7 +189,7 @@ def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
     return block.sum(axis=(1, 2, 3)), time.process_time() - start
 
 
-def _sample(counted: Any, case: Case, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
+def _sample(counted: Any, job: Job, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
     """Return numbers of blocks to look at, and the share of the sea that each one has.
 
     More than `most` blocks are drawn in proportion to the sea that the mask of the package says they have, one from
@@ -197,7 +197,7 @@ def _sample(counted: Any, case: Case, most: int | None) -> tuple[list[int], NDAr
     """
     if most is None or counted.npartitions <= most:
         return list(range(counted.npartitions)), None
-    grid = case.quantity.grid
+    grid = job.target.grid
     sea = seamask.sea(grid.lat_of(np.array(grid.rows)[::LOOK]), grid.lon_of(np.array(grid.cols)[::LOOK])).astype(float)
     for axis, sizes in enumerate(counted.chunks[2:]):
         edges = -(-np.cumsum([0, *sizes[:-1]]) // LOOK)  # rounded up: the first pixel of a block that is looked at
@@ -224,9 +224,9 @@ def _total(
     return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each)) * math.sqrt(1 - len(each) / blocks)
 
 
-def _memory(case: Case, op: Operation, counted: Any) -> float:
+def _memory(job: Job, counted: Any) -> float:
     """Arrays of the largest block: what is read, encoded and blended, a batch of windows, and chunks of dask input."""
-    look = Look(op)
+    op, look = job.op, Look(job.op)
     kernel = look.kernel
     block = np.array([max(sizes) for sizes in counted.chunks[1:]])
     ranges = [op.around(axis, (0, int(length))) for axis, length in enumerate(block)]
@@ -235,15 +235,15 @@ def _memory(case: Case, op: Operation, counted: Any) -> float:
         around[0] = block[0]
     core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
     members, parts = max(look.drawn(core, 4)), kernel.variables[0].parts
-    read = np.prod(around) * 4 * len(case.sources)  # gone when windows are filled
-    variances = 0 if case.error is None else kernel.targets
+    read = np.prod(around) * 4 * len(job.sources)  # gone when windows are filled
+    variances = 0 if kernel.error is None else kernel.targets
     if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
         around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled a slab at a time
     known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3)
     layers = kernel.layers if isinstance(op, FillKernel) else op.layers + members * parts + _gathered(op)
     held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels))
     window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * members)
-    return float(known + max(read, held + window) + _chunks(case, counted))
+    return float(known + max(read, held + window) + _chunks(job, counted))
 
 
 def _gathered(op: reducing.Reduced) -> int:
@@ -261,9 +261,9 @@ def _output(op: Operation) -> int:
     return sum(op.sizes) * maps * math.prod(op.kernel.grid.shape[1:]) * 4
 
 
-def _chunks(case: Case, counted: Any) -> float:
+def _chunks(job: Job, counted: Any) -> float:
     """Bytes of the chunks of dask input that a block in the middle needs."""
-    arrays = {source.array.name: source.array for source in case.sources if isinstance(source, Chunked)}
+    arrays = {source.array.name: source.array for source in job.sources if isinstance(source, Chunked)}
     if not arrays:
         return 0.0
     middle = (counted.name, 0, *(n // 2 for n in counted.numblocks[1:]))

@@ -11,15 +11,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.api.plan import Look
 from xgapfill.inputs import read as inputs
-from xgapfill.inputs.sea import read_sea
-from xgapfill.kernel.job import kernel_of, read_case, with_observations
+from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.probe import Look
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
 from xgapfill.lattice.grid import Box
 from xgapfill.methods import Method, find
-from xgapfill.methods.base import SeriesMethod, takes_weights
-from xgapfill.pipeline import fill, fit, lay_out
+from xgapfill.methods.base import SeriesMethod
+from xgapfill.pipeline import fill, fit_series, lay_out
 from xgapfill.validation.baselines.tuned import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
 from xgapfill.validation.case import Answered, cube
 from xgapfill.validation.scores import SpreadScale, degree_of_smoothing
@@ -36,23 +35,16 @@ class _Unpasted(Look):
         return _Unpasted(self.kernel.given(fitted))
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
-        known = self.kernel.encode(arrays, box)
+        given = self.kernel.layout.named(arrays)
+        known = self.kernel.encode(given, box)
         blend = self.kernel.blend(known, box, core)
         inside = known.within(core.within(box))
         nothing = inside._replace(present=np.zeros_like(inside.present))
-        return self.kernel.decode(nothing, self.kernel.raw(arrays, box, core), blend)
+        return self.kernel.decode(nothing, self.kernel.raw(given, box, core), blend)
 
 
-def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[str, Any]) -> NDArray:
+def unpasted(target: xr.DataArray, method: Method, cond: Any, options: FillOptions) -> NDArray:
     """Fill without putting back what was observed: one member of methods that draw. Computes.
-
-    Parameters
-    ----------
-    target, method, cond
-        As of `xgapfill.fill.fill`.
-    settings : mapping
-        Its ``weights``, ``insitu``, ``error``, ``sea``, ``size_class`` and ``seed``; a method of series needs its
-        weights.
 
     Returns
     -------
@@ -60,11 +52,8 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, settings: Mapping[
         Physical values, NaN where no window was filled: those without any gap are left alone. Parts in the order of
         the variable, the other axes in that of the target.
     """
-    case = read_case(target, method, cond, settings["weights"], settings["size_class"])
-    case = with_observations(case, method, settings["insitu"], settings["error"])
-    mask = read_sea(settings["sea"], case.quantity)
-    kernel = kernel_of(case, method, seed=settings["seed"], sea=None if mask is None else mask[0])
-    stack = lay_out(case, _Unpasted(kernel), layers=kernel.layers, dtype=np.float32, mask=mask)
+    job = Job.of(target, method, cond, options)
+    stack = lay_out(job, _Unpasted(job.kernel), layers=job.kernel.layers, dtype=np.float32)
     return np.asarray(stack.compute())
 
 
@@ -74,7 +63,7 @@ WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
 
 
 def validate(
-    target: xr.DataArray,
+    da: xr.DataArray,
     methods: Methods = ("background", "posterior_mean", "repaint"),
     *,
     cond: Any = None,
@@ -87,6 +76,7 @@ def validate(
     error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
+    time_step: Any = None,
     scales: Mapping[str, SpreadScale] | None = None,
     smoothing: bool = False,
 ) -> xr.Dataset:
@@ -96,10 +86,10 @@ def validate(
 
     Parameters
     ----------
-    target : DataArray
+    da : DataArray
         What is filled: chlorophyll, size classes, sea surface temperature.
     methods : sequence, or mapping of label to method
-        Names of methods (``xgapfill.methods()`` lists them), names of simple fillers of whole fields with parameters
+        Names of methods (``xgapfill.list_methods`` lists them), names of simple fillers of whole fields with parameters
         chosen on held-out pixels (``pixel_mean``, ``time_interpolation``, ``global_dct_pls``, ``global_kriging``), or
         method objects.
     cond : DataArray or sequence of them, optional
@@ -118,7 +108,7 @@ def validate(
         As in `xgapfill.repaint`, for the methods that weigh observations; the others are scored without. No sample is
         hidden. Hidden pixels in which a sample of the target lies are not scored: it may be what the answer was made
         from. Errors of hidden pixels are not used.
-    weights, sea, size_class
+    weights, sea, size_class, time_step
         As in `xgapfill.repaint`.
     scales : mapping, optional
         Label -> factors of `fit_scales` for the spread of a method that does not draw, fitted on other data.
@@ -157,11 +147,13 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    answered = Answered.of(target, truth, masks, seed, size_class)
-    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    answered = Answered.of(da, truth, masks, seed, size_class, time_step)
+    options = FillOptions(
+        seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
+    )
     if insitu is not None:
         answered = answered.without(insitu, cond)
-    found = _reconstruct(answered, methods, cond, members, settings, smoothing)
+    found = _reconstruct(answered, methods, cond, members, options, smoothing)
     table = score_table(
         answered.truth, answered.observed, answered.hidden, found, scales=scales, labels=answered.labels
     )
@@ -175,14 +167,12 @@ def validate(
                 {"long_name": "largest departure from 1 of the sum of filled fractions"},
             )
     return table.assign_attrs(
-        scored=f"{'log10 of ' if answered.quantity.variable.logarithmic else ''}{target.name}",
-        members=members,
-        seed=seed,
+        scored=f"{'log10 of ' if answered.quantity.variable.logarithmic else ''}{da.name}", members=members, seed=seed
     )
 
 
 def fit_scales(
-    target: xr.DataArray,
+    da: xr.DataArray,
     methods: Methods,
     *,
     cond: Any = None,
@@ -194,6 +184,7 @@ def fit_scales(
     error: Any = None,
     sea: Any = None,
     size_class: str | None = None,
+    time_step: Any = None,
 ) -> dict[str, SpreadScale]:
     """Factors, by distance class, that make the spread of each method as good as it can be on these data.
 
@@ -205,11 +196,13 @@ def fit_scales(
     dict
         Label -> factors, of the methods that give a spread and no members.
     """
-    answered = Answered.of(target, truth, masks, seed, size_class)
-    settings = _settings(weights, insitu, error, sea, size_class, seed)
+    answered = Answered.of(da, truth, masks, seed, size_class, time_step)
+    options = FillOptions(
+        seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
+    )
     if insitu is not None:
         answered = answered.without(insitu, cond)
-    found = _reconstruct(answered, methods, cond, 2, settings, False)
+    found = _reconstruct(answered, methods, cond, 2, options, False)
     classes = distance_class(distance_to_observed(answered.observed))[answered.hidden]
     answer = answered.truth[:, answered.hidden]
     return {
@@ -219,26 +212,20 @@ def fit_scales(
     }
 
 
-def _settings(weights: Any, insitu: Any, error: Any, sea: Any, size_class: str | None, seed: int) -> dict[str, Any]:
-    """What fills take, whatever the method."""
-    options = {"weights": weights, "insitu": insitu, "error": error}
-    return {**options, "sea": sea, "size_class": size_class, "seed": seed}
-
-
 def _reconstruct(
-    answered: Answered, methods: Methods, cond: Any, members: int, settings: Mapping[str, Any], smoothing: bool
+    answered: Answered, methods: Methods, cond: Any, members: int, options: FillOptions, smoothing: bool
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
         raise ValueError("two methods have one name; give a mapping of label to method")
-    _check_observations(named, settings)
+    _check_observations(named, options)
     found = {}
     for label, each in named.items():
         start = time.perf_counter()
         whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
         if whole is None:
             method = _method(cast(Method, each))
-            own = _own_settings(answered, method, cond, settings)
+            own = _own_options(answered, method, cond, options)
             one = replace(_fill(answered, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
                 plain = unpasted(_named(answered.shown), method, cond, own)[:, answered.observed]
@@ -250,23 +237,25 @@ def _reconstruct(
     return found
 
 
-def _own_settings(answered: Answered, method: Method, cond: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings that a method takes. Weights are for networks, methods of series are fitted."""
-    if not getattr(method, "takes_errors", False):
-        settings = {**settings, "insitu": None, "error": None}
+def _own_options(answered: Answered, method: Method, cond: Any, options: FillOptions) -> FillOptions:
+    """Options that a method takes. Weights are for networks, methods of series are fitted."""
+    if not method.takes_errors:
+        options = replace(options, insitu=None, error=None)
     if isinstance(method, SeriesMethod):
-        return {
-            **settings,
-            "weights": fit(_named(answered.shown), method, cond=cond, size_class=settings["size_class"]),
-        }
-    return settings if takes_weights(method, answered.quantity.variable.channels) else {**settings, "weights": None}
+        unfitted = replace(options, weights=None)
+        return replace(options, weights=fit_series(Job.of(_named(answered.shown), method, cond, unfitted)))
+    return options if method.takes_weights else replace(options, weights=None)
 
 
-def _check_observations(named: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_observations(named: Mapping[str, Any], options: FillOptions) -> None:
     """ValueError for samples or errors that no method takes."""
-    given = [f"{name}=" for name in ("insitu", "error") if settings[name] is not None]
-    methods = [each if not isinstance(each, str) else OPPONENTS.get(each) or _method(each) for each in named.values()]
-    if given and not any(getattr(method, "takes_errors", False) for method in methods):
+    given = [f"{name}=" for name in ("insitu", "error") if getattr(options, name) is not None]
+    methods = [
+        _method(each)
+        for each in named.values()
+        if not (callable(each) or (isinstance(each, str) and each in OPPONENTS))
+    ]
+    if given and not any(method.takes_errors for method in methods):
         raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
 
 
@@ -275,21 +264,17 @@ def _smoothing(answered: Answered, plain: NDArray) -> float:
     return degree_of_smoothing(plain, answered.truth[:, answered.observed])
 
 
-def _fill(answered: Answered, method: Method, cond: Any, members: int, settings: Mapping[str, Any]) -> Reconstruction:
+def _fill(answered: Answered, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
     variable, target = answered.quantity.variable, _named(answered.shown)
     if method.draws:
-        drawn = cast(xr.DataArray, fill(target, method, cond=cond, members=members, **settings)).load()  # all at once
-        each = [drawn.isel(realization=member) for member in range(members)] if members > 1 else [drawn]
+        drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
+        each = [drawn.isel(realization=member) for member in range(members)]
         filled = np.stack([variable.score(cube(one, answered.quantity))[:, answered.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
-    result = cast(xr.Dataset, fill(target, method, cond=cond, full=True, **settings))
-    result = result[
-        [
-            target.name,
-            f"{target.name}_spread_log10" if answered.quantity.variable.logarithmic else f"{target.name}_spread",
-        ]
-    ]
+    result = cast(xr.Dataset, fill(target, method, cond, replace(options, full=True)))
+    spread_name = f"{target.name}_spread_log10" if variable.logarithmic else f"{target.name}_spread"
+    result = result[[target.name, spread_name]]
     mean, spread = (cube(each, answered.quantity)[:, answered.hidden] for each in result.load().data_vars.values())
     return Reconstruction(variable.score(mean), spread)
 
@@ -311,7 +296,7 @@ def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction
     def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
         mean = np.stack([each.values[places] for each in filled])
         spread = np.stack([each.spread[places] for each in filled])
-        if answered.quantity.variable.logarithmic:
+        if variable.logarithmic:
             return mean, spread
         unknown = np.full((variable.parts, mean.shape[1]), np.nan, np.float32)
         return variable.decode_mean(mean, spread, Given(unknown))

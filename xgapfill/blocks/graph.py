@@ -17,8 +17,7 @@ from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.neighbours import from_chunks
 from xgapfill.blocks.source import Source
 from xgapfill.lattice.grid import Grid
-
-BLOCK = (12, 240, 240)  # times, latitudes, longitudes: multiples of the stride of windows, so that few are shared
+from xgapfill.options import OPTIONS
 
 
 def map_lattice(
@@ -29,7 +28,7 @@ def map_lattice(
     layers: int | None,
     reach: Reach = (4, 63, 63),
     around: Around | None = None,
-    block: Triple = BLOCK,
+    block: Triple | None = None,
     dtype: DTypeLike,
     fitted: Delayed | None = None,
 ) -> da.Array:
@@ -55,8 +54,8 @@ def map_lattice(
     around : callable, optional
         ``around(axis, places)`` returns what cores on a range of places may depend on along an axis, where that is
         less than everything within `reach`: the box of a core is then this.
-    block : tuple of int
-        Length of the blocks of the result along time, latitude and longitude.
+    block : tuple of int, optional
+        Length of the blocks of the result along time, latitude and longitude; that of `xgapfill.set_options`.
     dtype : dtype
         Of the result.
     fitted : dask Delayed, optional
@@ -75,6 +74,7 @@ def map_lattice(
         A shape differs from its grid, or a grid belongs to another lattice than the first.
     """
     _check(sources, grids)
+    block = OPTIONS["block"] if block is None else block
     if reach[0] is None:
         block = (grids[0].shape[0], *block[1:])
     flat = layers is None

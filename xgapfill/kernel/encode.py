@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.kernel.arrays import BoxArrays
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.observations import MOST
@@ -60,9 +61,9 @@ class Encoder:
     channels : tuple of str
         In the order of the method.
     sea : SeaFlag or None
-        How the last array says what is sea; None: there is no such array and the mask of the package is used.
+        How the values of the sea mask say what is sea; None: the mask of the package is used.
     error : ErrorUnits or None
-        How arrays between those of the variables and the mask, one a part of the target, say how much it errs.
+        Units of the errors of the target.
     warn : callable
         Is given the variable of impossible values.
     """
@@ -74,8 +75,8 @@ class Encoder:
     error: ErrorUnits | None
     warn: Callable[[Variable], None]
 
-    def __call__(self, arrays: Sequence[NDArray], box: Box) -> BoxChannels:
-        """Encode (t, y, x) arrays: parts of variables, errors of the target's, sea mask."""
+    def __call__(self, arrays: BoxArrays, box: Box) -> BoxChannels:
+        """Encode the arrays of a box."""
         parts, shape = self.variables[0].parts, box.shape
         if self.sea is not None:
             sea, land = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -97,17 +98,14 @@ class Encoder:
             variance=None if self.error is None else np.zeros((len(target.channels), *shape), np.float32),
         )
         for slot in range(shape[0]):
-            frame = (slice(slot, slot + 1), slice(None), slice(None))
-            self._frame([array[frame] for array in arrays], known.within(frame))
+            self._frame(arrays.frame(slot), known.within((slice(slot, slot + 1), slice(None), slice(None))))
         return known
 
-    def _frame(self, arrays: list[NDArray], known: BoxChannels) -> None:
+    def _frame(self, arrays: BoxArrays, known: BoxChannels) -> None:
         """Encode a frame into the views of what is known."""
-        raws = []
-        for variable in self.variables:
-            raws.append(np.stack([arrays.pop(0) for _ in range(variable.parts)]))
+        raws = [np.stack(parts) for parts in arrays.variables]
         if known.variance is not None:
-            known.variance[...] = self._variance(raws[0], arrays)
+            known.variance[...] = self._variance(raws[0], np.stack(arrays.errors))
         whole = self._whole(raws, known.anything.shape)
         encoded = [variable.encode(raw, whole) for variable, raw in zip(self.variables, raws, strict=True)]
         for variable, each in zip(self.variables, encoded, strict=True):
@@ -130,14 +128,13 @@ class Encoder:
         if known.whole is not None:
             known.whole[...] = whole
         if self.sea is not None:
-            known.land[...] = self.sea.is_land(arrays[0])
-            known.sea[...] = ~np.isnan(arrays[0]) & ~known.land
+            known.land[...] = self.sea.is_land(arrays.sea)
+            known.sea[...] = ~np.isnan(arrays.sea) & ~known.land
 
-    def _variance(self, raw: NDArray, arrays: list[NDArray]) -> NDArray[np.float32]:
-        """Error variances of the channels of the target; takes the errors of its parts off the arrays."""
+    def _variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
+        """Error variances of the channels of the target, given those of its parts."""
         assert self.error is not None
         target = self.variables[0]
-        error = np.stack([arrays.pop(0) for _ in range(target.parts)])
         possible = np.where(target.possible(raw)[0], raw, np.nan)
         return np.minimum(target.error_variance(possible, self.error.absolute(error, possible)), np.float32(MOST))
 

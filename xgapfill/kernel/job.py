@@ -1,9 +1,9 @@
-"""What a call fills, with what: read and checked once, used by every verb."""
+"""A call, read and checked once: fill, plan, validate and fit all work on the same `Job`, so they cannot disagree."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,107 +11,221 @@ from dask.base import tokenize
 
 from xgapfill.blocks.source import Source
 from xgapfill.inputs import read as inputs
-from xgapfill.inputs.errors import ErrorField, read_error
+from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
+from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.reduce import Reduced, reduced
+from xgapfill.kernel.statistics import Statistic, read
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
-from xgapfill.lattice.observations import Samples
-from xgapfill.lattice.sea import SeaFlag
-from xgapfill.methods.base import Method, NetMethod, SeriesMethod, takes_weights, tiling_of
+from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.nets.ready import check_network
 from xgapfill.weights import Weights, handle, load
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is filled, given what, and with which weights and channels; what is known of errors beside."""
+class FillOptions:
+    """What every fill can be told besides its target, method and predictors.
 
-    quantity: inputs.Quantity
-    given: tuple[inputs.Quantity, ...]
-    checked: tuple[bool, ...]
+    Parameters
+    ----------
+    members : int, optional
+        Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean of methods
+        that have one, else a single realisation. The first ones do not depend on how many are asked for.
+    seed : int
+        Same seed, same members, on one machine, regardless of subsetting or chunking.
+    weights : str, path or Weights, optional
+        Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
+        shipped weights for the variable, or a fit on a sample of the data as part of the lazy result.
+    insitu : DataFrame or Dataset, optional
+        In-situ samples, one per row: time, lat, lon, and values under the name of the target or ``value``, under
+        ``micro``, ``nano`` and ``pico``, or, for a predictor, under its name, in the units of the maps. A standard
+        deviation of the error as a measure of the whole pixel goes under ``error`` or ``<column>_error``; without it
+        0.2 in log10 of chlorophyll, 0.1 in fractions, 0.4 degC. Estimates are drawn toward samples. A pixel with
+        nothing but a sample counts as missing; pixels observed by satellite are returned unchanged.
+    error : DataArray or sequence of DataArrays, optional
+        Standard deviation of the error of `da`, like it, in its units, in percent (as ``CHL_uncertainty``) or of
+        log10. Pixels with larger errors than most around them get less weight; `da` is returned unchanged.
+    sea : DataArray or array of bool, optional
+        Where the sea is, (latitude, longitude). By default a mask among the coordinates, else the mask of the package
+        (0.1 degree). A pixel where the target or a predictor was observed is always sea.
+    size_class : {"micro", "nano", "pico"}, optional
+        Which class `da` is, where neither labels nor names say so.
+    time_step : number of days, str or timedelta, optional
+        How far apart neighbouring maps are, where the dates do not tell: ``"1D"``, ``"8D"``, ``"MS"``. A guess is
+        warned of.
+    max_gap : number of days, str or timedelta, optional
+        Pixels stay missing where the observed dates around their gap are farther apart, as in ``interpolate_na``
+        (status too_little_context).
+    max_distance : float, optional
+        Pixels stay missing farther than this, km, from the nearest observed pixel of the same frame.
+    full : bool
+        Return the spread and the status of each pixel as well.
+    reduce : optional
+        Statistics over members in place of the members, which are drawn a few at a time and never stored: ``"mean"``,
+        ``"std"``, ``{"quantile": [0.05, 0.95]}``, all as the xarray methods of that name over ``realization``; a
+        function of one member, of which mean and standard deviation are returned; a pair ``(function, statistic)``;
+        or a list of these. A function gets a DataArray like `da` with all times of some pixels, land missing, and
+        returns a DataArray of numbers on the same latitudes and longitudes with any other dimensions: a trend, a date
+        by year. It must treat each pixel by itself.
+    """
+
+    members: int | None = None
+    seed: int = 0
+    weights: Any = None
+    insitu: Any = None
+    error: Any = None
+    sea: Any = None
+    size_class: str | None = None
+    time_step: Any = None
+    max_gap: Any = None
+    max_distance: float | None = None
+    full: bool = False
+    reduce: Any = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("members", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if name == "members" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
+            object.__setattr__(self, name, int(value))
+        if not isinstance(self.full, (bool, np.bool_)):
+            raise ValueError(f"full must be True or False, found {self.full!r}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is filled, with what, by which method; nothing of it has been computed.
+
+    Attributes
+    ----------
+    target : Quantity
+    predictors : tuple of Quantity
+    method : Method
+    weights : Weights or None
+    options : FillOptions
+    kernel : FillKernel
+        What happens to a block.
+    sources, grids : tuple of Source, of Grid
+        Of each array that the kernel is called with, and its addresses.
+    statistics : tuple of Statistic or None
+        Of the members, in place of these.
+    op : FillKernel or Reduced
+        What a task does with a block: fill it, or reduce its members.
+    """
+
+    target: inputs.Quantity
+    predictors: tuple[inputs.Quantity, ...]
+    method: Method
     weights: Weights | None
-    channels: tuple[str, ...]
-    samples: Samples | None = None
-    error: ErrorField | None = None
+    options: FillOptions
+    kernel: FillKernel
+    sources: tuple[Source, ...]
+    grids: tuple[Grid, ...]
+    statistics: tuple[Statistic, ...] | None
+    op: FillKernel | Reduced
+
+    @classmethod
+    def of(cls, target: Any, method: Method, cond: Any = None, options: FillOptions | None = None) -> Job:
+        """Read and check a call.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Input that cannot be used; the message says what to do.
+        """
+        options = FillOptions() if options is None else options
+        method = _configured(method, options)
+        quantity = inputs.read(target, options.size_class, time_step=options.time_step)
+        given = inputs.conditions(cond, quantity)
+        statistics = None if options.reduce is None else _statistics(options, method)
+        looked_at = tuple(check_values(each) for each in (quantity, *given))
+        weights, channels = _choose(method, options.weights, quantity, given)
+        error = None if options.error is None else read_error(options.error, quantity)
+        mask = read_sea(options.sea, quantity)
+        sources = [source for each in (quantity, *given) for source in each.sources]
+        grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
+        if error is not None:
+            sources, grids = [*sources, *error.sources], [*grids, *error.grids]
+        if mask is not None:
+            sources, grids = [*sources, mask[1]], [*grids, mask[2]]
+        grid = quantity.grid
+        kernel = FillKernel(
+            grid=grid,
+            variables=tuple(each.variable for each in (quantity, *given)),
+            channels=channels,
+            method=method,
+            weights=None if weights is None else handle(weights),
+            noise=Noise(options.seed, grid.ncols),
+            members=options.members or 1,
+            full=bool(options.full),
+            sea=None if mask is None else mask[0],
+            ranges=_ranges(channels, weights),
+            checked=looked_at,
+            label=quantity.label,
+            tiling=method.tiling(grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
+            limits=Limits.of(options.max_gap, options.max_distance, grid),
+            samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
+            error=None if error is None else error.units,
+            call=tokenize(sources, method.name, options.seed),
+        )
+        op: FillKernel | Reduced = kernel
+        if statistics is not None:
+            op = reduced(kernel, quantity, statistics, len(sources))
+        return cls(quantity, given, method, weights, options, kernel, tuple(sources), tuple(grids), statistics, op)
 
     @property
-    def sources(self) -> list[Source]:
-        """One a part of each variable, and of the errors of the first."""
-        errors = () if self.error is None else self.error.sources
-        return [*(source for each in (self.quantity, *self.given) for source in each.sources), *errors]
+    def channels(self) -> tuple[str, ...]:
+        """Channels of the method, targets first."""
+        return self.kernel.channels
 
     @property
-    def grids(self) -> list[Grid]:
-        """Addresses of each source."""
-        errors = () if self.error is None else self.error.grids
-        return [*(grid for each in (self.quantity, *self.given) for grid in each.source_grids()), *errors]
+    def needs_fit(self) -> bool:
+        """Whether the method has to be fitted on a sample of the data first."""
+        return isinstance(self.method, SeriesMethod) and self.weights is None
 
 
-def read_case(target: Any, method: Method, cond: Any, weights: Any, size_class: str | None) -> Case:
-    """Check and recognise what is filled and what it is filled given; nothing is computed."""
-    quantity = inputs.read(target, size_class)
-    given = inputs.conditions(cond, quantity)
-    checked = tuple(check_values(each) for each in (quantity, *given))
-    return Case(quantity, given, checked, *_choose(method, weights, quantity, given))
-
-
-def with_observations(case: Case, method: Method, insitu: Any, error: Any) -> Case:
-    """Add samples taken in the water and errors of the target, for methods that can use them; nothing is computed."""
-    for name, given in (("insitu", insitu), ("error", error)):
-        if given is not None and not getattr(method, "takes_errors", False):
+def _configured(method: Method, options: FillOptions) -> Method:
+    """The method that gives what is asked for, on the device of the session; ValueError where it cannot."""
+    if options.members is not None:
+        method = method.ensemble()
+    for name, given in (("insitu", options.insitu), ("error", options.error)):
+        if given is not None and not method.takes_errors:
             raise ValueError(
-                f"{method.name} makes nothing of {name}=: to it, all observations are the same. Leave it out, or use "
+                f"{method.name} ignores observation errors, so {name}= is not supported. Leave it out, or use "
                 "background(), kriging(), posterior_mean(), repaint() or vae()"
             )
-    samples = None if insitu is None else read_samples(insitu, (case.quantity, *case.given), case.channels)
-    return replace(case, samples=samples, error=None if error is None else read_error(error, case.quantity))
+    placed_method: Method = placed(method)
+    return placed_method
 
 
-def kernel_of(
-    case: Case,
-    method: Method,
-    *,
-    members: int = 1,
-    seed: int = 0,
-    full: bool = False,
-    sea: SeaFlag | None = None,
-    limits: Limits | None = None,
-) -> FillKernel:
-    """Everything that happens to a block, as one frozen value."""
-    grid = case.quantity.grid
-    return FillKernel(
-        grid=grid,
-        variables=tuple(each.variable for each in (case.quantity, *case.given)),
-        channels=case.channels,
-        method=placed(method),
-        weights=None if case.weights is None else handle(case.weights),
-        noise=Noise(seed, grid.ncols),
-        members=members,
-        full=full,
-        sea=sea,
-        ranges=_ranges(case.channels, case.weights),
-        checked=case.checked,
-        label=case.quantity.label,
-        tiling=tiling_of(method, grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
-        limits=limits,
-        samples=case.samples,
-        error=None if case.error is None else case.error.units,
-        call=tokenize(case.sources, method.name, seed),
-    )
+def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
+    """Read ``reduce=`` and say what does not go with it."""
+    found = read(options.reduce)
+    if not method.draws:
+        raise ValueError(
+            f"reduce= is for methods that draw members, such as repaint(members=8); {method.name} gives one answer"
+        )
+    if options.members is None or options.members < 2:
+        raise ValueError(f"reduce= needs members of at least 2, found members={options.members}")
+    if options.full:
+        raise ValueError("full= describes pixels of members; with reduce= ask for 'mean' and 'std', or leave full out")
+    return found
 
 
 def _choose(
     method: Method, weights: Any, target: inputs.Quantity, given: Sequence[inputs.Quantity]
 ) -> tuple[Weights | None, tuple[str, ...]]:
-    """Weights, if the method needs any, and the channels it works on: targets, then conditions."""
-    targets = target.variable.channels
+    """Weights, if the method needs any, and the channels it works on: targets, then predictors."""
+    targets, whole = target.variable.channels, target.variable.whole
     conditions = tuple(channel for each in given for channel in each.variable.channels)
-    whole = target.variable.whole
     if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
         if target.variable.alone is not None:
             raise ValueError(
@@ -119,11 +233,13 @@ def _choose(
                 f"{whole.long_name or whole.name}"
             )
         conditions = (*conditions, *whole.channels)  # what the parts add up to
-    if weights is not None and not takes_weights(method, (*targets, *conditions)):
+    channels = (*targets, *conditions)
+    method.check(channels)
+    if weights is not None and not method.takes_weights:
         raise ValueError(f"{method.name} needs no weights, found weights={weights!r}; leave weights= out")
-    chosen = method.default_weights((*targets, *conditions)) if weights is None else weights
+    chosen = method.default_weights(channels) if weights is None else weights
     if chosen is None:
-        return None, (*targets, *conditions)
+        return None, channels
     fitted = load(chosen)
     if weights is not None:
         _check_weights(method, fitted)
@@ -131,12 +247,12 @@ def _choose(
     if card.targets != targets:
         raise ValueError(
             f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); "
-            "leave weights= out, and the method finds its own, or use background()"
+            "leave weights= out for the default ones, or use background()"
         )
     if unknown := [channel for channel in conditions if channel not in card.conditions]:
         raise ValueError(
             f"the weights {card.name!r} do not know {', '.join(unknown)}; they know "
-            f"{', '.join(card.conditions) or 'no conditions'}. Leave it out of cond=, or use background()"
+            f"{', '.join(card.conditions) or 'no predictors'}. Leave it out of cond=, or use background()"
         )
     if card.conditions and not given:
         warn(

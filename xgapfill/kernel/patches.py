@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.source import Source
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.sample import SAMPLE_BYTES
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.tiling import SIZE
 from xgapfill.lattice.windows import Patch
+from xgapfill.options import OPTIONS
 
 MARGIN = (2, 32, 32)  # empty places around a series that is taken whole: windows reach beyond it when it is filled
 CELL = (48, 128, 128)  # slots, rows and columns of the parts that are taken of a larger one
@@ -33,7 +33,6 @@ def extract(
     kernel: FillKernel,
     sources: Sequence[Source],
     grids: Sequence[Grid],
-    sample_bytes: int = SAMPLE_BYTES,
 ) -> tuple[Patch, ...]:
     """Read a series whole where it fits, else cells of the lattice in the order of a hash of their address.
 
@@ -45,12 +44,10 @@ def extract(
         Encodes values to channels.
     sources, grids
         As the kernel wants them: parts of what is filled, of its conditions, and the sea mask if it has one.
-    sample_bytes : int
-        Size of the sample.
     """
     layers = len(kernel.channels) + 1
     arrays, around = [], []
-    for places in choose_places(grids[0], max(1, sample_bytes // (4 * layers))):
+    for places in choose_places(grids[0], max(1, OPTIONS["sample_bytes"] // (4 * layers))):
         grid = _placed(grids[0], places)
         arrays.append(
             map_lattice(
@@ -145,7 +142,7 @@ class _Look:
     kernel: FillKernel
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
-        known = self.kernel.encode(arrays[1:], box)
+        known = self.kernel.encode(self.kernel.layout.named(arrays[1:]), box)
         values = np.where(known.observed, known.values, np.float32(np.nan))
         sea = (known.sea | known.anything).astype(np.float32) - (known.land & ~known.anything)
         return np.concatenate([values, sea[None]])

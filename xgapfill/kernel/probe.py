@@ -14,8 +14,7 @@ from xgapfill.kernel.encode import BoxChannels
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.reduce import Reduced
 from xgapfill.lattice.grid import Box
-from xgapfill.methods import Repaint
-from xgapfill.methods.base import batches, passes
+from xgapfill.methods.base import batches
 from xgapfill.nets.device import device_of
 
 COUNTS = ("batches", "windows", "gaps", "sea", "passes", "encoding again")
@@ -59,7 +58,8 @@ class Look:
 
     def batches(self, known: BoxChannels, box: Box, core: Box) -> list[tuple[Any, Any]]:
         """Batches of windows that have something to fill."""
-        return list(batches(self.kernel.needed(known, box, core, self.kernel.near(known, box, core))))
+        cutter = self.kernel.cutter
+        return list(batches(cutter.needed(known, box, core, cutter.near(known, box, core))))
 
 
 class Count(Look):
@@ -68,11 +68,11 @@ class Count(Look):
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
         """Return layers of the core that sum to the counts."""
         drawn = self.drawn(core, arrays[0].itemsize)
-        each = sum(passes(self.kernel.method, members) for members in drawn)
+        each = sum(self.kernel.method.passes(members) for members in drawn)
         sums = np.zeros(len(COUNTS))
         for part, around, inner in self.parts(arrays, box, core):
             start = time.process_time()
-            known = self.kernel.encode(part, around)
+            known = self.kernel.encode(self.kernel.layout.named(part), around)
             again = (time.process_time() - start) * (len(drawn) - 1)
             found = self.batches(known, around, inner)
             inside = inner.within(around)
@@ -86,16 +86,16 @@ class Count(Look):
 class Time(Look):
     """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
 
-    Passes of a network cost the same whatever the walk, so that a long one is judged by a short one.
+    Passes of a network cost the same whatever the schedule, so a long one is judged by a short one.
     """
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
         """Return layers of the core that sum to the times."""
         kernel, method = self.kernel, self.kernel.method
         drawn = self.drawn(core, arrays[0].itemsize)
-        if passes(method, 1):
-            short = replace(method, schedule="fast") if isinstance(method, Repaint) else method
-            factor = sum(passes(method, members) for members in drawn) / passes(short, 1)
+        if method.passes(1):
+            short = method.cheap()
+            factor = sum(method.passes(members) for members in drawn) / short.passes(1)
             kernel = replace(kernel, method=short, members=1)
         else:
             kernel, factor = replace(kernel, members=drawn[0]), len(drawn)
@@ -103,7 +103,7 @@ class Time(Look):
         found, number, times = -1, 0, []
         for each in self.parts(arrays, box, core):
             number += 1
-            observed = kernel.encode(each[0], each[1])
+            observed = kernel.encode(kernel.layout.named(each[0]), each[1])
             count = len(self.batches(observed, *each[1:]))
             if count > found:
                 found, known, (part, around, inner) = count, observed, each
@@ -113,7 +113,7 @@ class Time(Look):
             times.append(clock() - start)
         batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
         start = clock()
-        kernel.decode(known.within(inner.within(around)), kernel.raw(part, around, inner), blend)
+        kernel.decode(known.within(inner.within(around)), kernel.raw(kernel.layout.named(part), around, inner), blend)
         decoding = (clock() - start) * number * sum(drawn) / kernel.members
         return _layers((batch * factor, decoding), core)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,14 +12,13 @@ from numpy.typing import NDArray
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.read import Quantity
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.statistics import Gathered, OfMember, Statistic, View, read
+from xgapfill.kernel.statistics import Gathered, OfMember, Statistic, View
 from xgapfill.lattice.grid import Box
-from xgapfill.methods.base import Method
+from xgapfill.options import OPTIONS
 from xgapfill.weights import Weights
 
 TOGETHER = 8  # members that are drawn together
 SLAB = 24  # slots that are filled together where whole series are wanted
-HELD_BYTES = 2**28  # of members held by a task
 READ_BYTES = 2**30  # of whole series read by a task
 LEAST = 16  # rows and columns of a block
 
@@ -61,13 +59,16 @@ class Reduced:
         Length of blocks along time, latitude and longitude.
     west : bool
         Whether longitudes are shown to functions from -180, not from 0.
+    member_bytes : int
+        Bytes of members that a task holds, about.
     """
 
     kernel: FillKernel
     fields: tuple[Field, ...]
     series: bool
     block: tuple[int, int, int]
-    west: bool = False
+    west: bool
+    member_bytes: int
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
@@ -127,9 +128,9 @@ class Reduced:
     def together(self, core: Box, itemsize: int) -> list[tuple[tuple[int, ...], range]]:
         """Numbers of the members of a core that are drawn together, each after that of one that they rest on."""
         size = self.kernel.variables[0].parts * int(np.prod(core.shape)) * itemsize
-        count = int(np.clip(HELD_BYTES // size, 1, TOGETHER))
+        count = int(np.clip(self.member_bytes // size, 1, TOGETHER))
         firsts = range(0, self.kernel.members, count)
-        anchored = getattr(self.kernel.method, "anchored", False)
+        anchored = self.kernel.method.anchored
         return [
             ((0,) if first and anchored else (), range(first, min(first + count, self.kernel.members)))
             for first in firsts
@@ -174,30 +175,11 @@ class Reduced:
         return out
 
 
-def check(reduce: Any, method: Method, members: int, full: bool) -> tuple[Statistic, ...]:
-    """Read ``reduce=`` and say what does not go with it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `xgapfill.kernel.statistics.read`; a method that does not draw, one member, or `full`.
-    """
-    found = read(reduce)
-    if not method.draws:
-        raise ValueError(f"reduce= is for methods that draw members, such as repaint(); {method.name} gives one answer")
-    if members < 2:
-        raise ValueError(f"reduce= needs members of at least 2, found members={members}")
-    if full:
-        raise ValueError("full= describes pixels of members; with reduce= ask for 'mean' and 'std', or leave full out")
-    return found
-
-
 def reduced(
     kernel: FillKernel,
     target: Quantity,
     statistics: Sequence[Statistic],
     sources: int,
-    block: tuple[int, int, int],
 ) -> Reduced:
     """Return the kernel that reduces; functions are tried on a made-up member.
 
@@ -209,8 +191,6 @@ def reduced(
     statistics : sequence of Statistic
     sources : int
         Number of arrays that are read.
-    block : tuple of int
-        Length of blocks along time, latitude and longitude, if they do not hold too much then.
     """
     functions = dict.fromkeys(statistic.function for statistic in statistics)
     fields = []
@@ -226,7 +206,8 @@ def reduced(
             fields.append(Field(number, tuple(mine), wanted, shown))
     series = list(functions) != [None]
     west = bool((target.arrays[0].coords[target.axes[0].names["longitude"]] < 0).any())
-    return Reduced(kernel, tuple(fields), series, _block(kernel, statistics, sources, series, block), west)
+    block = _block(kernel, statistics, sources, series)
+    return Reduced(kernel, tuple(fields), series, block, west, OPTIONS["member_bytes"])
 
 
 def _view(array: xr.DataArray, axes: cf.Axes, target: Quantity) -> View:
@@ -237,18 +218,16 @@ def _view(array: xr.DataArray, axes: cf.Axes, target: Quantity) -> View:
     return View(array.name, array.dims, places, coords, dict(array.attrs))
 
 
-def _block(
-    kernel: FillKernel, statistics: Sequence[Statistic], sources: int, series: bool, block: tuple[int, int, int]
-) -> tuple[int, int, int]:
-    """Blocks so small that a task holds about `HELD_BYTES` of members, and reads `READ_BYTES` of whole series."""
-    frames, rows, cols = block
+def _block(kernel: FillKernel, statistics: Sequence[Statistic], sources: int, series: bool) -> tuple[int, int, int]:
+    """Blocks so small that a task holds about ``member_bytes`` of members, and reads `READ_BYTES` of whole series."""
+    frames, rows, cols = OPTIONS["block"]
     if series:
         frames = len(kernel.grid.slots)
     all_held = any(each.kind == "quantile" and each.function is None for each in statistics)
     layers = (kernel.members if all_held else 1) * kernel.variables[0].parts
     while max(rows, cols) > LEAST:
         around = (rows + 2 * kernel.reach[1]) * (cols + 2 * kernel.reach[2])
-        if layers * frames * rows * cols * 4 <= HELD_BYTES and (
+        if layers * frames * rows * cols * 4 <= OPTIONS["member_bytes"] and (
             not series or sources * frames * around * 4 <= READ_BYTES
         ):
             break

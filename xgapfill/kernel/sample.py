@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,25 +19,21 @@ from xgapfill.blocks.source import Source, part_of
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.windows import Series
-from xgapfill.methods.base import SeriesMethod
+from xgapfill.methods.base import Method, SeriesMethod
+from xgapfill.options import OPTIONS
 from xgapfill.weights import Weights
 
 CELL = 16  # rows or columns that are taken together
-SAMPLE_BYTES = 512 * 2**20  # of values and of where they were observed
 BLOCK = 64  # rows and columns of the sample encoded by one task
 
 
-def fit_lazily(
-    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
-) -> Delayed:
+def fit_lazily(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Delayed:
     """Return the fitted weights of `method` as a Delayed, one task; arguments as of `fit_now`."""
-    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    encoded, fit = _sample(method, kernel, sources, grids)
     return dask.delayed(fit, pure=True)(encoded)
 
 
-def fit_now(
-    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int = SAMPLE_BYTES
-) -> Weights:
+def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Weights:
     """Return the fitted weights of `method`, fitted in this thread: where Ctrl-C arrives.
 
     The sample is all times of some bands of rows crossed with some bands of columns, chosen by their address: it does
@@ -48,21 +45,21 @@ def fit_now(
     kernel : FillKernel
         Encodes values to channels.
     sources, grids
-        As for `map_lattice`, what is filled first.
-    sample_bytes : int
-        Size of the sample; everything is taken where it fits.
+        As for `map_lattice`, what is filled first. The sample has at most ``sample_bytes`` of `set_options`.
     """
-    encoded, fit = _sample(method, kernel, sources, grids, sample_bytes)
+    encoded, fit = _sample(method, kernel, sources, grids)
     return fit(encoded.compute())
 
 
 def _sample(
-    method: SeriesMethod, kernel: FillKernel, sources: list[Source], grids: list[Grid], sample_bytes: int
+    method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]
 ) -> tuple[da.Array, _Fit]:
     """Channels of the sample (c, t, y, x), lazily, and what fits the method to them."""
+    if not isinstance(method, SeriesMethod):
+        raise TypeError(f"{method.name} has no fit(): it needs none, or comes with weights")
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
-    pixels = max(CELL**2, sample_bytes // (5 * len(kernel.channels) * frames))
+    pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))
     rows, cols = sample_places(first, pixels)
     parts, places = [], []
     for source, grid in zip(sources, grids, strict=True):
@@ -106,7 +103,7 @@ class _Encode:
     kernel: FillKernel
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
-        known = self.kernel.encode(arrays, box)
+        known = self.kernel.encode(self.kernel.layout.named(arrays), box)
         return np.where(known.observed, known.values, np.float32(np.nan))
 
 

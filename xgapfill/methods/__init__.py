@@ -1,44 +1,42 @@
-"""How gaps are filled: one file, one method; called, ``xgapfill.methods()`` lists them."""
-
-from __future__ import annotations
-
-import sys
-from types import ModuleType
+"""How gaps are filled: one file per method, and what an own method extends and gets."""
 
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method, NetMethod, SeriesMethod
+from xgapfill.methods.climatology import Climatology
+from xgapfill.methods.dctpls import DctPls
+from xgapfill.methods.dineof import Dineof
+from xgapfill.methods.interpolate import Interpolate
+from xgapfill.methods.kriging import Kriging
 from xgapfill.methods.posterior_mean import PosteriorMean
-from xgapfill.methods.registry import Catalogue, catalogue, find
+from xgapfill.methods.registry import find, list_methods
+from xgapfill.methods.regression import Regression
 from xgapfill.methods.repaint import Repaint
+from xgapfill.methods.som import Som
 from xgapfill.methods.vae import Vae
 
 __all__ = [
     "BATCH",
     "Background",
-    "Catalogue",
+    "Climatology",
+    "DctPls",
+    "Dineof",
     "Filled",
+    "Interpolate",
+    "Kriging",
     "Method",
     "NetMethod",
     "Noise",
     "PosteriorMean",
+    "Regression",
     "Repaint",
     "Series",
     "SeriesMethod",
+    "Som",
     "Tiling",
     "Vae",
     "Windows",
     "find",
+    "list_methods",
 ]
-
-
-class _Methods(ModuleType):
-    """A module that can be called."""
-
-    def __call__(self) -> Catalogue:
-        return catalogue()
-
-
-_Methods.__call__.__doc__ = catalogue.__doc__
-sys.modules[__name__].__class__ = _Methods

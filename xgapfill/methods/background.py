@@ -12,6 +12,7 @@ from xgapfill.gaussian import priors as prior_file
 from xgapfill.gaussian.background import first_guess, weighed
 from xgapfill.gaussian.priors import Prior
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.nets.device import check_device, computing
 
 if TYPE_CHECKING:
@@ -19,38 +20,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Background:
-    """Regression on the conditions and Gaussian-Markov interpolation of the rest: the classical first guess.
+class Background(Method):
+    """Fill gaps with the classical first guess: regression on predictors, then optimal interpolation. No weights.
 
-    Source: optimal interpolation, Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2, with covariances fitted
-    to variograms, Cressie (1985), doi:10.1007/BF01032109, in the cosine basis of Garcia (2010),
-    doi:10.1016/j.csda.2009.09.020; ridge regression with a prior, Hoerl & Kennard (1970),
-    doi:10.1080/00401706.1970.10488634.
+    Covariances are fitted to the variogram of each window and the equations are solved in the cosine basis.
 
     Parameters
     ----------
     priors : mapping of Prior
         By channel; those of the package.
-    device : "auto", "cpu", "cuda" or "cuda:<number>"
-        None: what `xgapfill.set_options` says, else XGAPFILL_DEVICE, else as "auto".
+    device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
+        As in `xgapfill.repaint`.
+
+    References
+    ----------
+    Optimal interpolation: Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2. Variograms: Cressie (1985),
+    doi:10.1007/BF01032109. Cosine basis: Garcia (2010), doi:10.1016/j.csda.2009.09.020. Ridge regression with a prior:
+    Hoerl & Kennard (1970), doi:10.1080/00401706.1970.10488634.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.background(ds.CHL)
+    >>> int(filled.isnull().sum()), filled.attrs["xgapfill_method"]
+    (0, 'background')
+    >>> bool(filled.where(ds.CHL.notnull()).equals(ds.CHL))
+    True
     """
 
-    priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped)
+    priors: Mapping[str, Prior] = field(default_factory=prior_file.shipped, metadata={"internal": True})
     device: str | None = None
 
     name: ClassVar[str] = "background"
-    draws: ClassVar[bool] = False
+    predictors: ClassVar[str] = "regression"
+    costs: ClassVar[str] = "0.01"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_device(self.device)
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError when it has no priors for a channel."""
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError when it has no priors for a channel."""
         unknown = [c for c in channels if c not in self.priors]
         if unknown:
             raise ValueError(f"background has priors for {sorted(self.priors)}, not for {unknown}.")
-        return None
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel; `members` must be 1."""

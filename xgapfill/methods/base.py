@@ -1,9 +1,10 @@
-"""What every method promises."""
+"""What every method promises: the base classes that a new method extends, and the batches it is called with."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,69 +19,151 @@ if TYPE_CHECKING:
 BATCH = 4
 
 
-class Method(Protocol):
-    """A way to fill windows; implementations are frozen, picklable dataclasses.
+class Method(ABC):
+    """A way to fill windows. Subclasses are frozen, picklable dataclasses; their fields are the user's parameters.
 
-    More is optional. ``tiling(ncols, slots) -> Tiling`` says where its windows lie, given the columns
-    around the globe and the range of slots of the data; without it they are those of `Tiling`. ``fit(series) ->
-    Weights`` makes it a method of whole series: called without weights, it is fitted on a sample of the data first.
-    An attribute ``takes_errors`` that is true says that it makes use of `Windows.variance`.
-    A member rests on the noise of its own number alone, for some members may be drawn without the others; an attribute
-    ``anchored`` that is true says that it rests on the noise of member 0 as well.
-    ``drawing() -> Method`` returns one that draws, for several members of one that does not.
-    A name of a kind of net, ``model``, makes it one whose net `xgapfill.fit` can train.
+    Only `name` and `fill` have to be defined. A field with ``metadata={"internal": True}`` is not shown to users.
+
+    Attributes
+    ----------
+    name : str
+        Short lower-case name: of the verb ``xgapfill.<name>``, of ``da.gapfill.<name>``, and in results.
+    draws : bool
+        Whether it gives members. A member may depend only on its own noise stream, so that any subset of the members
+        can be computed.
+    anchored : bool
+        Whether all members depend on the noise of member 0 as well.
+    takes_errors : bool
+        Whether it uses `Windows.variance`, the error of observations.
+    takes_weights : bool
+        Whether ``weights=`` can be given to it.
+    device : str or None
+        Where it computes: "cpu", or a field that the user sets, see `xgapfill.nets.device.device_of`.
+    needs, predictors, gives, costs : str
+        Row of the table of methods: what it needs beside the data, what it does with ``cond=``, what it returns, and
+        core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Zero(Method):
+    ...     name = "zero"
+    ...
+    ...     def fill(self, windows, weights, noise, members):
+    ...         return Filled(np.zeros_like(windows.values)[None], np.ones_like(windows.values))
+    >>> Zero().draws, Zero().tiling(8640, (0, 46)).size
+    (False, (5, 64, 64))
     """
 
-    @property
-    def name(self) -> str:
-        """Short lower-case name, for the history of results."""
-        ...
+    name: ClassVar[str]
+    anchored: ClassVar[bool] = False
+    takes_errors: ClassVar[bool] = False
+    takes_weights: ClassVar[bool] = False
+    needs: ClassVar[str] = "nothing"
+    predictors: ClassVar[str] = "see its documentation"
+    gives: ClassVar[str] = "error"
+    costs: ClassVar[str] = "unknown"
+    device: str | None = "cpu"
 
     @property
     def draws(self) -> bool:
         """Whether it gives members."""
-        ...
+        return False
+
+    def ensemble(self) -> Method:
+        """Return the method that gives members; ValueError when there is none."""
+        if self.draws:
+            return self
+        raise ValueError(
+            f"{self.name} gives one answer and an error estimate; members= is for methods that draw: repaint, vae and "
+            "kriging. Leave it out"
+        )
+
+    def check(self, channels: tuple[str, ...]) -> None:  # noqa: B027  (a default that subclasses may replace)
+        """ValueError when it cannot fill these channels, targets first."""
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """Shipped weights for these channels (targets first), None if it needs none; ValueError if there are none."""
-        ...
+        """Name of the shipped weights for these channels, targets first; ValueError when it needs some and none ship.
 
+        None when it needs none.
+        """
+        return None
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Where its windows lie, given the columns around the globe and the range of times of the data."""
+        return Tiling(ncols)
+
+    def passes(self, members: int) -> int:
+        """Forward passes of a network per batch of windows; 0 for methods without one."""
+        return 0
+
+    def cheap(self) -> Method:
+        """A variant whose passes cost as much as its own but are few, for estimates of time."""
+        return self
+
+    @abstractmethod
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
-        """Fill BATCH windows; a pure function of its arguments."""
-        ...
+        """Fill BATCH windows; a pure function of its arguments. `members` is 1 for a method that does not draw."""
 
 
-@runtime_checkable
-class SeriesMethod(Method, Protocol):
-    """A method with a state that is fitted on whole series."""
+class SeriesMethod(Method):
+    """A method with a state that is fitted on whole series: without ``weights=``, on a sample of the data."""
 
+    takes_weights: ClassVar[bool] = True
+    needs: ClassVar[str] = "a fit on series"
+
+    @abstractmethod
     def fit(self, series: Series) -> Weights:
         """State fitted on a sample; the same sample gives the same bits."""
-        ...
 
 
-@runtime_checkable
-class NetMethod(Method, Protocol):
-    """A method whose weights are a net that can be trained further."""
+class NetMethod(Method):
+    """A method whose weights are a network, which `xgapfill.fit` can train further.
 
-    @property
-    def model(self) -> str:
-        """Kind of net, the `method` on the card of its weights."""
-        ...
+    Attributes
+    ----------
+    model : str
+        Kind of network, the `method` on the card of its weights.
+    """
+
+    model: ClassVar[str]
+    takes_weights: ClassVar[bool] = True
+    needs: ClassVar[str] = "weights"
+    predictors: ClassVar[str] = "those of the weights"
 
 
-def tiling_of(method: Method, ncols: int, slots: tuple[int, int]) -> Tiling:
-    """Windows of a method."""
-    own = getattr(method, "tiling", None)
-    return Tiling(ncols) if own is None else own(ncols, slots)
+class InvalidFillError(ValueError):
+    """A method returned what it must not."""
 
 
-def takes_weights(method: Method, channels: tuple[str, ...]) -> bool:
-    """Whether weights can be given to it: it is fitted, or rests on weights, whether some ship for these or not."""
-    try:
-        return isinstance(method, SeriesMethod) or method.default_weights(channels) is not None
-    except ValueError:
-        return True
+def checked(filled: Filled, method: Method, windows: Windows, members: int, used: int) -> Filled:
+    """Return what a method made of a batch; InvalidFillError names the method where it broke its promise.
+
+    Parameters
+    ----------
+    filled : Filled
+    method : Method
+    windows : Windows
+    members : int
+        How many were asked for.
+    used : int
+        So many windows of the batch count; the others only pad it.
+    """
+    expected = members, *windows.values.shape
+    for what, array, shape in (("values", filled.values, expected), ("spread", filled.spread, expected[1:])):
+        if np.shape(array) != shape:
+            raise InvalidFillError(f"{method.name} returned {what} of shape {np.shape(array)}; {shape} was expected")
+    values, spread = filled.values[:, :used], filled.spread[:used]
+    if not np.isfinite(values).all():
+        count = np.count_nonzero(~np.isfinite(values))
+        raise InvalidFillError(
+            f"{method.name} returned {count} values of {values.size} that are not finite. A fill must be finite "
+            "wherever a window has an observation; check the weights and the values of the input"
+        )
+    if not (np.isfinite(spread) & (spread >= 0)).all():
+        raise InvalidFillError(f"{method.name} returned a spread that is negative or not finite")
+    return filled
 
 
 def batches(
@@ -97,9 +180,3 @@ def batches(
             starts, seas = [], []
     if starts:
         yield starts, seas
-
-
-def passes(method: Method, members: int) -> int:
-    """Passes of a network over a batch of windows, as the method says; 0 for one that says nothing."""
-    own = getattr(method, "passes", None)
-    return 0 if own is None else int(own(members))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice
-from xgapfill.methods.shared import FEW, by_channel, no_weights, pooled_variance
+from xgapfill.methods.shared import FEW, by_channel, known_channels, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -30,20 +31,18 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Climatology:
-    """Mean over time of each pixel, or its mean at each time of the year.
+class Climatology(Method):
+    """Fill gaps with the mean of each pixel over time, by time of the year where the series spans two years.
 
-    Done on the transformed variable (log10 of chlorophyll: a geometric mean), each channel by itself. By time of the
-    year, a slot and its two neighbours count as 2 : 1 : 1; where a pixel was never observed then, its mean over all
-    times plus what its window departs by at that time of the year. Pixels never observed take the nearest one's
-    climatology, and a target that the window never saw follows from the conditions by the regression of `background`.
-
-    The spread is the standard deviation about a climatology from which the observation itself is left out, pooled
-    with the window's where dates are few.
+    Work is done on the transformed variable (log10 of chlorophyll: a geometric mean), each channel by itself. By time
+    of the year, a time step and its two neighbours count as 2 : 1 : 1; where a pixel was never observed then, its mean
+    over all times plus the departure of its window at that time of the year. Pixels never observed take the climatology
+    of the nearest one. Whole series are read, 64 x 64 pixels at a time. The spread is the standard deviation about a
+    climatology from which the observation itself is left out, pooled with the window's where dates are few.
 
     Parameters
     ----------
-    by : "auto", "year" or "all"
+    by : {"auto", "year", "all"}
         By time of the year; over all times; by time of the year if the series spans at least two years.
 
     Raises
@@ -57,22 +56,25 @@ class Climatology:
 
     Examples
     --------
-    >>> Climatology(by="all").tiling(8640, (0, 46)).size
-    (46, 64, 64)
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 12), lat=slice(0, 32), lon=slice(0, 32))
+    >>> int(xgapfill.climatology(ds.CHL).isnull().sum())
+    0
     """
 
     by: str = "auto"
 
     name: ClassVar[str] = "climatology"
-    draws: ClassVar[bool] = False
+    needs: ClassVar[str] = "series"
+    predictors: ClassVar[str] = "regression where nothing was observed"
+    costs: ClassVar[str] = "0.0001"
 
     def __post_init__(self) -> None:
         choice("by", self.by, ("auto", "year", "all"))
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError when nothing is known of a channel."""
-        no_weights(self.name, channels)
-        return None
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError when nothing is known of a channel."""
+        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows of 64 x 64 pixels and all times; they do not overlap."""

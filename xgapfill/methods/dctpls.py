@@ -11,10 +11,10 @@ import numpy as np
 from xgapfill.gaussian.background import conditions_first, trend_on
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.distance import nearest_in_windows
-from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import number
-from xgapfill.methods.shared import FEW, blocks, error_factor, known, no_weights
+from xgapfill.methods.shared import FEW, blocks, error_factor, known, known_channels
 from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
@@ -41,56 +41,54 @@ ERROR = (0.05, 1.0, 18.0)
 
 
 @dataclass(frozen=True)
-class DctPls:
-    """Penalised least squares by discrete cosine transforms in space and time, Garcia (2010).
+class DctPls(Method):
+    """Fill gaps by penalised least squares in the cosine basis, in space and time.
 
-    The smooth z with the least ``sum over observed pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the
-    sum of the second differences in rows, in columns and, times `time_weight`, in slots. Conditions: regression on them
-    first. The spread grows with the distance to what was observed; how fast, held-out blocks of the window tell.
+    The smooth z minimises ``sum over observed pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the sum of
+    the second differences along rows, columns and, times `time_weight`, time steps. A regression on the predictors is
+    taken away first. The spread grows with the distance to observations; held-out blocks of the window tell how fast.
 
     Parameters
     ----------
     smoothing : float, optional
-        Weight of the squared Laplacian, in pixels^4, against the misfit. By default the window chooses on held-out
-        blocks of what it saw, and keeps to what is usual where it saw little.
+        Weight of the squared Laplacian, in pixels^4, against the misfit. By default each window chooses it on held-out
+        blocks of its observations, and stays near the usual value where they are few.
     time_weight : float, optional
-        Weight of the second difference in time, of one slot, against those in space, of one pixel; likewise.
+        Weight of the second difference in time, of one step, against those in space, of one pixel; likewise.
 
     Raises
     ------
     ValueError
-        Parameters that are not positive, or above 1e6.
+        Weights that are not positive, or above 1e6.
 
     References
     ----------
-    Garcia (2010), doi:10.1016/j.csda.2009.09.020; gaps: Wang et al. (2012), doi:10.1016/j.ecolmodel.2012.02.020.
+    Garcia (2010), doi:10.1016/j.csda.2009.09.020. Gaps: Wang et al. (2012), doi:10.1016/j.ecolmodel.2012.02.020.
     Conjugate gradients in place of the fixed-point iteration: Hestenes & Stiefel (1952), doi:10.6028/jres.049.044.
 
     Examples
     --------
-    >>> DctPls(smoothing=1.0)
-    DctPls(smoothing=1.0, time_weight=None)
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> int(xgapfill.dctpls(ds.CHL, smoothing=0.1, time_weight=0.1).isnull().sum())
+    0
     """
 
     smoothing: float | None = None
     time_weight: float | None = None
 
     name: ClassVar[str] = "dctpls"
-    draws: ClassVar[bool] = False
+    predictors: ClassVar[str] = "regression"
+    costs: ClassVar[str] = "0.016"
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):
             if getattr(self, name) is not None:  # which is to be searched
                 number(name, getattr(self, name), LEAST, LARGEST)
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError when nothing is known of a channel."""
-        no_weights(self.name, channels)
-        return None
-
-    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Overlapping windows of 5 x 64 x 64."""
-        return Tiling(ncols)
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError when nothing is known of a channel."""
+        known_channels(self.name, channels)
 
     @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
+from xgapfill.methods.base import SeriesMethod
 from xgapfill.methods.eofs import clouds, dineof, standard, time_filter
 from xgapfill.methods.parameters import choice, number, whole
 from xgapfill.weights import Card, Weights
@@ -28,40 +29,52 @@ MEMORY = 4e9  # bytes that a fit may take beside its sample
 
 
 @dataclass(frozen=True)
-class Dineof:
-    """EOFs of incomplete data with a field of error; all channels in one expansion, so that each helps the others.
+class Dineof(SeriesMethod):
+    """Fill gaps from empirical orthogonal functions of the incomplete series (DINEOF), with a field of error.
 
-    Done on the transformed variables (log10 of chlorophyll, log-ratios of size classes), each in its own standard
-    deviations. The functions are found on a sample of the series; every pixel is then filled from its own
-    observations, and the spread is the error of that, scaled to what artificial clouds show.
+    All channels share one expansion, so that each helps the others. Work is done on the transformed variables (log10 of
+    chlorophyll, log-ratios of size classes), each in its own standard deviations. The functions are found on a sample
+    of the series; every pixel is then filled from its own observations. The spread is the error of that, scaled to the
+    misfit under artificial clouds.
 
     Parameters
     ----------
     modes : int, optional
-        Number of EOFs; by default the one that fills best under artificial clouds.
-    max_modes, tolerance, seed, progress
-        As in `xgapfill.methods.eofs.dineof`.
-    alpha, numit : float, int
-        Strength (in squared steps of time, at most 0.5) and repetitions of the temporal filter; 0: none.
+        Number of functions; by default the one that fills best under artificial clouds.
+    max_modes : int
+        Largest number of functions that is tried.
+    tolerance : float
+        Relative change at which an expansion has converged.
+    alpha : float
+        Strength of the temporal filter, in squared time steps, at most 0.5; 0: none.
+    numit : int
+        Repetitions of the temporal filter.
     min_observed : float
-        Frames and pixels of which a smaller share was observed are left out of the expansion.
+        Frames and pixels with a smaller share of observations are left out of the expansion.
+    seed : int
+        Of the artificial clouds.
+    progress : bool
+        Show a progress bar during the fit.
 
     Raises
     ------
     ValueError
         Parameters out of range. When it is fitted: fewer than three well observed frames or pixels, more modes than
-        they have, a channel that is constant or never observed, EOFs that would not fit in memory.
+        they allow, a channel that is constant or never observed, functions that would not fit in memory.
 
     References
     ----------
-    Beckers & Rixen (2003), doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2; artificial clouds: Alvera-Azcarate et
-    al. (2005), doi:10.1016/j.ocemod.2004.08.001; several variables: id. (2007), doi:10.1029/2006JC003660; filter: id.
-    (2009), doi:10.5194/os-5-475-2009; error: Beckers, Barth & Alvera-Azcarate (2006), doi:10.5194/os-2-183-2006.
+    Beckers & Rixen (2003), doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2. Artificial clouds: Alvera-Azcarate et
+    al. (2005), doi:10.1016/j.ocemod.2004.08.001. Several variables: id. (2007), doi:10.1029/2006JC003660. Filter: id.
+    (2009), doi:10.5194/os-5-475-2009. Error: Beckers, Barth & Alvera-Azcarate (2006), doi:10.5194/os-2-183-2006.
 
     Examples
     --------
-    >>> Dineof(modes=4).tiling(8640, (0, 46)).size
-    (46, 32, 32)
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.dineof(ds.CHL, modes=3).isel(time=0)
+    >>> int(filled.isnull().sum())
+    0
     """
 
     modes: int | None = None
@@ -74,7 +87,8 @@ class Dineof:
     progress: bool = False
 
     name: ClassVar[str] = "dineof"
-    draws: ClassVar[bool] = False
+    predictors: ClassVar[str] = "expanded together"
+    costs: ClassVar[str] = "0.0004, and the fit"
 
     def __post_init__(self) -> None:
         for name, least in {"modes": 1, "max_modes": 1, "numit": 0, "seed": 0}.items():
@@ -83,10 +97,6 @@ class Dineof:
         for name, low, high in (("tolerance", 1e-12, 1), ("alpha", 0, 0.5), ("min_observed", 0, 1)):
             number(f"dineof's {name}", getattr(self, name), low, high)
         choice("dineof's progress", self.progress, (True, False))
-
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """None: it is fitted on the data themselves."""
-        return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows of 32 x 32 pixels and all times that do not overlap: pixels do not know each other.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import number
-from xgapfill.methods.shared import blocks, by_channel, error_factor, no_weights, pooled_variance
+from xgapfill.methods.shared import blocks, by_channel, error_factor, known_channels, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -32,25 +33,25 @@ NEAREST_ERROR = (0.01, 2.0, 90.0)
 
 
 @dataclass(frozen=True)
-class Interpolate:
-    """Linear in time between the dates that saw a pixel, then the nearest value observed in space and time.
+class Interpolate(Method):
+    """Fill gaps linearly in time, and the rest with the nearest value in space and time: the common baseline.
 
-    Done on the transformed variable (log10 of chlorophyll, log-ratios of size classes), each channel by itself; a
-    target that a window never saw follows from the conditions by the regression of `background`. The spread grows
-    with the distance to what was observed; how fast, blocks of the window's own pixels tell that are held out.
+    Work is done on the transformed variable (log10 of chlorophyll, log-ratios of size classes), each channel by itself.
+    A target without any observation in a window follows from the predictors by regression. The spread grows with the
+    distance to observations; held-out blocks of the window tell how fast.
 
     Parameters
     ----------
-    max_gap : int
-        Longest gap in time to be interpolated linearly, in time steps between the dates on either side of it: what
-        ``xarray.DataArray.interpolate_na(max_gap=)`` means, in steps. 0: never.
+    max_steps : int
+        Longest gap that is bridged linearly, in time steps between the observed dates on either side; 0: none. Unlike
+        ``max_gap=``, which leaves pixels missing, longer gaps take the nearest value.
     frame_km : float
         How many km are as far as one day, where the nearest value is looked for.
 
     Raises
     ------
     ValueError
-        A negative or fractional `max_gap`, or `frame_km` that is not positive.
+        A negative or fractional `max_steps`, or `frame_km` that is not positive.
 
     References
     ----------
@@ -58,29 +59,31 @@ class Interpolate:
 
     Examples
     --------
-    >>> Interpolate(max_gap=3).tiling(8640, (0, 46)).size
-    (12, 128, 128)
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 12), lat=slice(0, 32), lon=slice(0, 32))
+    >>> int(xgapfill.interpolate(ds.CHL, max_steps=3).isnull().sum())
+    0
     """
 
-    max_gap: int = 5
+    max_steps: int = 5
     frame_km: float = 4.0
 
     name: ClassVar[str] = "interpolate"
-    draws: ClassVar[bool] = False
+    predictors: ClassVar[str] = "regression where nothing was observed"
+    costs: ClassVar[str] = "0.013"
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_gap, bool) or not isinstance(self.max_gap, (int, np.integer)) or self.max_gap < 0:
-            raise ValueError(f"max_gap must be a whole number of time steps, 0 or more; found {self.max_gap!r}")
+        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, (int, np.integer)) or self.max_steps < 0:
+            raise ValueError(f"max_steps must be a whole number of time steps, 0 or more; found {self.max_steps!r}")
         number("frame_km", self.frame_km, 1e-6, 1e6, "km that one day is worth")
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError when nothing is known of a channel."""
-        no_weights(self.name, channels)
-        return None
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError when nothing is known of a channel."""
+        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows that see `max_gap` slots and 16 pixels around what they fill."""
-        margin = (max(int(self.max_gap), 1), AROUND, AROUND)
+        """Windows that see `max_steps` slots and 16 pixels around what they fill."""
+        margin = (max(int(self.max_steps), 1), AROUND, AROUND)
         size = tuple(inner + 2 * more for inner, more in zip(INNER, margin, strict=True))
         return Tiling(ncols, size=(size[0], size[1], size[2]), stride=INNER, margin=margin)
 
@@ -112,7 +115,7 @@ class Interpolate:
         self, values: Field, observed: Bools, sampling: tuple[float, float, float]
     ) -> tuple[Field, Bools, NDArray[np.float64]]:
         """Estimate, where it is linear in time, and the distance to what was observed."""
-        linear, ends = linear_in_time(values, observed, int(self.max_gap))
+        linear, ends = linear_in_time(values, observed, int(self.max_steps))
         distance, near = nearest(values, observed, sampling)
         return np.where(ends, linear, near), ends & ~observed, distance
 

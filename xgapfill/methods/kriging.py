@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -25,8 +25,9 @@ from xgapfill.gaussian.kriging import (
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice, whole
-from xgapfill.methods.shared import no_weights, pooled_variance
+from xgapfill.methods.shared import known_channels, pooled_variance
 from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
@@ -46,34 +47,42 @@ class _Channel(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kriging:
-    """Optimal interpolation in space-time neighbourhoods, on what a regression on the conditions leaves.
+class Kriging(Method):
+    """Fill gaps by kriging in space-time neighbourhoods, with a covariance fitted to each window.
 
-    Done on the transformed variable (log10 of chlorophyll, log-ratios of size classes). Nugget and two nested
-    structures, in km and days, are fitted to the variogram of each window.
+    A regression on the predictors is taken away first and added again. Work is done on the transformed variable (log10
+    of chlorophyll, log-ratios of size classes). The variogram has a nugget and two nested structures, in km and days.
+    ``members=`` gives conditioned realisations instead of the mean.
 
     Parameters
     ----------
     realisations : bool
-        Return members, realisations of what would have been observed, instead of the mean.
+        Give members instead of the mean; users say ``members=``.
     neighbours : int
-        Observed pixels that each block of 4 x 4 pixels is estimated from: from 1, or a ValueError is raised.
+        Observed pixels that each block of 4 x 4 pixels is estimated from, at least 1.
 
     References
     ----------
-    Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2; realisations by conditioning by kriging: Journel (1974),
+    Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2. Conditioning by kriging: Journel (1974),
     doi:10.2113/gsecongeo.69.5.673.
 
     Examples
     --------
-    >>> Kriging(realisations=True).draws
-    True
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> int(xgapfill.kriging(ds.CHL).isnull().sum())
+    0
+    >>> xgapfill.kriging(ds.CHL, members=2).dims
+    ('realization', 'time', 'lat', 'lon')
     """
 
-    realisations: bool = False
+    realisations: bool = field(default=False, metadata={"internal": True})
     neighbours: int = 64
 
     name: ClassVar[str] = "kriging"
+    predictors: ClassVar[str] = "regression"
+    gives: ClassVar[str] = "error, or members"
+    costs: ClassVar[str] = "0.05"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -85,14 +94,13 @@ class Kriging:
         """Whether it gives members."""
         return self.realisations
 
-    def drawing(self) -> Kriging:
+    def ensemble(self) -> Kriging:
         """Return the same method with members."""
         return replace(self, realisations=True)
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError when it has no priors for a channel."""
-        no_weights(self.name, channels)
-        return None
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError when it has no priors for a channel."""
+        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows with margins: each pixel is kriged once."""

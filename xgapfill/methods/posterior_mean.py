@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import NetMethod
 from xgapfill.methods.parameters import choice
 from xgapfill.nets.device import check_device, computing
 from xgapfill.nets.ready import prepare, shipped_weights
@@ -15,24 +16,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PosteriorMean:
-    """One pass of the net at the largest noise level: the mean of all fields that fit what was observed, and its error.
+class PosteriorMean(NetMethod):
+    """Fill gaps with the posterior mean: one network pass, the best single map.
 
-    Source: denoiser as posterior mean, Karras et al. (2022), arXiv:2206.00364.
+    It is smoother than a real field. The mean of chlorophyll is the back-transformed mean of log10, which is a median;
+    means of fractions are those of the back-transformed distribution, so they sum to 1.
 
     Parameters
     ----------
-    device : "auto", "cpu", "cuda" or "cuda:<number>"
-        None: what `xgapfill.set_options` says, else XGAPFILL_DEVICE, else as "auto".
-    precision : "float32" or "bfloat16"
-        Of the network's convolutions; bfloat16 is faster on processors that have it.
+    device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
+        As in `xgapfill.repaint`.
+    precision : {"float32", "bfloat16"}
+        As in `xgapfill.repaint`.
+
+    References
+    ----------
+    The denoiser at the largest noise level is the posterior mean: Karras et al. (2022), arXiv:2206.00364.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> result = xgapfill.posterior_mean(ds.PSC, ds.CHL, full=True)
+    >>> list(result)
+    ['PSC', 'PSC_spread', 'PSC_status']
+    >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
+    True
     """
 
     device: str | None = None
     precision: str = "float32"
 
     name: ClassVar[str] = "posterior_mean"
-    draws: ClassVar[bool] = False
+    gives: ClassVar[str] = "error"
+    costs: ClassVar[str] = "0.034"
     model: ClassVar[str] = "diffusion"
     takes_errors: ClassVar[bool] = True
 

@@ -2,137 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import Field, fields, is_dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+import pandas as pd
+
+from xgapfill.methods.background import Background
 from xgapfill.methods.base import Method
+from xgapfill.methods.climatology import Climatology
+from xgapfill.methods.dctpls import DctPls
+from xgapfill.methods.dineof import Dineof
+from xgapfill.methods.interpolate import Interpolate
+from xgapfill.methods.kriging import Kriging
+from xgapfill.methods.posterior_mean import PosteriorMean
+from xgapfill.methods.regression import Regression
+from xgapfill.methods.repaint import Repaint
+from xgapfill.methods.som import Som
+from xgapfill.methods.vae import Vae
 
 GROUP = "xgapfill.methods"
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a method without running it.
-
-    Attributes
-    ----------
-    name : str
-        As in ``da.gapfill.<name>()`` or ``da.gapfill("<name>")``.
-    where : str
-        ``module:class``.
-    needs : str
-        What it must be given or fitted on, beside the data.
-    conditions : str
-        What it does with ``cond=``.
-    gives : str
-        Members, an error estimate.
-    costs : str
-        Core-seconds a window of 5 x 64 x 64 of chlorophyll, by ``python tests/bench windows`` on one core.
-    """
-
-    name: str
-    where: str
-    needs: str
-    conditions: str
-    gives: str
-    costs: str
-
-    def load(self) -> type[Any]:
-        """Return the class."""
-        module, name = self.where.split(":")
-        found: type[Any] = getattr(import_module(module), name)
-        return found
-
-
-def _entry(name: str, kind: str, *said: str) -> Entry:
-    return Entry(name, f"xgapfill.methods.{kind}", *said)
-
-
-BUILT_IN = (
-    _entry("repaint", "repaint:Repaint", "weights", "those of the weights", "members", "0.23 a member"),
-    _entry("vae", "vae:Vae", "weights", "those of the weights", "members", "0.07 a member"),
-    _entry("posterior_mean", "posterior_mean:PosteriorMean", "weights", "those of the weights", "error", "0.034"),
-    _entry("background", "background:Background", "nothing", "regression", "error", "0.01"),
-    _entry("kriging", "kriging:Kriging", "nothing", "regression", "error, or members", "0.05"),
-    _entry("dctpls", "dctpls:DctPls", "nothing", "regression", "error", "0.016"),
-    _entry(
-        "interpolate", "interpolate:Interpolate", "nothing", "regression where nothing was observed", "error", "0.013"
-    ),
-    _entry("regression", "regression:Regression", "conditions", "regression", "error", "0.0001"),
-    _entry(
-        "climatology", "climatology:Climatology", "series", "regression where nothing was observed", "error", "0.0001"
-    ),
-    _entry("dineof", "dineof:Dineof", "a fit on series", "expanded together", "error", "0.0004, and the fit"),
-    _entry("som", "som:Som", "a fit on series", "components of the map", "error", "0.006, and the fit"),
+BUILT_IN: tuple[type[Method], ...] = (
+    Repaint,
+    Vae,
+    PosteriorMean,
+    Background,
+    Kriging,
+    DctPls,
+    Interpolate,
+    Regression,
+    Climatology,
+    Dineof,
+    Som,
 )
+"""A new method of the package is one file and one name here: verbs, accessor, table, documents and laws follow."""
 
 
-class Catalogue(Mapping[str, Entry]):
-    """Methods by name; shows itself as a table."""
-
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self._entries = dict(entries)
-
-    def __getitem__(self, name: str) -> Entry:
-        return self._entries[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        heads = ("name", "needs", "conditions", "gives", "core-seconds a window")
-        return [heads, *((e.name, e.needs, e.conditions, e.gives, e.costs) for e in self.values())]
-
-    def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-    def _repr_html_(self) -> str:
-        head, *rows = self._rows()
-        cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{cells}</table>"
-
-
-def catalogue() -> Catalogue:
-    """List the methods: what each needs, what it makes of conditions, what it gives and what it costs.
+def list_methods() -> pd.DataFrame:
+    """List the methods: what each needs, does with predictors, returns and costs.
 
     Other packages add methods through the entry-point group ``xgapfill.methods`` (name = "module:class").
 
     Returns
     -------
-    Catalogue
-        A mapping of name to `Entry`, shown as a table.
+    DataFrame
+        One row per method, indexed by name; ``core_seconds`` per window of 5 x 64 x 64 pixels.
 
     Examples
     --------
     >>> import xgapfill
-    >>> xgapfill.methods()["background"].gives
+    >>> xgapfill.list_methods().loc["background", "gives"]
     'error'
     """
-    entries = {entry.name: entry for entry in BUILT_IN}
-    for point in entry_points(group=GROUP):
-        entries.setdefault(point.name, _foreign(point.name, point.value))
-    return Catalogue(entries)
+    rows = {kind.name: _row(kind) for kind in BUILT_IN}
+    for name, point in _foreign().items():
+        try:
+            rows[name] = _row(point.load())
+        except Exception as error:  # a broken plugin must not break the table
+            said = f"cannot be loaded: {type(error).__name__}: {error}"
+            rows[name] = {"needs": said, "predictors": "", "gives": "", "core_seconds": "", "summary": ""}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index.name = "method"
+    return table
 
 
-def _foreign(name: str, where: str) -> Entry:
-    """Entry of a method of another package, read off its class; one that cannot be loaded says so."""
-    try:
-        kind = Entry(name, where, "", "", "", "").load()
-    except Exception as error:  # somebody else's package: it must not take ours down
-        return Entry(name, where, f"cannot be loaded: {type(error).__name__}: {error}", "", "", "")
-    needs = "a fit on series" if hasattr(kind, "fit") else "see its documentation"
-    return Entry(name, where, needs, "see its documentation", "members" if kind.draws is True else "error", "unknown")
+def _row(kind: type[Method]) -> dict[str, str]:
+    said = {"needs": kind.needs, "predictors": kind.predictors, "gives": kind.gives, "core_seconds": kind.costs}
+    return said | {"summary": summary(kind)}
 
 
-def find(method: str | Method, **options: Any) -> Method:
+def summary(kind: type[Method]) -> str:
+    """First line of the documentation of a method."""
+    return (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _foreign() -> Mapping[str, EntryPoint]:
+    """Entry points of other packages; they cannot replace a method of this one."""
+    own = {kind.name for kind in BUILT_IN}
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in own}
+
+
+def parameters_of(kind: type[Method]) -> dict[str, Any]:
+    """Parameters that users give to a method, with their defaults."""
+    signature = inspect.signature(kind).parameters
+    known: tuple[Field[Any], ...] = fields(kind) if is_dataclass(kind) else ()
+    internal = {each.name for each in known if each.metadata.get("internal")}
+    return {name: each.default for name, each in signature.items() if name not in internal}
+
+
+def find(method: str | Method, **parameters: Any) -> Method:
     """Return a method object, made from its name and its parameters, or the object itself.
 
     Raises
@@ -140,18 +102,49 @@ def find(method: str | Method, **options: Any) -> Method:
     ValueError
         No method has this name, or parameters are given with an object.
     TypeError
-        The object lacks what a method must have.
+        What is given is no method, or the method has no such parameter.
     """
     if isinstance(method, str):
-        known = catalogue()
-        if method not in known:
-            raise ValueError(f"there is no method {method!r}; there are {', '.join(known)}")
-        made: Method = known[method].load()(**options)
-        return made
-    if options:
-        raise ValueError(f"parameters {sorted(options)} belong to a method given by name; set them on the object")
-    lacks = [part for part in ("name", "draws", "default_weights", "fill") if not hasattr(method, part)]
-    if lacks or isinstance(method, type):
-        what = "a class: make an object of it" if isinstance(method, type) else f"an object without {', '.join(lacks)}"
-        raise TypeError(f"a method is wanted, by name or as an object that follows Method; found {what}")
+        kind = _named(method)
+        known = parameters_of(kind)
+        for name in parameters:
+            if name not in known:
+                raise TypeError(unknown_parameter(method, name, known))
+        return kind(**parameters)
+    if isinstance(method, type):
+        raise TypeError(f"expected a method, found the class {method.__name__}; make an object: {method.__name__}()")
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"expected the name of a method or an object of a class that extends xgapfill.methods.Method; found "
+            f"{type(method).__name__}"
+        )
+    if parameters:
+        raise ValueError(f"parameters {sorted(parameters)} belong to a method given by name; set them on the object")
     return method
+
+
+def _named(name: str) -> type[Method]:
+    known = {kind.name: kind for kind in BUILT_IN}
+    foreign = _foreign()
+    if name in known:
+        return known[name]
+    if name in foreign:
+        kind = foreign[name].load()
+        if not (isinstance(kind, type) and issubclass(kind, Method)):
+            raise TypeError(f"{foreign[name].value}, registered as {name!r}, does not extend xgapfill.methods.Method")
+        return kind
+    raise ValueError(
+        f"there is no method {name!r}{close(name, [*known, *foreign])}; methods: {', '.join([*known, *foreign])}"
+    )
+
+
+def unknown_parameter(method: str, name: str, known: Any) -> str:
+    """Message for a parameter that a method does not have."""
+    listed = ", ".join(known) or "none"
+    return f"{method} has no parameter {name!r}{close(name, known)}; its parameters are {listed}"
+
+
+def close(name: str, known: Any) -> str:
+    """A question after the nearest known name, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

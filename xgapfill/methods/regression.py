@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from xgapfill.gaussian.background import first_guess, trend_on
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
-from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice
-from xgapfill.methods.shared import FEW, known, no_weights
+from xgapfill.methods.shared import FEW, known, known_channels
 from xgapfill.nets.device import on_device
 from xgapfill.variables.relation import SCATTER, brewin_fractions
 from xgapfill.variables.transforms import ilr, power10
@@ -99,23 +99,23 @@ def published_ilr(relation: str, log10_chl: NDArray) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Regression:
-    """Size classes from chlorophyll alone (``"fitted"``: and from the other conditions).
+class Regression(Method):
+    """Fill size classes from chlorophyll (and other predictors) at the same place and time alone.
 
-    Where chlorophyll was not observed its own `background` stands in and adds its error to the spread, which otherwise
-    is the root mean square of what the relation leaves at the window's observed pixels. Chlorophyll that is to be
-    filled itself has nothing to rest on: it takes the mean of its window.
+    Where chlorophyll was not observed, its own background stands in and adds its error to the spread, which otherwise
+    is the root mean square of the residuals at the window's observed pixels. Chlorophyll as the target has no predictor
+    of its own: it takes the mean of its window.
 
     Parameters
     ----------
-    relation : "fitted", "brewin2010", "brewin2015" or "hirata2011"
-        Ridge regression on what the window saw, shrunk to the prior of `background`, or a published relation, which
-        the window cannot change.
+    relation : {"fitted", "brewin2010", "brewin2015", "hirata2011"}
+        Ridge regression on the window's observations, shrunk to the prior of `xgapfill.background`, or a published
+        relation, which the window cannot change.
 
     Raises
     ------
     ValueError
-        Another word for `relation`; conditions without chlorophyll, when it is asked to fill.
+        Another word for `relation`; predictors without chlorophyll.
 
     References
     ----------
@@ -125,20 +125,25 @@ class Regression:
 
     Examples
     --------
-    >>> Regression("hirata2011").default_weights(("psc_ilr1", "psc_ilr2", "log10_chl"))
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> int(xgapfill.regression(ds.PSC, ds.CHL, relation="brewin2015").isnull().sum())
+    0
     """
 
     relation: str = FITTED
 
     name: ClassVar[str] = "regression"
-    draws: ClassVar[bool] = False
+    needs: ClassVar[str] = "predictors"
+    predictors: ClassVar[str] = "regression"
+    costs: ClassVar[str] = "0.0001"
 
     def __post_init__(self) -> None:
         choice("relation", self.relation, (FITTED, *PUBLISHED))
 
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """It needs none: ValueError without chlorophyll, or when a published relation is to fill anything else."""
-        no_weights(self.name, channels)
+    def check(self, channels: tuple[str, ...]) -> None:
+        """ValueError without chlorophyll, or when a published relation is to fill anything else."""
+        known_channels(self.name, channels)
         if CHL not in channels:
             raise ValueError(f"regression rests on chlorophyll, found only {list(channels)}; give it with cond=")
         if self.relation != FITTED and channels[:2] != SIZE_CLASSES:
@@ -146,11 +151,6 @@ class Regression:
                 f"relation={self.relation!r} gives size classes from chlorophyll, found {list(channels)} to fill; "
                 f"take relation={FITTED!r}"
             )
-        return None
-
-    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Overlapping windows of 5 x 64 x 64."""
-        return Tiling(ncols)
 
     @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:

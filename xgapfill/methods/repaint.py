@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import NetMethod
 from xgapfill.methods.parameters import choice
 from xgapfill.nets.device import check_device, computing
 from xgapfill.nets.ready import WALK, address_noise, prepare, shipped_weights
@@ -24,22 +25,40 @@ FAST_ETA = 0.0
 
 
 @dataclass(frozen=True)
-class Repaint:
-    """Realisations: a walk over noise levels in which what was observed is put back at every level.
+class Repaint(NetMethod):
+    """Fill gaps with realisations of a diffusion model: plausible fields with realistic small-scale variability.
 
-    A walk that does not begin at the largest noise level begins at a draw of the Gaussian field behind the background,
-    given what was observed, to which the noise of its first level is added.
+    Each member agrees with every observation, and members differ only where nothing was observed. The network refines
+    the background (see `xgapfill.background`); the schedule puts the observations back at every noise level. A schedule
+    that begins below the largest noise level begins at a conditioned draw of the background's Gaussian field.
 
     Parameters
     ----------
-    schedule : "fast", "paper" or a sequence of moves (from sigma, to sigma) that ends at 0
-    device, precision
-        As of `PosteriorMean`.
+    schedule : {"fast", "paper"} or sequence of (from, to)
+        Noise levels. ``"fast"``: a few function evaluations of the network. ``"paper"``: the schedule of Lugmayr et al.
+        (2022), T=250, jumps of 10, 10 resamplings: 2410 steps, hours for a map. Or pairs of noise levels that end at 0.
+    device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
+        Where the network computes; by default what `xgapfill.set_options` or the environment variable XGAPFILL_DEVICE
+        says, else CUDA where it is present. Devices differ by rounding, not by noise.
+    precision : {"float32", "bfloat16"}
+        Of the network's convolutions; bfloat16 is faster on processors that have it.
 
     References
     ----------
-    Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117; the start, Chung, Sim & Ye (2022),
-    doi:10.1109/CVPR52688.2022.01209.
+    Lugmayr et al. (2022), RePaint, doi:10.1109/CVPR52688.2022.01117. Karras et al. (2022), arXiv:2206.00364. Start from
+    a draw: Chung, Sim & Ye (2022), doi:10.1109/CVPR52688.2022.01209.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.repaint(ds.PSC, ds.CHL, members=2)
+    >>> filled.sizes["realization"], int(ds.PSC.isnull().sum()) > 0, int(filled.isnull().sum())
+    (2, True, 0)
+    >>> def change(member):
+    ...     return member.isel(time=-1, drop=True) - member.isel(time=0, drop=True)
+    >>> list(xgapfill.repaint(ds.PSC, ds.CHL, members=4, reduce=["mean", {"quantile": [0.05, 0.95]}, change]))
+    ['PSC_mean', 'PSC_quantile', 'PSC_change_mean', 'PSC_change_std']
     """
 
     schedule: str | Sequence[tuple[float, float]] = "fast"
@@ -47,6 +66,8 @@ class Repaint:
     precision: str = "float32"
 
     name: ClassVar[str] = "repaint"
+    gives: ClassVar[str] = "members"
+    costs: ClassVar[str] = "0.23 a member"
     draws: ClassVar[bool] = True
     model: ClassVar[str] = "diffusion"
     takes_errors: ClassVar[bool] = True
@@ -75,6 +96,10 @@ class Repaint:
         if self.schedule == "fast":
             return karras_walk(FAST_CALLS, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
         return repaint_walk() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
+
+    def cheap(self) -> Repaint:
+        """The fast schedule: its passes cost as much as those of any other."""
+        return replace(self, schedule="fast")
 
     def passes(self, members: int) -> int:
         """Passes of the network over a batch of windows: moves down from the largest noise level share the first."""

@@ -80,7 +80,7 @@ def known(
     return {windows.channels[i]: as_observed(*(part[:, :, i] for part in parts)) for i in conditions}
 
 
-def no_weights(name: str, channels: tuple[str, ...]) -> None:
+def known_channels(name: str, channels: tuple[str, ...]) -> None:
     """ValueError when there are no priors for a channel."""
     unknown = [channel for channel in channels if channel not in shipped()]
     if unknown:

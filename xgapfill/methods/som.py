@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
+from xgapfill.methods.base import SeriesMethod
 from xgapfill.methods.kohonen import SPREAD_RADIUS, Vectors, best_units, neighbourhood, shape_for, sums_by_unit, train
 from xgapfill.methods.parameters import choice, whole
 from xgapfill.nets.device import on_device
@@ -35,28 +36,29 @@ PIXELS = 1024  # at a time in filling
 
 
 @dataclass(frozen=True)
-class Som:
-    """Self-organising map: the unknown part of a pixel's vector from the units nearest to its known part.
+class Som(SeriesMethod):
+    """Fill gaps from a self-organising map: the missing part of a pixel's vector from the units nearest to the known
+    part.
 
-    Each pixel is filled for itself from the channels that are known there, and from what is usual at its place and
+    Each pixel is filled by itself from the channels that are known there, and from what is usual at its place and
     season; without `context` all places and dates are alike.
 
     Parameters
     ----------
     rows, cols : int
         Units of the hexagonal map; fewer where there are not 20 complete vectors for each. Chosen, as the context, on
-        four simulated oceans: more err a little less and take longer.
+        four simulated oceans: more units err a little less and take longer.
     epochs : int
         Passes over the complete vectors while the neighbourhood shrinks.
     context : bool
         Season, latitude and longitude belong to the vector.
     linear : bool
-        Inside a unit the unknown components follow the known ones by linear regression, from the unit's covariance.
+        Inside a unit the missing components follow the known ones by linear regression, from the unit's covariance.
         If False they are independent of each other there, as in the papers.
     vectors : int
         At most so many vectors are used, every k-th.
     progress : bool
-        Show a progress bar while it is fitted. Interrupting the fit (Ctrl-C) leaves the map as it is then.
+        Show a progress bar during the fit. Interrupting it (Ctrl-C) keeps the map found so far.
 
     Raises
     ------
@@ -75,8 +77,10 @@ class Som:
 
     Examples
     --------
-    >>> Som(rows=8, cols=6).tiling(8640, (0, 46)).size
-    (1, 64, 64)
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 12), lat=slice(0, 48), lon=slice(0, 48))
+    >>> int(xgapfill.som(ds.PSC, [ds.CHL, ds.SST], rows=6, cols=4).isnull().sum())
+    0
     """
 
     rows: int = 20
@@ -88,7 +92,8 @@ class Som:
     progress: bool = False
 
     name: ClassVar[str] = "som"
-    draws: ClassVar[bool] = False
+    predictors: ClassVar[str] = "components of the map"
+    costs: ClassVar[str] = "0.006, and the fit"
 
     def __post_init__(self) -> None:
         for name, least in {"rows": 1, "cols": 1, "epochs": 1, "vectors": FEWEST}.items():
@@ -99,10 +104,6 @@ class Som:
             )
         for name in ("context", "linear", "progress"):
             choice(name, getattr(self, name), (True, False))
-
-    def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """None: the map is fitted on the data."""
-        return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Single frames, side by side."""

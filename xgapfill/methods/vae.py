@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.lattice.windows import Filled, Noise, Windows
+from xgapfill.methods.base import NetMethod
 from xgapfill.methods.parameters import whole
 from xgapfill.nets.device import check_device, computing
 from xgapfill.nets.ready import Bring, address_noise, look, mean_factor, net_of, of_kind, shipped_weights
@@ -31,24 +32,41 @@ MOST = 16  # proposals that one field of noise holds
 
 
 @dataclass(frozen=True)
-class Vae:
-    """Draws of a variational autoencoder given what was observed.
+class Vae(NetMethod):
+    """Fill gaps with realisations of a variational autoencoder: few network passes, members at little cost.
+
+    The encoder is given the observations minus the background, and their mask. Latents live in cells of 8 x 8 pixels of
+    a frame. Each cell takes one of its proposals with its self-normalised importance weight as probability: the
+    likelihood of the observations in that cell, not in the whole window (whose weights would single out one proposal),
+    with 8 neighbouring pixels counted as one. The rest of the variability is a conditioned draw of a Gaussian field, so
+    members have texture at all scales.
 
     Parameters
     ----------
-    proposals : draws of the latents of which each cell takes one, with its self-normalised importance weight as
-        probability; 1 takes the encoder at its word
-    device : as of `PosteriorMean`
+    proposals : int
+        Draws of the latents, 1 to 16, that each cell of a member chooses from.
+    device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
+        As in `xgapfill.repaint`.
 
     References
     ----------
-    Collier, Nazabal & Williams (2020), arXiv:2006.05301. Mattei & Frellsen (2019), arXiv:1812.02633.
+    Collier, Nazabal & Williams (2020), arXiv:2006.05301. Mattei & Frellsen (2019), MIWAE, arXiv:1812.02633.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> filled = xgapfill.vae(ds.PSC, ds.CHL, members=2)
+    >>> filled.sizes["realization"], int(filled.isnull().sum())
+    (2, 0)
     """
 
     proposals: int = MOST
     device: str | None = None
 
     name: ClassVar[str] = "vae"
+    gives: ClassVar[str] = "members"
+    costs: ClassVar[str] = "0.07 a member"
     draws: ClassVar[bool] = True
     anchored: ClassVar[bool] = True
     model: ClassVar[str] = "vae"

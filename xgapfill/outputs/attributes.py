@@ -59,11 +59,13 @@ def _stamp() -> str:
     return f"[{datetime.fromtimestamp(int(epoch), UTC):%Y-%m-%dT%H:%M:%SZ}] " if epoch else ""
 
 
-def wrap(data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, members: int = 1) -> xr.DataArray:
-    """Return `data` with the dimensions and coordinates of `template`, members first where there are several."""
+def wrap(
+    data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, members: int | None = None
+) -> xr.DataArray:
+    """Return `data` with the dimensions and coordinates of `template`, members first where there are any."""
     coords = {key: _coordinate_of_result(each, key, axes) for key, each in template.coords.items()}
     dims = template.dims
-    if members > 1:
+    if members is not None:
         dims = ("realization", *dims)
         attrs = {"standard_name": "realization", "long_name": "ensemble member", "units": "1"}
         coords["realization"] = xr.Variable("realization", np.arange(members, dtype=np.int32), attrs)

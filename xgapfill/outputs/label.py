@@ -25,8 +25,13 @@ from xgapfill.outputs.attributes import (
 )
 
 
-def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: Provenance) -> dict[str, xr.DataArray]:
-    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input."""
+def label(
+    stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: Provenance, count: int | None
+) -> dict[str, xr.DataArray]:
+    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input.
+
+    `count` members get a dimension of their own; None: there is no such dimension.
+    """
     parts, members = target.variable.parts, kernel.members
     variables: dict[str, xr.DataArray] = {}
     for number, (array, axes) in enumerate(zip(target.arrays, target.axes, strict=True)):
@@ -37,7 +42,7 @@ def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: P
 
         cut = partial(_arranged, stack, array, axes, target.class_dim)
         layers = [member * parts + part for member in range(members) for part in mine]
-        data = wrap(cut(layers, members, array.dtype), array, axes, array.name, members)
+        data = wrap(cut(layers, count, array.dtype), array, axes, array.name, count)
         data.encoding = kept_encoding(array)
         variables[name] = data
         if kernel.full:
@@ -49,7 +54,7 @@ def label(stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: P
                 first += 1
             extra[f"{name}_status"] = (first, np.dtype(np.int8), status_attrs(plain, name))
             for key, (at, dtype, described) in extra.items():
-                variables[key] = wrap(cut([at + part for part in mine], 1, dtype), array, axes, key)
+                variables[key] = wrap(cut([at + part for part in mine], None, dtype), array, axes, key)
                 variables[key].attrs = described
             attrs = with_ancillary(attrs, list(extra))
         data.attrs = attrs
@@ -67,20 +72,27 @@ def name_of_array(array: xr.DataArray, target: inputs.Quantity) -> str:
 
 
 def _arranged(
-    stack: dsa.Array, array: xr.DataArray, axes: cf.Axes, class_dim: Any, picked: list[int], count: int, dtype: Any
+    stack: dsa.Array,
+    array: xr.DataArray,
+    axes: cf.Axes,
+    class_dim: Any,
+    picked: list[int],
+    count: int | None,
+    dtype: Any,
 ) -> dsa.Array:
     """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
     if stack.ndim == 3:
         return stack
     letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
-    order = "m" * (count > 1) + "".join(letters[dim] for dim in array.dims)
+    order = "m" * (count is not None) + "".join(letters[dim] for dim in array.dims)
     dtype = np.dtype(dtype).newbyteorder("=")
     whole = picked == list(range(stack.shape[0]))
-    if whole and dtype == stack.dtype and order == ("mtyx" if count > 1 else "ctyx"):
+    if whole and dtype == stack.dtype and order == ("mtyx" if count is not None else "ctyx"):
         return stack
-    sizes = {"m": count, "c": len(picked) // count}
+    members = count or 1
+    sizes = {"m": members, "c": len(picked) // members}
     return dsa.blockwise(
-        _Arrange(tuple(picked), count, order, dtype),
+        _Arrange(tuple(picked), members, order, dtype),
         order,
         stack,
         "ltyx",

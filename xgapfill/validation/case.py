@@ -36,10 +36,16 @@ class Answered:
 
     @classmethod
     def of(
-        cls, target: xr.DataArray, truth: xr.DataArray | None, masks: Any, seed: int, size_class: str | None
+        cls,
+        target: xr.DataArray,
+        truth: xr.DataArray | None,
+        masks: Any,
+        seed: int,
+        size_class: str | None,
+        time_step: Any = None,
     ) -> Answered:
         """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
-        quantity = inputs.read(target, size_class)
+        quantity = inputs.read(target, size_class, time_step=time_step)
         target = target.compute()  # a copy: what the user holds stays as it is
         values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)

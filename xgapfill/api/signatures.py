@@ -1,0 +1,130 @@
+"""Signatures and documentation of the verbs, made from the methods and the options: each parameter is said once."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from inspect import Parameter, Signature
+from typing import Any
+
+from xgapfill.kernel.job import FillOptions
+from xgapfill.methods.base import Method
+from xgapfill.methods.registry import parameters_of, unknown_parameter
+
+OPTIONS_OF_FILL = {each.name: each.default for each in fields(FillOptions)}
+OF_MEMBERS, OF_ERRORS = ("members", "seed", "reduce"), ("insitu", "error")
+RESULT = "xr.DataArray | xr.Dataset"
+
+TARGET = """da : DataArray or sequence of three
+    The target, missing values NaN: chlorophyll (mg m-3), phytoplankton size classes (with a dimension labelled
+    micro, nano, pico; as three arrays; or one class alone; fractions, or mg m-3 that sum to chlorophyll), sea
+    surface temperature. Floating dtype, dimensions time (optional), latitude and longitude in any order, equal
+    steps. In memory, lazily opened from a file (best: one task per block), or of dask."""
+PREDICTORS = """cond : DataArray or sequence of DataArrays, optional
+    Predictor(s) on the same grid and times: chlorophyll for size classes."""
+RETURNS = """DataArray or Dataset
+    Like `da`, of dask arrays; nothing is read or computed before the result is. Observed pixels are returned bit for
+    bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and
+    ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
+    (one standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``, and
+    ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land)."""
+RAISES = """TypeError
+    Values that are not floating numbers; a parameter that there is not.
+ValueError
+    Coordinates, units, names, grids or weights that do not fit; the message says what to do."""
+
+
+def options_of(kind: type[Method]) -> dict[str, Any]:
+    """Options of a fill that a method takes, with their defaults."""
+    drawing = vars(kind).get("draws") is True or kind.ensemble is not Method.ensemble
+    left_out = {
+        *(() if drawing else OF_MEMBERS),
+        *(() if kind.takes_errors else OF_ERRORS),
+        *(() if kind.takes_weights else ("weights",)),
+        *parameters_of(kind),
+    }
+    return {name: default for name, default in OPTIONS_OF_FILL.items() if name not in left_out}
+
+
+def signature_of(first: Iterable[Parameter], keywords: Mapping[str, Any], *, more: bool = False) -> Signature:
+    """Signature of some parameters and keywords with defaults; `more`: parameters of a method by name follow."""
+    named = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in keywords.items()]
+    rest = [Parameter("parameters", Parameter.VAR_KEYWORD)] if more else []
+    return Signature([*first, *named, *rest], return_annotation=RESULT)
+
+
+def positional(name: str, default: Any = Parameter.empty) -> Parameter:
+    """A parameter that may be given by place or by name."""
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
+
+
+def bound(signature: Signature, name: str, given: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a call by name; TypeError lists the parameters there are for one that there is not."""
+    open_ended = any(each.kind is Parameter.VAR_KEYWORD for each in signature.parameters.values())
+    if not open_ended:
+        for word in keywords:
+            if word not in signature.parameters:
+                raise TypeError(unknown_parameter(name, word, signature.parameters))
+    try:
+        arguments = signature.bind(*given, **keywords)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    arguments.apply_defaults()
+    return dict(arguments.arguments)
+
+
+def dressed(function: Callable[..., Any], name: str, signature: Signature, document: str) -> Callable[..., Any]:
+    """Give a function a name, a signature and a documentation of its own."""
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "xgapfill"
+    function.__doc__ = document
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
+def document_of(kind: type[Method]) -> str:
+    """Numpydoc of the verb of a method: its own words, its own parameters, then the options that it takes."""
+    sections = _sections(inspect.getdoc(kind) or "")
+    own, options = _entries(sections.get("Parameters", "")), _entries(_sections(_options_text())["Parameters"])
+    names = options_of(kind)
+    listed = [own[name] for name in parameters_of(kind) if name in own] + [options[name] for name in names]
+    parts = [
+        sections[""],
+        _section("Parameters", "\n".join([TARGET, PREDICTORS, *dict.fromkeys(listed)])),
+        _section("Returns", RETURNS),
+        _section("Raises", "\n".join([RAISES, *filter(None, [sections.get("Raises", "")])])),
+    ]
+    parts += [_section(title, sections[title]) for title in ("References", "Examples") if title in sections]
+    return "\n\n".join(parts) + "\n"
+
+
+def options_document(summary: str, own: str, names: Iterable[str]) -> str:
+    """Numpydoc of a function that takes options of a fill after parameters of its own."""
+    options = _entries(_sections(_options_text())["Parameters"])
+    text = "\n".join([own, *dict.fromkeys(options[name] for name in names)])
+    return "\n\n".join([summary, _section("Parameters", text)])
+
+
+def _options_text() -> str:
+    return inspect.getdoc(FillOptions) or ""
+
+
+def _section(title: str, text: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n{text}"
+
+
+def _sections(document: str) -> dict[str, str]:
+    """Sections of a numpydoc text by title; the words before them under ''."""
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", document, flags=re.M)
+    return {"": parts[0].strip(), **{parts[k]: parts[k + 1].rstrip() for k in range(1, len(parts), 2)}}
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Entries of a section by each name that they are about."""
+    found = {}
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        for name in entry.partition(" : ")[0].split(", "):
+            found[name] = entry
+    return found

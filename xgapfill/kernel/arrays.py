@@ -1,0 +1,60 @@
+"""What a kernel is given of a box: one (t, y, x) array per source, told apart by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class BoxArrays(NamedTuple):
+    """Arrays (t, y, x) of a box.
+
+    Attributes
+    ----------
+    variables : tuple of tuple of array
+        Parts of the target, then of each predictor.
+    errors : tuple of array
+        Standard deviations of the errors of the target's parts; empty when none are given.
+    sea : array or None
+        Values of the sea mask, None when the mask of the package is used.
+    """
+
+    variables: tuple[tuple[Any, ...], ...]
+    errors: tuple[Any, ...]
+    sea: Any
+
+    def frame(self, slot: int) -> BoxArrays:
+        """One frame of all arrays."""
+        at = (slice(slot, slot + 1), slice(None), slice(None))
+        return BoxArrays(
+            tuple(tuple(part[at] for part in variable) for variable in self.variables),
+            tuple(error[at] for error in self.errors),
+            None if self.sea is None else self.sea[at],
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Order of the sources of a call.
+
+    Attributes
+    ----------
+    parts : tuple of int
+        Number of parts of the target, then of each predictor.
+    errors : bool
+        Whether the errors of the target's parts follow.
+    sea : bool
+        Whether a sea mask is last.
+    """
+
+    parts: tuple[int, ...]
+    errors: bool = False
+    sea: bool = False
+
+    def named(self, arrays: Sequence[Any]) -> BoxArrays:
+        """Give names to arrays in the order of the sources."""
+        left: Iterator[Any] = iter(arrays)
+        variables = tuple(tuple(next(left) for _ in range(count)) for count in self.parts)
+        errors = tuple(next(left) for _ in range(self.parts[0])) if self.errors else ()
+        return BoxArrays(variables, errors, next(left) if self.sea else None)
