@@ -80,6 +80,7 @@ def test_attributes_say_it(tmp_path):
     bounds = ("time", "bnds"), np.array([["2020-01-05", "2020-01-13"]], "M8[ns]")
     ds = daily.to_dataset().assign(time_bnds=bounds)
     ds.time.attrs["bounds"] = "time_bnds"
+    ds.time.encoding["units"] = "days since 2000-01-01"
     assert step_in(ds) == Step(8.0)
     ds.to_netcdf(tmp_path / "bounds.nc")
     with xr.open_dataset(tmp_path / "bounds.nc") as opened:

@@ -12,7 +12,9 @@ from maps import chl_map, psc_map
 import xgapfill
 from xgapfill.blocks import peek
 from xgapfill.inputs import read as inputs
+from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.values import check_values
+from xgapfill.variables import ErrorUnits
 
 CHL = chl_map((3, 60, 110))
 PSC = psc_map(CHL)
@@ -132,14 +134,15 @@ def test_errors_that_are_no_map(error, message):
 
 
 @pytest.mark.parametrize(
-    ("units", "factor"), [("%", 1), ("percent", 1), ("0.01%", 100), ("1", 0.01), ("0.01 percent", 100)]
+    ("units", "factor"),
+    [("%", 0.01), ("percent", 0.01), ("0.01%", 1e-4), ("1", 1.0), ("0.01 percent", 1e-4), ("1e-2", 0.01)],
 )
 def test_shares_of_the_value(units, factor):
-    """Errors in percent, and in hundredths of one as of GlobColour, are the same error."""
-    percent = CHL.copy(data=np.random.default_rng(0).uniform(5, 80, CHL.shape)).rename("CHL1_error")
-    expected = xgapfill.background(CHL, error=percent.assign_attrs(units="%")).isel(time=0)
-    found = xgapfill.background(CHL, error=(percent * factor).assign_attrs(units=units)).isel(time=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    """Errors in percent, in hundredths of one as of GlobColour, and as fractions are shares of the value."""
+    error = (0.1 / factor * xr.ones_like(CHL)).rename("CHL1_error").assign_attrs(units=units)
+    found = read_error(error, inputs.read(CHL)).units
+    assert found == ErrorUnits("share", factor)
+    np.testing.assert_allclose(found.absolute(error.values, CHL.values), 0.1 * CHL.values, rtol=1e-6)
 
 
 def test_rows_that_count_for_nothing_are_told():
