@@ -96,6 +96,19 @@ def test_attributes_say_it(tmp_path):
         inputs.read(opened.CHL)
 
 
+def test_a_data_set_says_it():
+    """Attributes of a Dataset, and bounds in it, count for its variables; the keyword comes before them."""
+    ds = dated("2020-01-05", share=0.0).to_dataset().assign_attrs(time_coverage_resolution="P1D")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ds.gapfill.background("CHL").sizes["time"] == 1
+        ds.gapfill.gaps("CHL", time_step="MS")
+    with pytest.warns(UserWarning, match="taken for an 8-day composite"):
+        ds.CHL.gapfill.background()
+    with pytest.raises(ValueError, match="time_step must be"):
+        ds.gapfill.background("CHL", time_step="often")
+
+
 def test_the_step_of_several_dates():
     """Several dates follow the step that is said: hours of an overpass do not matter, other days are refused."""
     passes = dated("2020-01-05T10:20", "2020-01-06T15:40", "2020-01-09T12:00")

@@ -117,6 +117,13 @@ def test_a_mask_must_lie_on_the_map():
         xgapfill.background(CHL, sea=mask.isel(lat=slice(40), lon=slice(10, None)))
 
 
+@pytest.mark.parametrize("method", ["dineof", "som"])
+def test_a_fit_reads_its_mask(method):
+    """A mask of a wrong shape is told by `fit`, too."""
+    with pytest.raises(ValueError, match="sea has the shape"):
+        xgapfill.fit(CHL, method, sea=np.ones((3, 3), bool))
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [

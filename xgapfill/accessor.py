@@ -17,6 +17,7 @@ from xgapfill.api.signatures import bound, dressed, positional
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import VERBS, fill
 from xgapfill.api.write import write
+from xgapfill.inputs.dates import step_beside
 from xgapfill.inputs.sea import find_mask
 
 SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
@@ -49,6 +50,8 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
         target = _picked(self._obj, call.pop("name"))
         call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error") if word in call}
         call["sea"] = _sea(self._obj, target, call.get("sea"))
+        if call.get("time_step") is None:
+            call["time_step"] = step_beside(self._obj, target)
         result = function(target, **call.pop("parameters", {}), **call)
         return _completed(self._obj, result) if fills else result
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from xgapfill.inputs.axes import find_axes
 from xgapfill.lattice.coordinates import YEAR_DAYS, Dates, Step
 from xgapfill.lattice.durations import days_of
 from xgapfill.lattice.grid import Grid
@@ -79,8 +80,8 @@ def step_of(time_step: Any) -> Step | None:
     >>> step_of("8D"), step_of("MS")
     (Step(days=8.0), Step(days=None))
     """
-    if time_step is None:
-        return None
+    if time_step is None or isinstance(time_step, Step):
+        return time_step
     if isinstance(time_step, str):
         text = time_step.strip()
         if _MONTH.fullmatch(text):
@@ -106,6 +107,15 @@ def said_step(array: xr.DataArray, time: Any) -> Step | None:
             return step_in(file)
     except (OSError, ValueError):  # the array is at hand: its file is only asked
         return None
+
+
+def step_beside(ds: xr.Dataset, target: Any) -> Step | None:
+    """What a data set says of how long the only map of its variable is; None where dates tell, or nothing is said."""
+    first = target[0] if isinstance(target, list | tuple) and target else target
+    if not isinstance(first, xr.DataArray):
+        return None
+    name = find_axes(first).names.get("time")
+    return step_in(ds) if name is not None and first.coords[name].size == 1 else None
 
 
 def step_in(ds: xr.Dataset) -> Step | None:
