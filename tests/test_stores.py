@@ -19,6 +19,7 @@ from maps import Quick, chl_map, same
 from test_writing import counted, dying_after, small_files
 
 import xgapfill
+from xgapfill.blocks.source import ReadError
 from xgapfill.options import OPTIONS
 from xgapfill.stores import Blocks, State, Store, lock, store_of
 from xgapfill.stores import run as running
@@ -183,6 +184,47 @@ def test_a_full_disk_and_a_netcdf_file(lazy, tmp_path):
         xgapfill.write(lazy, out / "a.out.nc", progress=False)
     assert same(xgapfill.write(other, out / "a.out.nc", progress=False).CHL, other)  # what was gathered is of no use
     assert [path.name for path in out.iterdir()] == ["a.out.nc"]
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+@pytest.mark.parametrize("kind", ["zarr", "nc"])
+def test_a_damaged_chunk_of_the_input(lazy, tmp_path, kind, chunks):
+    """The error names the file, the place in it and the block, of files and of dask; no file is left half-written."""
+    file = tmp_path / "in" / f"damaged.{kind}"
+    chl = chl_map((9, 40, 60)).to_dataset()
+    if kind == "zarr":
+        chl.to_zarr(file, consolidated=False, encoding={"CHL": {"chunks": (3, 20, 30)}})
+        damage(file / "CHL" / "c" / "2" / "1" / "1", 0)
+        ds = xr.open_zarr(file, chunks=chunks, consolidated=False)
+    else:
+        chl.to_netcdf(file, encoding={"CHL": {"chunksizes": (3, 20, 30), "zlib": True, "fletcher32": True}})
+        damage(file, 0.9)
+        ds = xr.open_dataset(file, chunks=chunks)
+    words = rf"damaged\.{kind}.*cannot be read.* needed by block \d+ \(time \d:\d, .*of .*out\.nc; blocks that are done"
+    with pytest.raises(ReadError, match=words) as caught:
+        xgapfill.write(ds.CHL.gapfill.fill(Quick()), tmp_path / "out.nc", progress=False)
+    assert (" at time " in str(caught.value)) == (chunks is None) != ("open_dataset-CHL" in str(caught.value))
+    assert not (tmp_path / "out.nc").exists()
+
+
+def damage(file, where):
+    content = bytearray(file.read_bytes())
+    start = int(len(content) * where)
+    content[start : start + 100] = np.random.default_rng(0).bytes(100)
+    file.write_bytes(content)
+
+
+def test_a_method_that_fails(tmp_path):
+    """Its error is the one that it raised, with a note that names the block."""
+
+    class Failing(Quick):
+        def fill(self, *arguments):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        xgapfill.write(chl_map((9, 40, 60)).gapfill.fill(Failing()), tmp_path / "out.zarr", progress=False)
+    (note,) = caught.value.__notes__
+    assert note.startswith("While block 0 (time 0:9) of ")
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.nc"])

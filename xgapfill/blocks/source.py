@@ -21,6 +21,10 @@ from xgapfill.blocks.runs import axes_of, read_runs, turned
 from xgapfill.options import OPTIONS
 
 
+class ReadError(OSError):
+    """An input cannot be read; the message says which, and where."""
+
+
 class Source(Protocol):
     """One (time, latitude, longitude) variable in the order of its own array."""
 
@@ -195,7 +199,13 @@ class OnFile:
     def _piece(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
         where = {dim: part for dim, part in zip(self.dims, key, strict=True) if dim is not None}
         part = self.variable.isel(where)
-        return turned(part.values, axes_of(part.dims, self.dims), {})
+        try:
+            values = part.values
+        except (OSError, RuntimeError, ValueError) as error:  # what libraries make of a damaged file
+            path = self.inputs[0].place.path if self.inputs else self.variable.encoding.get("source", "a variable")
+            place = ", ".join(f"{dim} {each.start}:{each.stop}" for dim, each in where.items())
+            raise ReadError(f"{path} cannot be read at {place} ({type(error).__name__}: {error})") from error
+        return turned(values, axes_of(part.dims, self.dims), {})
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return "xgapfill.OnFile", self.token, self.dims

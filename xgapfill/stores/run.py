@@ -23,6 +23,7 @@ from xgapfill.blocks.inputs import Input
 from xgapfill.blocks.progress import Meter, metering
 from xgapfill.blocks.stop import running, wait_for_abandoned
 from xgapfill.stores.base import DONE, NEW_FRAMES, Blocks, State, Store, WriteError, writing
+from xgapfill.stores.failures import located
 from xgapfill.stores.lock import Lock
 from xgapfill.stores.watch import Watch
 
@@ -183,9 +184,11 @@ def _client() -> Any:
 
 def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], done: Done) -> None:
     client, write_block = _client(), done.write_block
+    store, blocks, name = write_block.store, write_block.blocks, keys[0][0]
+    paths = [each.place.path for each in done.watch.inputs]
     if client is None:
-        here = {} if write_block.store.workers else {"scheduler": "threads"}
-        with _Ticks(done, keys[0][0]):
+        here = {} if store.workers else {"scheduler": "threads"}
+        with located(store.name, blocks, paths, name), _Ticks(done, name):
             compute_as_if_collection(kind, graph, keys, **here)
         return
     from distributed import as_completed
@@ -193,8 +196,9 @@ def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], done: Done) -> 
     futures = client.get(optimize(graph, keys), keys, sync=False)
     try:
         for future in as_completed(futures):
-            result = future.result()
-            done.finished(*(result if write_block.store.workers else write_block(*result)))
+            with located(store.name, blocks, paths, name, future.key[1]):
+                result = future.result()
+            done.finished(*(result if store.workers else write_block(*result)))
             future.release()
     finally:
         client.cancel(futures)
