@@ -8,7 +8,7 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
-from xgapfill.api.gaps import find_gaps
+from xgapfill import gaps
 from xgapfill.inputs.dates import grid_at
 from xgapfill.kernel.limits import POLAR, Limits
 from xgapfill.lattice.distance import kilometres_to
@@ -47,7 +47,7 @@ def test_max_distance_is_kilometres_in_the_frame():
     """Filled no farther from an observed pixel of the frame than asked for, as `gaps` measures it."""
     psc = psc_map(chl_map((3, 20, 24)))
     result = xgapfill.background(psc, max_distance=8.0).compute()
-    near = (find_gaps(psc).distance <= 8.0).broadcast_like(psc).transpose(*psc.dims)
+    near = (gaps(psc).distance <= 8.0).broadcast_like(psc).transpose(*psc.dims)
     assert 0 < near.mean() < 1
     assert (result.notnull() == near).all()
     both = xgapfill.background(psc, max_distance=8.0, max_gap=17).compute()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from xgapfill.variables import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,9 +20,10 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
-def test_code_runs(page):
+def test_code_runs(page, monkeypatch):
     """Every Python block of a page runs, one after the other, from nothing."""
     names: dict = {}
+    monkeypatch.setattr(registry, "_registered", [])
     for block in _blocks(page, "python"):
         exec(compile(block, page.name, "exec"), names)  # the text is that of this repository
 
@@ -35,6 +40,12 @@ def test_links_lead_somewhere(page):
             assert target[1:] in headings, target
         elif "://" not in target:
             assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_tables_are_those_of_the_code():
+    """Tables that follow from the code are as the code writes them."""
+    done = subprocess.run([sys.executable, str(ROOT / "docs" / "tables.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_lines_fit():

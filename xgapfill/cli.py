@@ -173,7 +173,7 @@ def _validate(given: argparse.Namespace) -> int:
 def _methods(given: argparse.Namespace) -> int:
     import xgapfill
 
-    _say(xgapfill.list_methods().drop(columns="summary").to_string())
+    _say(xgapfill.list_methods().drop(columns=["suits", "summary"]).to_string())
     return 0
 
 

@@ -55,6 +55,7 @@ class Background(Method):
     name: ClassVar[str] = "background"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.01"
+    suits: ClassVar[str] = "weights are not wanted, or time is short"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -39,9 +39,9 @@ class Method(ABC):
         Whether ``weights=`` can be given to it.
     device : str or None
         Where it computes: "cpu", or a field that the user sets, see `xgapfill.nets.device.device_of`.
-    needs, predictors, gives, costs : str
-        Row of the table of methods: what it needs beside the data, what it does with ``cond=``, what it returns, and
-        core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``.
+    needs, predictors, gives, costs, suits : str
+        Row of the table of methods: what it needs beside the data, what it does with ``cond=``, what it returns,
+        core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``, and when to take it.
 
     Examples
     --------
@@ -64,6 +64,7 @@ class Method(ABC):
     predictors: ClassVar[str] = "see its documentation"
     gives: ClassVar[str] = "error"
     costs: ClassVar[str] = "unknown"
+    suits: ClassVar[str] = ""
     device: str | None = "cpu"
 
     @property

@@ -68,6 +68,7 @@ class Climatology(Method):
     needs: ClassVar[str] = "series"
     predictors: ClassVar[str] = "regression where nothing was observed"
     costs: ClassVar[str] = "0.0001"
+    suits: ClassVar[str] = "nothing was observed for a long time around the gap"
 
     def __post_init__(self) -> None:
         choice("by", self.by, ("auto", "year", "all"))

@@ -80,6 +80,7 @@ class DctPls(Method):
     name: ClassVar[str] = "dctpls"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.016"
+    suits: ClassVar[str] = "a smooth map is needed that rests on no covariance"
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):

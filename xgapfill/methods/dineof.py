@@ -89,6 +89,7 @@ class Dineof(SeriesMethod):
     name: ClassVar[str] = "dineof"
     predictors: ClassVar[str] = "expanded together"
     costs: ClassVar[str] = "0.0004, and the fit"
+    suits: ClassVar[str] = "the series is long and its patterns return"
 
     def __post_init__(self) -> None:
         for name, least in {"modes": 1, "max_modes": 1, "numit": 0, "seed": 0}.items():

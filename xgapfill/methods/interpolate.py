@@ -71,6 +71,7 @@ class Interpolate(Method):
     name: ClassVar[str] = "interpolate"
     predictors: ClassVar[str] = "regression where nothing was observed"
     costs: ClassVar[str] = "0.013"
+    suits: ClassVar[str] = "a comparison with the common baseline is needed"
 
     def __post_init__(self) -> None:
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, (int, np.integer)) or self.max_steps < 0:

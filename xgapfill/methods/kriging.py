@@ -83,6 +83,7 @@ class Kriging(Method):
     predictors: ClassVar[str] = "regression"
     gives: ClassVar[str] = "error, or members"
     costs: ClassVar[str] = "0.05"
+    suits: ClassVar[str] = "a covariance and its error are to be reported"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

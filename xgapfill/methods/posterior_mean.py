@@ -50,6 +50,7 @@ class PosteriorMean(NetMethod):
     name: ClassVar[str] = "posterior_mean"
     gives: ClassVar[str] = "error"
     costs: ClassVar[str] = "0.034"
+    suits: ClassVar[str] = "one best map is needed"
     model: ClassVar[str] = "diffusion"
     takes_errors: ClassVar[bool] = True
 

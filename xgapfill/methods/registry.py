@@ -64,7 +64,7 @@ def list_methods() -> pd.DataFrame:
             rows[name] = _row(point.load())
         except Exception as error:  # a broken plugin must not break the table
             said = f"cannot be loaded: {type(error).__name__}: {error}"
-            rows[name] = {"needs": said, "predictors": "", "gives": "", "core_seconds": "", "summary": ""}
+            rows[name] = {"needs": said, "predictors": "", "gives": "", "core_seconds": "", "suits": "", "summary": ""}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "method"
     return table
@@ -72,7 +72,7 @@ def list_methods() -> pd.DataFrame:
 
 def _row(kind: type[Method]) -> dict[str, str]:
     said = {"needs": kind.needs, "predictors": kind.predictors, "gives": kind.gives, "core_seconds": kind.costs}
-    return said | {"summary": summary(kind)}
+    return said | {"suits": kind.suits, "summary": summary(kind)}
 
 
 def summary(kind: type[Method]) -> str:

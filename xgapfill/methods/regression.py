@@ -137,6 +137,7 @@ class Regression(Method):
     needs: ClassVar[str] = "predictors"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.0001"
+    suits: ClassVar[str] = "a comparison with the literature is needed"
 
     def __post_init__(self) -> None:
         choice("relation", self.relation, (FITTED, *PUBLISHED))

@@ -68,6 +68,9 @@ class Repaint(NetMethod):
     name: ClassVar[str] = "repaint"
     gives: ClassVar[str] = "members"
     costs: ClassVar[str] = "0.23 a member"
+    suits: ClassVar[str] = (
+        "plausible fields with small-scale variability and joint uncertainty are needed: fronts, sums, trends"
+    )
     draws: ClassVar[bool] = True
     model: ClassVar[str] = "diffusion"
     takes_errors: ClassVar[bool] = True

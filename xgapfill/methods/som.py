@@ -94,6 +94,7 @@ class Som(SeriesMethod):
     name: ClassVar[str] = "som"
     predictors: ClassVar[str] = "components of the map"
     costs: ClassVar[str] = "0.006, and the fit"
+    suits: ClassVar[str] = "what is known at the pixel itself tells most"
 
     def __post_init__(self) -> None:
         for name, least in {"rows": 1, "cols": 1, "epochs": 1, "vectors": FEWEST}.items():

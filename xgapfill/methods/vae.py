@@ -67,6 +67,7 @@ class Vae(NetMethod):
     name: ClassVar[str] = "vae"
     gives: ClassVar[str] = "members"
     costs: ClassVar[str] = "0.07 a member"
+    suits: ClassVar[str] = "many members are needed at little cost"
     draws: ClassVar[bool] = True
     anchored: ClassVar[bool] = True
     model: ClassVar[str] = "vae"
