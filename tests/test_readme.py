@@ -25,7 +25,7 @@ def test_code_runs(page, monkeypatch):
     names: dict = {}
     monkeypatch.setattr(registry, "_registered", [])
     for block in _blocks(page, "python"):
-        exec(compile(block, page.name, "exec"), names)  # the text is that of this repository
+        exec(compile(block, page.name, "exec", dont_inherit=True), names)  # the text is that of this repository
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
