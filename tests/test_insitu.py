@@ -258,9 +258,9 @@ def test_methods_that_make_nothing_of_errors_refuse_them():
     """A method that takes all observations as the same says so, instead of leaving samples or errors out."""
     target = chl_map()
     given = table(target, missing(target), CHL=0.3)
-    with pytest.raises(ValueError, match="climatology makes nothing of insitu="):
-        xgapfill.climatology(target, insitu=given)
-    with pytest.raises(ValueError, match="makes nothing of error="):
+    with pytest.raises(ValueError, match="climatology ignores observation errors, so insitu= is not supported"):
+        xgapfill.fill(target, "climatology", insitu=given)
+    with pytest.raises(TypeError, match="dctpls has no parameter 'error'"):
         target.to_dataset().gapfill.dctpls("CHL", error="CHL")
 
 
