@@ -94,6 +94,15 @@ def test_every_pixel_is_covered_with_a_positive_weight(ncols: int):
     assert total.min() > 1e-4
 
 
+def test_windows_that_overlap_by_half_add_up_to_one():
+    """Weights are squared sines: where windows lie half a window apart, blending divides by exactly 1 in the middle."""
+    tiling = Tiling(640, size=(4, 16, 20), stride=(2, 8, 10))
+    t, y, x = (np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in tiling.size)
+    np.testing.assert_allclose(tiling.weight, t[:, None, None] * y[:, None] * x, rtol=1e-6)
+    total = sum(tiling.weight[t : t + 2, y : y + 8, x : x + 10] for t in (0, 2) for y in (0, 8) for x in (0, 10))
+    np.testing.assert_allclose(total, 1, rtol=1e-6)
+
+
 def test_reach_is_one_less_than_a_window():
     """Two pixels of one window are at most a window less one apart."""
     assert Tiling(8640).reach == (4, 63, 63)
