@@ -7,11 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 import xarray as xr
-from maps import Quick, axes, chl_map, chunked, psc_map, same
+from maps import Quick, chl_map, chunked, psc_map, same
 
-import xgapfill
 from xgapfill import fill
 from xgapfill.inputs.dates import grid_at
+from xgapfill.lattice.grid import Box
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.methods import Background, PosteriorMean, Repaint
 from xgapfill.methods.base import Method
@@ -316,11 +316,23 @@ def test_windows_are_those_of_the_tiling():
     assert all((start[:2] % tiling.stride[:2] == 0).all() for windows in observed for start in windows.starts)
     assert all((np.abs(windows.lat - 40) < 4).all() for windows in observed)
     assert all(np.allclose((windows.season**2).sum(axis=-1), 1) for windows in observed)
-    assert sum(int(windows.sea.any(axis=(1, 2)).sum()) for windows in observed) == len(
-        [s for w in observed for s in np.unique(w.starts[w.sea.any(axis=(1, 2))], axis=0)]
-    )
-    assert axes(1, 2, 3)["lat"][1][0] > 40
-    assert xgapfill.__version__
+    grid = grid_at(chl.time, chl.lat, chl.lon)
+    box = Box(*((min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)))
+    used = [start for windows in observed for start in windows.starts[windows.sea.any(axis=(1, 2))].tolist()]
+    assert used == tiling.touching(box).tolist()  # each once, in the order of the lattice; the others only fill up
+    for windows in observed:
+        for number in np.flatnonzero(windows.sea.any(axis=(1, 2))):
+            places = [
+                np.array(axis) - at
+                for axis, at in zip((grid.slots, grid.rows, grid.cols), windows.starts[number], strict=True)
+            ]
+            inside = [(place >= 0) & (place < n) for place, n in zip(places, tiling.size, strict=True)]
+            shown = windows.values[number, :, 0][
+                np.ix_(*(place[there] for place, there in zip(places, inside, strict=True)))
+            ]
+            expected = np.nan_to_num(np.log10(chl.values))[np.ix_(*(np.flatnonzero(there) for there in inside))]
+            np.testing.assert_allclose(shown, expected, rtol=1e-5)
+            assert windows.observed[number].sum() == (expected != 0).sum()
 
 
 def test_a_block_lets_go_of_what_it_read(tmp_path):
