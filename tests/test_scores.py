@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
@@ -42,6 +43,47 @@ def test_fair_crps_equals_the_sum_over_pairs():
     pairs = np.abs(members[:, None] - members[None]).sum(axis=(0, 1))
     expected = np.abs(members - truth).mean(axis=0) - pairs / (2 * 5 * 4)
     assert_allclose(scores.crps_ensemble(members, truth), expected, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    """The package of scores of the Bureau of Meteorology; environments of old versions may lack it."""
+    return pytest.importorskip("scores")
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> tuple[xr.DataArray, xr.DataArray]:
+    """Six members and a truth of which some are missing."""
+    generator = np.random.default_rng(6)
+    members, truth = generator.normal(size=(6, 200)), 0.5 + generator.normal(size=200)
+    truth[:5] = np.nan
+    return xr.DataArray(members, dims=("member", "place")), xr.DataArray(truth, dims="place")
+
+
+def test_scores_are_those_of_the_scores_package(ensemble, oracle):
+    """RMSE, mean absolute error, bias, fair CRPS and the CRPS of normal distributions, against another package."""
+    members, truth = ensemble
+    estimate = members.mean("member")
+    for ours, theirs in (
+        (scores.rmse, oracle.continuous.rmse),
+        (scores.mae, oracle.continuous.mae),
+        (scores.bias, oracle.continuous.additive_bias),
+    ):
+        assert_allclose(ours(estimate, truth), theirs(estimate, truth), rtol=1e-12)
+    fair = oracle.probability.crps_for_ensemble(members, truth, "member", method="fair", preserve_dims="all")
+    assert_allclose(scores.crps_ensemble(members, truth), fair, rtol=1e-9)
+    plain = oracle.probability.crps_for_ensemble(members, truth, "member", method="ecdf", preserve_dims="all")
+    assert abs(plain - fair).max() > 0.05
+
+
+@pytest.mark.filterwarnings("ignore:numba is not available")
+def test_gaussian_crps_is_that_of_the_scores_package(oracle):
+    """The integral of the scores package over a distribution given by its values on a fine grid."""
+    grid = np.linspace(-12, 12, 2401)
+    for mean, spread, truth in ((0.3, 1.0, 0.7), (-1.0, 2.0, 3.0), (0.0, 0.5, 0.02)):
+        forecast = xr.DataArray(norm.cdf(grid, mean, spread), {"threshold": grid}, ("threshold",))
+        found = oracle.probability.crps_cdf(forecast, xr.DataArray(truth), threshold_dim="threshold")
+        assert_allclose(scores.crps_gaussian(mean, spread, truth), float(found.total), rtol=2e-3)
 
 
 def test_fair_crps_does_not_depend_on_the_number_of_members():
