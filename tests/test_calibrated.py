@@ -9,6 +9,7 @@ import pytest
 import torch
 from maps import chl_map, psc_map
 
+import xgapfill
 from xgapfill.diffusion.samplers import repaint
 from xgapfill.gaussian.background import trend_on
 from xgapfill.gaussian.priors import shipped
@@ -152,7 +153,7 @@ def test_fills_beyond_the_range_of_training_are_flagged(span, status):
     tiny = tiny_weights("chl")
     weights = Weights(replace(tiny.card, ranges={"log10_chl": span}), tiny.arrays)
     chl = chl_map((1, 10, 12), lat=40.75)
-    found = chl.gapfill("posterior_mean", weights=weights, full=True).compute()
+    found = xgapfill.fill(chl, "posterior_mean", weights=weights, full=True).compute()
     filled = chl.isnull().values
     assert -1.2 < np.log10(found.CHL.values[filled]).min() < np.log10(found.CHL.values[filled]).max() < 0.4
     assert (found.CHL_status.values[filled] == status).all()
@@ -166,7 +167,7 @@ def test_predictors_beyond_the_range_of_training_are_flagged():
     middle = float(np.log10(chl).median())
     for span in ((middle, 6.0), (-6.0, middle)):
         weights = Weights(replace(tiny.card, ranges={**tiny.card.ranges, "log10_chl": span}), tiny.arrays)
-        found = psc.gapfill("posterior_mean", cond=chl, weights=weights, full=True).compute()
+        found = xgapfill.fill(psc, "posterior_mean", cond=chl, weights=weights, full=True).compute()
         status = found.PSC_status.isel(size_class=0) if "size_class" in found.PSC_status.dims else found.PSC_status
         outside = ((np.log10(chl) < span[0]) | (np.log10(chl) > span[1])) & chl.notnull()
         filled = psc.isnull().all("size_class")
