@@ -101,7 +101,7 @@ def draw(
         "truth": truth.isel(here),
         "background": background.PSC.isel(here),
         "posterior mean": mean.PSC.isel(here),
-        "one realisation": members.isel(here, realization=0),
+        "one realisation": members.isel(realization=0, **here),
     }
     top = float(maps["truth"].quantile(0.995))
     spread = members.isel(here).std("realization", ddof=1)

@@ -256,7 +256,7 @@ def test_an_archive_builds_its_graph_at_once(tmp_path):
 
 def test_dask_input_needs_no_even_chunks(monkeypatch):
     """Target and condition may be chunked differently, and one of them not at all."""
-    chl = chl_map((4, 12, 14))
+    chl = chl_map((4, 12, 14), lat=40.75)
     psc = psc_map(chl)
     expected = fill(psc, Background(), cond=chl).compute()
     ragged = chunked(psc, {"time": (1, -1), "lat": 5, "lon": (9, -1), "size_class": 2})

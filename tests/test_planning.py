@@ -113,7 +113,7 @@ def test_network_passes_are_those_of_the_fill(monkeypatch, schedule, members):
     from xgapfill.nets.unet import UNet
 
     monkeypatch.setitem(OPTIONS, "block", (3, 12, 48))
-    chl, weights = chl_map((3, 12, 60), share=0.4), tiny_weights("chl")
+    chl, weights = chl_map((3, 12, 60), share=0.4, lat=40.75), tiny_weights("chl")
     passes = []
     forward = UNet.forward
     estimate = xgapfill.plan(chl, "repaint", weights=weights, members=members, schedule=schedule)
@@ -142,12 +142,12 @@ REDUCED = {
 @pytest.mark.parametrize("case", REDUCED)
 def test_statistics_are_planned_as_they_are_computed(monkeypatch, case):
     """As many passes as are made, members drawn two at a time; the size of the result is that of the statistics."""
-    monkeypatch.setitem(OPTIONS, "block", (3, 12, 48))
+    monkeypatch.setitem(OPTIONS, "block", (1, 12, 48))
     monkeypatch.setattr(reducing, "TOGETHER", 2)
     monkeypatch.setattr(reducing, "SLAB", 3)
     name, reduce = REDUCED[case]
     options = {"schedule": [(1.0, 0.0)]} if name == "repaint" else {}
-    chl, chosen, passes = chl_map((4, 12, 30), share=0.4), xgapfill.methods.find(name, **options), []
+    chl, chosen, passes = chl_map((2, 12, 30), share=0.4, lat=40.75), xgapfill.methods.find(name, **options), []
     weights = tiny_weights({"repaint": "chl", "vae": "chl-vae"}[name])
     estimate = xgapfill.plan(chl, chosen, weights=weights, members=3, reduce=reduce)
     plain = type(chosen).fill

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from xgapfill.training import fit as train
+from xgapfill.training import gappy
 from xgapfill.variables import registry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +23,10 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
 def test_code_runs(page, monkeypatch):
-    """Every Python block of a page runs, one after the other, from nothing."""
+    """Every Python block of a page runs, one after the other, from nothing; nets are judged by few windows."""
+    monkeypatch.setattr(gappy, "MOST_BLOCKS", 4)
+    monkeypatch.setattr(gappy, "LEAST_WINDOWS", 4)
+    monkeypatch.setattr(train, "MEMBER_BATCHES", 1)
     names: dict = {}
     monkeypatch.setattr(registry, "_registered", [])
     for block in _blocks(page, "python"):
