@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
     shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
     shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
-    shared.add_argument("--members", type=int, default=1)
+    shared.add_argument("--members", type=int, help="how many members; without it one map, without such a dimension")
     shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
     shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
@@ -157,7 +157,7 @@ def _validate(given: argparse.Namespace) -> int:
             given.var[0],
             given.method,
             cond=given.cond or None,
-            members=max(given.members, 2),
+            **({} if given.members is None else {"members": given.members}),
             seed=given.seed,
             weights=given.weights,
             **_observations(given),
