@@ -163,7 +163,7 @@ def test_a_constant_field_stays_constant(verb):
 
 
 def test_seeds_and_schedules():
-    """A seed is a whole number of at least 0; a schedule is known or a walk down to 0."""
+    """A seed is a whole number of at least 0; a schedule is known or a schedule down to 0."""
     refused("seed", CHL, verb="repaint", seed=-1, weights=tiny_weights("chl"))
     refused("schedule", CHL, verb="repaint", schedule="slow", weights=tiny_weights("chl"))
     refused("schedule", CHL, verb="repaint", schedule=[(1.0, 0.5)], weights=tiny_weights("chl"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xgapfill.diffusion.samplers import dpm_solver, heun, repaint
-from xgapfill.diffusion.schedule import check_walk, karras_walk, linear_sigmas, repaint_times, repaint_walk
+from xgapfill.diffusion.schedule import check_schedule, karras_schedule, linear_sigmas, repaint_schedule, repaint_times
 
 N = 24  # pixels of the one-dimensional Gaussian field
 
@@ -26,12 +26,12 @@ N = 24  # pixels of the one-dimensional Gaussian field
     ],
 )
 def test_published_counts(steps, length, samples, counts):
-    """The walk has as many moves down and up as the authors' schedule."""
+    """The schedule has as many moves down and up as the authors' schedule."""
     times = repaint_times(steps, length, samples)
-    walk = repaint_walk(steps, length, samples)
-    down = sum(b < a for a, b in walk)
-    assert (len(times), down, len(walk) - down) == counts
-    assert walk[-1][1] == 0.0
+    schedule = repaint_schedule(steps, length, samples)
+    down = sum(b < a for a, b in schedule)
+    assert (len(times), down, len(schedule) - down) == counts
+    assert schedule[-1][1] == 0.0
 
 
 def test_linear_sigmas_are_those_of_the_variance_schedule():
@@ -44,19 +44,19 @@ def test_linear_sigmas_are_those_of_the_variance_schedule():
 
 def test_karras_walk_goes_straight_down():
     """As many calls as asked for, from the largest level to 0."""
-    walk = check_walk(karras_walk(8, 20.0, 0.05))
-    assert len(walk) == 8
-    assert walk[0][0] == pytest.approx(20.0)
-    assert all(b < a for a, b in walk)
+    schedule = check_schedule(karras_schedule(8, 20.0, 0.05))
+    assert len(schedule) == 8
+    assert schedule[0][0] == pytest.approx(20.0)
+    assert all(b < a for a, b in schedule)
 
 
 @pytest.mark.parametrize(
-    "walk", [[], [(1, 2), (2, 0)], [(2, 1)], [(2, 1), (0.5, 0)], [(2, 2), (2, 0)], [(2, float("nan"))]]
+    "schedule", [[], [(1, 2), (2, 0)], [(2, 1)], [(2, 1), (0.5, 0)], [(2, 2), (2, 0)], [(2, float("nan"))]]
 )
-def test_walks_that_make_no_sense(walk):
+def test_schedules_that_make_no_sense(schedule):
     """A list of moves that is broken, climbs first or does not end at 0 is refused."""
     with pytest.raises(ValueError, match="schedule"):
-        check_walk(walk)
+        check_schedule(schedule)
 
 
 def gaussian_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +90,7 @@ def test_sampler_reproduces_kriging(eta):
         denoise,
         known.expand(members, -1),
         torch.tensor(observed).expand(members, -1),
-        karras_walk(200, 20.0, 0.02),
+        karras_schedule(200, 20.0, 0.02),
         lambda k: torch.tensor(rng.standard_normal((members, N))),
         eta=eta,
     ).numpy()
@@ -107,7 +107,7 @@ def test_second_order_samplers_follow_the_flow(sampler):
     exact = start * 20.0 / (1 + 20.0**2) ** 0.5
 
     def error(calls):
-        sigmas = [a for a, _ in karras_walk(calls, 20.0, 0.002, rho=7.0)]
+        sigmas = [a for a, _ in karras_schedule(calls, 20.0, 0.002, rho=7.0)]
         found = sampler(lambda x, s: x / (1 + s**2), start, torch.zeros(5, dtype=torch.bool), sigmas, lambda k: start)
         return float((found - exact).abs().max())
 
@@ -119,13 +119,13 @@ def test_second_order_samplers_follow_the_flow(sampler):
 def test_second_order_samplers_keep_what_was_observed(sampler):
     """Observed values come back as they are."""
     known, observed = torch.arange(4.0), torch.tensor([True, False, True, False])
-    sigmas = [a for a, _ in karras_walk(4, 20.0, 0.1)]
+    sigmas = [a for a, _ in karras_schedule(4, 20.0, 0.1)]
     found = sampler(lambda x, s: x / (1 + s**2), known, observed, sigmas, lambda k: torch.ones(4))
     assert torch.equal(found[observed], known[observed])
 
 
 def test_jumps_bring_an_unconditional_denoiser_towards_kriging():
-    """Without its jumps RePaint misses the kriging mean; the more it walks, the nearer it comes."""
+    """Without its jumps RePaint misses the kriging mean; the more it schedules, the nearer it comes."""
     covariance, observed, field, mean, conditional = gaussian_problem()
     eigen, vectors = (torch.tensor(a) for a in np.linalg.eigh(covariance))
     hidden = ~observed
@@ -134,18 +134,22 @@ def test_jumps_bring_an_unconditional_denoiser_towards_kriging():
     def denoise(x, sigma):
         return ((x @ vectors) * (eigen / (eigen + sigma**2))) @ vectors.T
 
-    def miss(walk):
+    def miss(schedule):
         rng = np.random.default_rng(0)
         members = 600
         sample = repaint(
             denoise,
             torch.tensor(field).expand(members, -1),
             torch.tensor(observed).expand(members, -1),
-            walk,
+            schedule,
             lambda k: torch.tensor(rng.standard_normal((members, N))),
         ).numpy()
         return np.abs((sample.mean(0)[hidden] - mean[hidden]) / sd).mean()
 
-    without, some, many = miss(repaint_walk(60, 10, 1)), miss(repaint_walk(60, 10, 4)), miss(repaint_walk(60, 10, 10))
+    without, some, many = (
+        miss(repaint_schedule(60, 10, 1)),
+        miss(repaint_schedule(60, 10, 4)),
+        miss(repaint_schedule(60, 10, 10)),
+    )
     assert many < some < without
     assert many < 0.5 * without

@@ -27,7 +27,7 @@ from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
 from xgapfill.weights import load
 
-WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump up: quick, and laws hold for any walk
+WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump up: quick, and laws hold for any schedule
 QUICK = {  # parameters that make a method cheap; laws hold for any
     "repaint": {"schedule": WALK},
     "vae": {"proposals": 4},

@@ -41,7 +41,7 @@ def test_every_pixel_takes_its_cell():
 
 
 def test_poles_and_dateline():
-    """The outermost places of the globe are answered: 90 N is sea, 90 S is land, 180 is the same east and west."""
+    """The outermost places of the globe are withheld: 90 N is sea, 90 S is land, 180 is the same east and west."""
     assert sea([90.0, -90.0], [0.0]).tolist() == [[True], [False]]
     np.testing.assert_array_equal(sea([10.0], [180.0]), sea([10.0], [-180.0]))
 

@@ -85,7 +85,7 @@ def psc(chl) -> xr.DataArray:
 
 
 def test_scores_are_those_of_the_hidden_pixels(chl):
-    """The table of an opponent must be what its estimate scores at the hidden pixels, in log10."""
+    """The table of an baseline must be what its estimate scores at the hidden pixels, in log10."""
     hidden = transplanted(chl.notnull().values, seed=0)
     table = validate(chl, SIMPLE)
     truth = np.log10(chl.values)
@@ -196,7 +196,7 @@ def test_size_classes_are_scored_one_by_one(psc):
 
 
 def test_a_condition_is_given_to_all_and_never_hidden(chl, psc):
-    """An opponent must profit from a condition that says all."""
+    """An baseline must profit from a condition that says all."""
     micro = (0.3 * np.log10(chl)).pipe(lambda x: 0.2 + 0.6 / (1 + np.exp(-x))).fillna(0.3)
     other = (1 - micro) / 2
     told = xr.concat([micro, other, other], dim="psc").assign_coords(psc=["micro", "nano", "pico"]).rename("PSC")

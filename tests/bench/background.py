@@ -51,9 +51,9 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
         overall[name] = rmse(error, 0, problem.hidden)
         by_class = [rmse(error, 0, problem.hidden & (classes == k)) for k in range(len(NAMES))]
         print(f"{name:24}{overall[name]:9.4f}" + "".join(f"{value:9.4f}" for value in by_class) + f"{seconds:9.1f}")
-    *opponents, ours = overall.values()
-    ratio = ours / min(opponents)
-    print(f"background / better opponent: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
+    *baselines, ours = overall.values()
+    ratio = ours / min(baselines)
+    print(f"background / better baseline: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
     print(
         f"background: {seconds_a_window(Background()):.4f} core-seconds a window of 5 x 64 x 64 (target <= {SECONDS})"
     )
@@ -66,9 +66,9 @@ def run_size_classes(folder: Path) -> xr.Dataset:
     rows = ("global_dct_pls", "global_kriging", "background")
     scores = validate(classes.PSC, rows, cond=classes.CHL, truth=classes.truth)
     print(table_text(scores, "NE Pacific from 2020-06-09, semi-synthetic fractions given CHL, mean of classes"))
-    *opponents, ours = np.sqrt((scores.rmse.sel(distance_class="all") ** 2).mean("size_class")).values
-    ratio = ours / min(opponents)
-    print(f"background / better opponent: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
+    *baselines, ours = np.sqrt((scores.rmse.sel(distance_class="all") ** 2).mean("size_class")).values
+    ratio = ours / min(baselines)
+    print(f"background / better baseline: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
     return scores
 
 

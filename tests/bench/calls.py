@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xgapfill.diffusion.samplers import dpm_solver, heun, repaint
-from xgapfill.diffusion.schedule import Move, karras_walk, repaint_walk
+from xgapfill.diffusion.schedule import Move, karras_schedule, repaint_schedule
 from xgapfill.lattice.windows import Noise, Windows
 from xgapfill.methods import Repaint
 from xgapfill.methods.repaint import FAST_CALLS, FAST_ETA, FAST_SIGMA_MAX, FAST_SIGMA_MIN, numbered
@@ -60,28 +60,28 @@ def ways(paper: bool) -> list[Way]:
     """All ways; `paper` takes RePaint's own schedules in, of 190 and 2410 moves down."""
     found: list[Way] = []
     for calls in CALLS:
-        walk = karras_walk(calls, SIGMA_MAX, FAST_SIGMA_MIN)
-        sigmas = [sigma for sigma, _ in walk]
-        found.append(Way("DDIM", calls, _walked(walk, 0.0)))
-        found.append(Way("ancestral", calls, _walked(walk, 1.0)))
+        schedule = karras_schedule(calls, SIGMA_MAX, FAST_SIGMA_MIN)
+        sigmas = [sigma for sigma, _ in schedule]
+        found.append(Way("DDIM", calls, _scheduled(schedule, 0.0)))
+        found.append(Way("ancestral", calls, _scheduled(schedule, 1.0)))
         found.append(Way("DPM-Solver++(2M)", calls, _levels(dpm_solver, sigmas)))
         if calls > 2:
-            half = [sigma for sigma, _ in karras_walk(calls // 2 + 1, SIGMA_MAX, FAST_SIGMA_MIN)]
+            half = [sigma for sigma, _ in karras_schedule(calls // 2 + 1, SIGMA_MAX, FAST_SIGMA_MIN)]
             found.append(Way("Heun", 2 * len(half) - 1, _levels(heun, half)))
         if calls <= 8:
-            walk = karras_walk(calls, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
-            found.append(Way(BEGUN, calls, _walked(walk, FAST_ETA), FAST_SIGMA_MAX))
+            schedule = karras_schedule(calls, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
+            found.append(Way(BEGUN, calls, _scheduled(schedule, FAST_ETA), FAST_SIGMA_MAX))
     for steps, samples in ((25, 1), (25, 4), (100, 2), (250, 10)):
-        walk = repaint_walk(steps, 10, samples)
-        calls = sum(to < sigma < SIGMA_MAX for sigma, to in walk)
+        schedule = repaint_schedule(steps, 10, samples)
+        calls = sum(to < sigma < SIGMA_MAX for sigma, to in schedule)
         if paper or calls < 150:
-            found.append(Way("RePaint", calls, _walked(walk, 1.0)))
+            found.append(Way("RePaint", calls, _scheduled(schedule, 1.0)))
     return found
 
 
-def _walked(walk: list[Move], eta: float) -> Draws:
+def _scheduled(schedule: list[Move], eta: float) -> Draws:
     return lambda denoise, known, observed, draw, start: repaint(
-        denoise, known, observed, walk, draw, eta=eta, noisy_observed=False, start=start
+        denoise, known, observed, schedule, draw, eta=eta, noisy_observed=False, start=start
     )
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.validation.baselines.simple import Field
-from xgapfill.validation.baselines.tuned import Opponent, Prediction
+from xgapfill.validation.baselines.tuned import Baseline, Prediction
 
 MODES = 30  # searched up to
 
@@ -48,6 +48,6 @@ def pydineof(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]
 PROGRAMS = {"pydineof": pydineof}
 
 
-def installed() -> dict[str, Opponent]:
+def installed() -> dict[str, Baseline]:
     """Peers that can be imported, by the name of their row."""
     return {name: program for name, program in PROGRAMS.items() if find_spec(name)}

@@ -43,7 +43,7 @@ def run() -> None:
     for method, count in (("background", 3), ("posterior_mean", 3), ("repaint", 1)):
         seconds, peak = alone(cost, method, "PSC", count)
         minutes = seconds * factor / 60 / speedup
-        wanted = f" [{MINUTES[method]:g}]" if method in MINUTES else " a member of the fast walk"
+        wanted = f" [{MINUTES[method]:g}]" if method in MINUTES else " a member of the fast schedule"
         print(
             f"  {method:16}{seconds:7.1f} s a block, {minutes:6.1f} minutes a frame{wanted}; {peak:.0f} MB", flush=True
         )

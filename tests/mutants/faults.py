@@ -120,7 +120,7 @@ FAULTS = (
         "crps_gaussian(mean, spread / f, truth)))))\n\n\ndef best_inflation",
         ("tests/test_calibration.py",),
     ),
-    # the walk
+    # the schedule
     Fault(
         "RePaint's step takes too much fresh noise",
         "random = eta * to * (1 - (to / sigma) ** 2) ** 0.5",

@@ -19,8 +19,8 @@ from xgapfill.lattice.grid import Box
 from xgapfill.methods import Method, find
 from xgapfill.methods.base import SeriesMethod
 from xgapfill.pipeline import fill, fit_series, lay_out
-from xgapfill.validation.baselines.tuned import OPPONENTS, Opponent, held_out_like_gaps, on_conditions
-from xgapfill.validation.case import Answered, cube
+from xgapfill.validation.baselines.tuned import BASELINES, Baseline, held_out_like_gaps, on_conditions
+from xgapfill.validation.case import Withheld, cube
 from xgapfill.validation.scores import SpreadScale, degree_of_smoothing
 from xgapfill.validation.table import Reconstruction, score_table
 from xgapfill.variables import Given
@@ -57,7 +57,7 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, options: FillOptio
     return np.asarray(stack.compute())
 
 
-Methods = Sequence[str | Method] | Mapping[str, str | Method | Opponent]
+Methods = Sequence[str | Method] | Mapping[str, str | Method | Baseline]
 # These know nothing but the pixel itself; the others work on what the conditions leave.
 WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
 
@@ -147,19 +147,19 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    answered = Answered.of(da, truth, masks, seed, size_class, time_step)
+    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step)
     options = FillOptions(
         seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
     )
     if insitu is not None:
-        answered = answered.without(insitu, cond)
-    found = _reconstruct(answered, methods, cond, members, options, smoothing)
+        withheld = withheld.without(insitu, cond)
+    found = _reconstruct(withheld, methods, cond, members, options, smoothing)
     table = score_table(
-        answered.truth, answered.observed, answered.hidden, found, scales=scales, labels=answered.labels
+        withheld.truth, withheld.observed, withheld.hidden, found, scales=scales, labels=withheld.labels
     )
-    if answered.labels:
+    if withheld.labels:
         table = table.rename(variable="size_class")
-        if not answered.quantity.variable.needs_whole:
+        if not withheld.quantity.variable.needs_whole:
             closure = [_closure(each) for each in found.values()]
             table["closure"] = (
                 "filled_by",
@@ -167,7 +167,7 @@ def validate(
                 {"long_name": "largest departure from 1 of the sum of filled fractions"},
             )
     return table.assign_attrs(
-        scored=f"{'log10 of ' if answered.quantity.variable.logarithmic else ''}{da.name}", members=members, seed=seed
+        scored=f"{'log10 of ' if withheld.quantity.variable.logarithmic else ''}{da.name}", members=members, seed=seed
     )
 
 
@@ -196,15 +196,15 @@ def fit_scales(
     dict
         Label -> factors, of the methods that give a spread and no members.
     """
-    answered = Answered.of(da, truth, masks, seed, size_class, time_step)
+    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step)
     options = FillOptions(
         seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
     )
     if insitu is not None:
-        answered = answered.without(insitu, cond)
-    found = _reconstruct(answered, methods, cond, 2, options, False)
-    classes = distance_class(distance_to_observed(answered.observed))[answered.hidden]
-    answer = answered.truth[:, answered.hidden]
+        withheld = withheld.without(insitu, cond)
+    found = _reconstruct(withheld, methods, cond, 2, options, False)
+    classes = distance_class(distance_to_observed(withheld.observed))[withheld.hidden]
+    answer = withheld.truth[:, withheld.hidden]
     return {
         label: SpreadScale.fit(each.mean, each.spread, answer, np.broadcast_to(classes, answer.shape), len(NAMES))
         for label, each in found.items()
@@ -213,7 +213,7 @@ def fit_scales(
 
 
 def _reconstruct(
-    answered: Answered, methods: Methods, cond: Any, members: int, options: FillOptions, smoothing: bool
+    withheld: Withheld, methods: Methods, cond: Any, members: int, options: FillOptions, smoothing: bool
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
@@ -222,28 +222,28 @@ def _reconstruct(
     found = {}
     for label, each in named.items():
         start = time.perf_counter()
-        whole = OPPONENTS.get(each) if isinstance(each, str) else each if callable(each) else None
+        whole = BASELINES.get(each) if isinstance(each, str) else each if callable(each) else None
         if whole is None:
             method = _method(cast(Method, each))
-            own = _own_options(answered, method, cond, options)
-            one = replace(_fill(answered, method, cond, members, own), seconds=time.perf_counter() - start)
+            own = _own_options(withheld, method, cond, options)
+            one = replace(_fill(withheld, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
-                plain = unpasted(_named(answered.shown), method, cond, own)[:, answered.observed]
-                one = replace(one, smoothing=_smoothing(answered, answered.quantity.variable.score(plain)))
+                plain = unpasted(_named(withheld.shown), method, cond, own)[:, withheld.observed]
+                one = replace(one, smoothing=_smoothing(withheld, withheld.quantity.variable.score(plain)))
         else:
-            one = _oppose(answered, whole, None if each in WITHOUT_CONDITIONS else cond)
+            one = _fill_whole(withheld, whole, None if each in WITHOUT_CONDITIONS else cond)
             one = replace(one, seconds=time.perf_counter() - start)
         found[label] = one
     return found
 
 
-def _own_options(answered: Answered, method: Method, cond: Any, options: FillOptions) -> FillOptions:
+def _own_options(withheld: Withheld, method: Method, cond: Any, options: FillOptions) -> FillOptions:
     """Options that a method takes. Weights are for networks, methods of series are fitted."""
     if not method.takes_errors:
         options = replace(options, insitu=None, error=None)
     if isinstance(method, SeriesMethod):
         unfitted = replace(options, weights=None)
-        return replace(options, weights=fit_series(Job.of(_named(answered.shown), method, cond, unfitted)))
+        return replace(options, weights=fit_series(Job.of(_named(withheld.shown), method, cond, unfitted)))
     return options if method.takes_weights else replace(options, weights=None)
 
 
@@ -253,43 +253,43 @@ def _check_observations(named: Mapping[str, Any], options: FillOptions) -> None:
     methods = [
         _method(each)
         for each in named.values()
-        if not (callable(each) or (isinstance(each, str) and each in OPPONENTS))
+        if not (callable(each) or (isinstance(each, str) and each in BASELINES))
     ]
     if given and not any(method.takes_errors for method in methods):
         raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
 
 
-def _smoothing(answered: Answered, plain: NDArray) -> float:
+def _smoothing(withheld: Withheld, plain: NDArray) -> float:
     """Degree of smoothing, given (p, n) estimates of the observed pixels."""
-    return degree_of_smoothing(plain, answered.truth[:, answered.observed])
+    return degree_of_smoothing(plain, withheld.truth[:, withheld.observed])
 
 
-def _fill(answered: Answered, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
+def _fill(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
     """Fill with a method of the package, through the door that users take."""
-    variable, target = answered.quantity.variable, _named(answered.shown)
+    variable, target = withheld.quantity.variable, _named(withheld.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)]
-        filled = np.stack([variable.score(cube(one, answered.quantity))[:, answered.hidden] for one in each])
+        filled = np.stack([variable.score(cube(one, withheld.quantity))[:, withheld.hidden] for one in each])
         return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
     result = cast(xr.Dataset, fill(target, method, cond, replace(options, full=True)))
     spread_name = f"{target.name}_spread_log10" if variable.logarithmic else f"{target.name}_spread"
     result = result[[target.name, spread_name]]
-    mean, spread = (cube(each, answered.quantity)[:, answered.hidden] for each in result.load().data_vars.values())
+    mean, spread = (cube(each, withheld.quantity)[:, withheld.hidden] for each in result.load().data_vars.values())
     return Reconstruction(variable.score(mean), spread)
 
 
-def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction:
+def _fill_whole(withheld: Withheld, baseline: Baseline, cond: Any) -> Reconstruction:
     """Fill whole fields, channel by channel of the variable."""
-    variable = answered.quantity.variable
+    variable = withheld.quantity.variable
     if variable.needs_whole:
         raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
-    encoded = variable.encode(cube(answered.shown, answered.quantity))
+    encoded = variable.encode(cube(withheld.shown, withheld.quantity))
     blocks = held_out_like_gaps(np.all(encoded.observed, axis=0, keepdims=True)[0])
     if cond is not None:
-        opponent = on_conditions(opponent, _conditions(answered, cond))
+        baseline = on_conditions(baseline, _conditions(withheld, cond))
     filled = [
-        opponent(np.where(observed, values, np.float32(np.nan)), answered.hidden, blocks)
+        baseline(np.where(observed, values, np.float32(np.nan)), withheld.hidden, blocks)
         for values, observed in zip(encoded.values, encoded.observed, strict=True)
     ]
 
@@ -301,18 +301,18 @@ def _oppose(answered: Answered, opponent: Opponent, cond: Any) -> Reconstruction
         unknown = np.full((variable.parts, mean.shape[1]), np.nan, np.float32)
         return variable.decode_mean(mean, spread, Given(unknown))
 
-    return Reconstruction(*decoded(answered.hidden), smoothing=_smoothing(answered, decoded(answered.observed)[0]))
+    return Reconstruction(*decoded(withheld.hidden), smoothing=_smoothing(withheld, decoded(withheld.observed)[0]))
 
 
-def _conditions(answered: Answered, cond: Any) -> list[NDArray[np.float32]]:
+def _conditions(withheld: Withheld, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the conditions at the addresses of the target, NaN where missing."""
     channels = []
-    for given in inputs.conditions(cond, answered.quantity):
+    for given in inputs.conditions(cond, withheld.quantity):
         encoded = given.variable.encode(cube(given.arrays[0].compute(), given))
         places = np.ix_(
-            given.grid.index_slots(answered.quantity.grid.slots),
-            given.grid.index_rows(answered.quantity.grid.rows),
-            given.grid.index_cols(answered.quantity.grid.cols),
+            given.grid.index_slots(withheld.quantity.grid.slots),
+            given.grid.index_rows(withheld.quantity.grid.rows),
+            given.grid.index_cols(withheld.quantity.grid.cols),
         )
         for values, observed in zip(encoded.values, encoded.observed, strict=True):
             channels.append(np.where(observed, values, np.float32(np.nan))[places])
@@ -323,7 +323,7 @@ def _method(given: str | Method) -> Method:
     try:
         return find(given)
     except ValueError as error:
-        raise ValueError(f"{error}, and the whole-field fillers {', '.join(OPPONENTS)}") from None
+        raise ValueError(f"{error}, and the whole-field fillers {', '.join(BASELINES)}") from None
 
 
 def _label(given: str | Method) -> str:

@@ -1,1 +1,1 @@
-"""The walk over noise levels: schedules and samplers, no networks."""
+"""Schedules of noise levels and samplers: the mathematics of diffusion, no networks."""

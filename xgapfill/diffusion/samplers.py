@@ -12,28 +12,28 @@ from torch import Tensor
 from xgapfill.diffusion.schedule import Move
 
 Denoise = Callable[[Tensor, float], Tensor]
-Draw = Callable[[int], Tensor]  # the k-th standard normal field of the walk
+Draw = Callable[[int], Tensor]  # the k-th standard normal field of the schedule
 
 
 def repaint(
     denoise: Denoise,
     known: Tensor,
     observed: Tensor,
-    walk: Sequence[Move],
+    schedule: Sequence[Move],
     draw: Draw,
     *,
     eta: float = 1.0,
     noisy_observed: bool = True,
     start: Tensor | float = 0.0,
 ) -> Tensor:
-    """Sample what was not observed, given what was: algorithm 1 of RePaint on a walk given as data.
+    """Sample what was not observed, given what was: algorithm 1 of RePaint on a schedule given as data.
 
     Parameters
     ----------
     denoise : posterior mean of the clean field at a noise level
     known : (...) values where `observed`, anything elsewhere
     observed : (...) bool
-    walk : moves between noise levels; the first begins at the largest, the last ends at 0
+    schedule : moves between noise levels; the first begins at the largest, the last ends at 0
     draw : standard normal fields shaped like `known`, by number
     eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
     noisy_observed : the paper shows what was observed at the noise level of the step; a net that takes noise as a map
@@ -50,15 +50,15 @@ def repaint(
     Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117, algorithm 1, in the unscaled variables of Karras et al.
     (2022), arXiv:2206.00364: x_t = x_0 + sigma_t n.
     """
-    x = start + walk[0][0] * draw(0)
+    x = start + schedule[0][0] * draw(0)
     count = 1
-    for sigma, to in walk:
+    for sigma, to in schedule:
         if to > sigma:
             # Diffuse back up (line 9).
             x = x + (to**2 - sigma**2) ** 0.5 * draw(count)
             count += 1
             continue
-        # What was observed, at this noise level (lines 4 and 8); the walk's first call sees it too.
+        # What was observed, at this noise level (lines 4 and 8); the schedule's first call sees it too.
         x = torch.where(observed, known + sigma * draw(count) if noisy_observed else known, x)
         x0 = denoise(x, sigma)
         # One reverse step towards the clean field (line 6).

@@ -48,14 +48,14 @@ def linear_sigmas(steps: int, full: int = 1000) -> list[float]:
     return [float(s) for s in np.sqrt((1.0 - kept) / kept)]
 
 
-def repaint_walk(steps: int = 250, jump_length: int = 10, jump_samples: int = 10) -> list[Move]:
-    """The walk of RePaint as moves between noise levels; the defaults are the paper's: 2,410 down, 2,160 up."""
+def repaint_schedule(steps: int = 250, jump_length: int = 10, jump_samples: int = 10) -> list[Move]:
+    """The schedule of RePaint as moves between noise levels; the defaults are the paper's: 2,410 down, 2,160 up."""
     sigmas = [*linear_sigmas(steps), 0.0]  # time -1 is the last entry
     times = repaint_times(steps, jump_length, jump_samples)
     return [(sigmas[a], sigmas[b]) for a, b in pairwise(times)]
 
 
-def karras_walk(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0) -> list[Move]:
+def karras_schedule(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0) -> list[Move]:
     """Straight down in `calls` moves, levels as in Karras et al. (2022), arXiv:2206.00364, equation 5."""
     ramp = np.linspace(0.0, 1.0, calls)
     levels = (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
@@ -63,17 +63,17 @@ def karras_walk(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0
     return list(pairwise(sigmas))
 
 
-def check_walk(walk: Sequence[Move]) -> list[Move]:
-    """The walk as plain floats; ValueError unless each move begins where the last one ended and it ends at 0.
+def check_schedule(schedule: Sequence[Move]) -> list[Move]:
+    """The schedule as plain floats; ValueError unless each move begins where the last one ended and it ends at 0.
 
     TypeError when it is no sequence of pairs of numbers.
     """
     try:
-        moves = [(float(a), float(b)) for a, b in walk]
+        moves = [(float(a), float(b)) for a, b in schedule]
     except (TypeError, ValueError) as error:
         raise TypeError(
             "schedule must be 'fast', 'paper' or a list of moves (from noise level, to noise level) that ends at 0, as "
-            f"[(20.0, 1.0), (1.0, 0.0)]; found {walk!r}"
+            f"[(20.0, 1.0), (1.0, 0.0)]; found {schedule!r}"
         ) from error
     if not moves:
         raise ValueError("schedule has no moves. Give a list of (from sigma, to sigma) pairs that ends at 0.")

@@ -11,14 +11,14 @@ from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import NetMethod
 from xgapfill.methods.parameters import choice
 from xgapfill.nets.device import check_device, computing
-from xgapfill.nets.ready import WALK, address_noise, prepare, shipped_weights
+from xgapfill.nets.ready import STEPS, address_noise, prepare, shipped_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from xgapfill.diffusion.samplers import Draw
     from xgapfill.weights import Weights
-# Of the "fast" walk: few calls, for more do not lower the CRPS on the choose set, and textures as observed there.
+# Of the "fast" schedule: few calls, for more do not lower the CRPS on the choose set, and textures as observed there.
 FAST_CALLS = 4
 FAST_SIGMA_MAX, FAST_SIGMA_MIN = 1.0, 0.1
 FAST_ETA = 0.0
@@ -79,9 +79,9 @@ class Repaint(NetMethod):
         check_device(self.device)
         choice("precision", self.precision, ("float32", "bfloat16"))
         if not isinstance(self.schedule, str):
-            from xgapfill.diffusion.schedule import check_walk
+            from xgapfill.diffusion.schedule import check_schedule
 
-            object.__setattr__(self, "schedule", tuple(check_walk(self.schedule)))
+            object.__setattr__(self, "schedule", tuple(check_schedule(self.schedule)))
         elif self.schedule not in ("fast", "paper"):
             raise ValueError(
                 "schedule must be 'fast', 'paper' or a list of moves (from sigma, to sigma) that ends at 0; "
@@ -92,13 +92,13 @@ class Repaint(NetMethod):
         """Shipped weights for these channels."""
         return shipped_weights(channels)
 
-    def walk(self) -> list[tuple[float, float]]:
+    def noise_levels(self) -> list[tuple[float, float]]:
         """The moves as data."""
-        from xgapfill.diffusion.schedule import karras_walk, repaint_walk
+        from xgapfill.diffusion.schedule import karras_schedule, repaint_schedule
 
         if self.schedule == "fast":
-            return karras_walk(FAST_CALLS, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
-        return repaint_walk() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
+            return karras_schedule(FAST_CALLS, FAST_SIGMA_MAX, FAST_SIGMA_MIN)
+        return repaint_schedule() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
 
     def cheap(self) -> Repaint:
         """The fast schedule: its passes cost as much as those of any other."""
@@ -108,7 +108,7 @@ class Repaint(NetMethod):
         """Passes of the network over a batch of windows: moves down from the largest noise level share the first."""
         from xgapfill.nets.scene import SIGMA_MAX
 
-        return 1 + members * sum(to < sigma < SIGMA_MAX for sigma, to in self.walk())
+        return 1 + members * sum(to < sigma < SIGMA_MAX for sigma, to in self.noise_levels())
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """`members` realisations of every channel, and the error of their mean."""
@@ -116,7 +116,7 @@ class Repaint(NetMethod):
 
         from xgapfill.diffusion.samplers import repaint
 
-        walk = self.walk()
+        noise_levels = self.noise_levels()
         with computing(self) as bring:
             prepared = prepare(windows, weights, bring, self.precision)
             mean, spread = prepared.once()
@@ -127,11 +127,11 @@ class Repaint(NetMethod):
                     prepared.denoise(mean),
                     prepared.scene.residual,
                     prepared.scene.observed,
-                    walk,
+                    noise_levels,
                     partial(numbered, draw),
                     eta=FAST_ETA if self.schedule == "fast" else 1.0,
                     noisy_observed=False,
-                    start=prepared.start(mean, walk[0][0], draw),
+                    start=prepared.start(mean, noise_levels[0][0], draw),
                 )
                 departure = prepared.inflation * (field - mean)
                 drawn.append(prepared.physical(prepared.mean_factor * mean + departure).cpu())
@@ -139,5 +139,5 @@ class Repaint(NetMethod):
 
 
 def numbered(draw: Draw, number: int) -> Tensor:
-    """The fields of noise of a walk: those after the others of the member."""
-    return draw(WALK + number)
+    """The fields of noise of a schedule: those after the others of the member."""
+    return draw(STEPS + number)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
 
 LARGEST = 1e4  # number of a network: those that ship are about 1 at most
-FIELD, ERRORS, WALK = range(3)  # numbers of the fields of noise of a member; those of the walk follow
+FIELD, ERRORS, STEPS = range(3)  # numbers of the fields of noise of a member; those of the schedule follow
 
 
 def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
@@ -80,7 +80,7 @@ class Prepared:
         return call
 
     def start(self, mean: Tensor, sigma: float, draw: Draw) -> Tensor | float:
-        """What a walk that begins at a noise level adds it to: a draw of the Gaussian field about the mean."""
+        """What a schedule that begins at a noise level adds it to: a draw of the Gaussian field about the mean."""
         from xgapfill.nets.scene import SIGMA_MAX
         from xgapfill.nets.texture import gaussian_departure
 

@@ -16,7 +16,7 @@ from xgapfill.validation.masks import load, transplanted
 
 
 @dataclass(frozen=True)
-class Answered:
+class Withheld:
     """A field with an answer, parts in the order of the variable.
 
     Attributes
@@ -43,7 +43,7 @@ class Answered:
         seed: int,
         size_class: str | None,
         time_step: Any = None,
-    ) -> Answered:
+    ) -> Withheld:
         """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
         quantity = inputs.read(target, size_class, time_step=time_step)
         target = target.compute()  # a copy: what the user holds stays as it is
@@ -63,7 +63,7 @@ class Answered:
             raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
         return cls(quantity, target, values, observed & ~hidden, hidden)
 
-    def without(self, insitu: Any, cond: Any) -> Answered:
+    def without(self, insitu: Any, cond: Any) -> Withheld:
         """Do not score pixels in which samples of the target lie; they stay hidden."""
         variable, maps = self.quantity.variable, (self.quantity, *inputs.conditions(cond, self.quantity))
         whole = variable.whole.channels if variable.whole else ()

@@ -42,7 +42,7 @@ class Prediction:
 
 
 # values, wanted, blocks -> Prediction
-Opponent = Callable[[Field, NDArray[np.bool_], NDArray[np.bool_]], Prediction]
+Baseline = Callable[[Field, NDArray[np.bool_], NDArray[np.bool_]], Prediction]
 
 
 def held_out_like_gaps(observed: NDArray[np.bool_], *, seed: int = 1) -> NDArray[np.bool_]:
@@ -133,13 +133,13 @@ def tuned_kriging(
     return Prediction(estimate, np.maximum(spread, smallest) * np.float32(factor), chosen)
 
 
-def on_conditions(opponent: Opponent, conditions: Sequence[Field]) -> Opponent:
-    """The opponent on what a quadratic regression on filled conditions leaves.
+def on_conditions(baseline: Baseline, conditions: Sequence[Field]) -> Baseline:
+    """The baseline on what a quadratic regression on filled conditions leaves.
 
     Parameters
     ----------
-    opponent : callable
-        One of `OPPONENTS`.
+    baseline : callable
+        One of `BASELINES`.
     conditions : sequence of (t, y, x) float
         NaN where nothing was observed; such gaps are filled by DCT-PLS first.
     """
@@ -151,7 +151,7 @@ def on_conditions(opponent: Opponent, conditions: Sequence[Field]) -> Opponent:
         design = np.stack([column[observed] for column in columns], axis=-1).astype(np.float64)
         slopes = np.linalg.lstsq(design, values[observed].astype(np.float64), rcond=None)[0]
         trend = sum(np.float32(slope) * column for slope, column in zip(slopes, columns, strict=True))
-        left = opponent(values - trend, wanted, blocks)
+        left = baseline(values - trend, wanted, blocks)
         return replace(left, values=left.values + trend)
 
     return conditioned
@@ -164,7 +164,7 @@ def _complete(condition: Field) -> Field:
     )
 
 
-def _simple(fill: Callable[[Field], Field]) -> Opponent:
+def _simple(fill: Callable[[Field], Field]) -> Baseline:
     """A filler without parameters; its spread is the RMSE on the blocks, by distance."""
 
     def predict(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Prediction:
@@ -174,7 +174,7 @@ def _simple(fill: Callable[[Field], Field]) -> Opponent:
     return predict
 
 
-OPPONENTS: Mapping[str, Opponent] = {
+BASELINES: Mapping[str, Baseline] = {
     "pixel_mean": _simple(pixel_mean),
     "time_interpolation": _simple(time_interpolation),
     "global_dct_pls": lambda values, wanted, blocks: tuned_dct_pls(values, blocks=blocks),

@@ -14,7 +14,7 @@ from xgapfill.validation.baselines.dct import Dct, dct_pls
 from xgapfill.validation.baselines.kriging import Covariance, kriging
 from xgapfill.validation.baselines.simple import pixel_mean, time_interpolation
 from xgapfill.validation.baselines.tuned import (
-    OPPONENTS,
+    BASELINES,
     held_out_like_gaps,
     on_conditions,
     tuned_dct_pls,
@@ -125,10 +125,10 @@ def test_tuning_beats_a_bad_guess(ocean):
 
 @pytest.mark.parametrize("name", ["pixel_mean", "time_interpolation", "global_dct_pls"])
 def test_every_opponent_knows_its_error(ocean, name):
-    """The spread of each opponent must be its error, class of distance by class, within a third."""
+    """The spread of each baseline must be its error, class of distance by class, within a third."""
     truth, values, hidden = ocean
     blocks = disc_blocks(np.isfinite(values), radius=(2, 5), seed=9)
-    found = OPPONENTS[name](values, hidden, blocks)
+    found = BASELINES[name](values, hidden, blocks)
     classes = distance_class(distance_to_observed(np.isfinite(values)))
     for k in range(2):
         here = hidden & (classes == k)
@@ -153,7 +153,7 @@ def test_a_condition_that_tells_all_leaves_no_error(ocean):
     hidden[:, :24] = True
     values = np.where(hidden, np.float32(NAN), truth)
     blocks = held_out_like_gaps(~hidden)
-    found = on_conditions(OPPONENTS["pixel_mean"], [condition])(values, hidden, blocks)
+    found = on_conditions(BASELINES["pixel_mean"], [condition])(values, hidden, blocks)
     assert_allclose(found.values[hidden], truth[hidden], atol=1e-4)
 
 
