@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from dask.diagnostics import ProgressBar
 
 import xgapfill
 from xgapfill.validation import scores
@@ -32,6 +31,7 @@ PICTURE = Path("quickstart.png")
 
 def main() -> None:
     """Open, fill, score, draw."""
+    xgapfill.set_options(progress=True)  # in log files, too
     print("opening the simulated ocean (made once, then kept) ...", flush=True)
     ocean = xgapfill.tutorial.open_dataset("ocean").isel(time=FRAMES)
     gappy, truth, chl = ocean.PSC, ocean.PSC_truth, ocean.CHL
@@ -53,11 +53,10 @@ def main() -> None:
 
 
 def timed(title: str, fill: Callable[[], xr.Dataset | xr.DataArray]) -> xr.Dataset | xr.DataArray:
-    """Fill with a progress bar and say how long it took."""
+    """Fill and say how long it took."""
     print(f"\n{title} ...", flush=True)
     start = time.perf_counter()
-    with ProgressBar(dt=1, out=sys.stdout):
-        filled = fill().compute()
+    filled = fill().compute()
     print(f"{time.perf_counter() - start:.0f} s")
     return filled
 
@@ -112,7 +111,7 @@ def draw(
     land = sea.where(sea == 0)
     for place, (name, field) in zip(axes.flat, maps.items(), strict=False):
         shown = show(place, field, land, name, vmin=0, vmax=top, cmap=cmocean.cm.algae)
-    figure.colorbar(shown, ax=axes[0], label="fraction of chlorophyll-a", extend="max", shrink=0.85)
+    figure.colorbar(shown, ax=axes[0], label="fraction (all maps but the last)", extend="max", shrink=0.85)
     of_spread = show(
         axes.flat[-1],
         spread,
@@ -122,13 +121,14 @@ def draw(
         vmax=float(spread.quantile(0.995)),
         cmap=cmocean.cm.amp,
     )
-    figure.colorbar(of_spread, ax=axes[1], label="fraction of chlorophyll-a", extend="max", shrink=0.85)
+    figure.colorbar(of_spread, ax=axes[1], label="standard deviation of the fraction", extend="max", shrink=0.85)
     for place in axes[:, 0]:
         place.set_ylabel("latitude (degrees north)")
     for place in axes[1]:
         place.set_xlabel("longitude (degrees east)")
     figure.suptitle(
-        f"Microphytoplankton in the simulated ocean, 8 days from {begin.day} {begin:%B %Y} (grey: land, white: missing)"
+        "Fraction of chlorophyll-a in microphytoplankton, simulated ocean\n"
+        f"8 days from {begin.day} {begin:%B %Y}; grey: land, white: missing"
     )
     figure.savefig(PICTURE, dpi=110)
 

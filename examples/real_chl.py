@@ -15,7 +15,7 @@ from pathlib import Path
 import xarray as xr
 from bench import problems, report
 
-import xgapfill  # noqa: F401  (registers .gapfill)
+import xgapfill
 from xgapfill.api.validate import fit_scales
 
 SIMPLE = ("pixel_mean", "time_interpolation")
@@ -36,6 +36,7 @@ def main() -> int:
     if absent:
         print(f"{given.data} lacks {', '.join(absent)}. Say where the data are: --data FOLDER", file=sys.stderr)
         return 2
+    xgapfill.set_options(progress=True)  # in log files, too
     if given.only != "psc":
         chlorophyll(given.data, given.members, given.chl_weights)
     if given.only != "chl":
@@ -45,6 +46,7 @@ def main() -> int:
 
 def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
     """Score chlorophyll, in log10, at pixels that were observed and are hidden."""
+    print("chlorophyll: error estimates are rescaled on the NE Pacific, then all methods are scored ...", flush=True)
     rows = (*SIMPLE, "global_dct_pls", "global_kriging", *OURS)
     choose = problems.choose_problem(folder, gaps="transplanted")
     observed = problems.as_chl(choose._replace(values=choose.truth))
@@ -59,6 +61,7 @@ def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
 
 def size_classes(folder: Path, members: int, weights: str | None) -> xr.Dataset:
     """Score the fractions where their simulated truth is known, given chlorophyll."""
+    print("size classes: the same ...", flush=True)
     rows = (*SIMPLE, "global_dct_pls", *OURS)
     choose = problems.choose_size_classes(folder)
     scales = fit_scales(choose.PSC, rows[:-1], cond=choose.CHL, truth=choose.truth, weights=weights)

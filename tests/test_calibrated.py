@@ -1,4 +1,4 @@
-"""What calibration found is used: factors of the card, the steps of the schedule, the error of predictors, the status."""
+"""What calibration found is used: factors of the card, steps of the schedule, errors of predictors, the status."""
 
 from __future__ import annotations
 
