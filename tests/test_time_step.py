@@ -65,6 +65,13 @@ def test_time_step_says_it(said, calendar, days):
     assert (found.calendar, found.step_days) == (calendar, days)
 
 
+def test_a_map_without_time_has_a_length():
+    """Without any date the step is what is said, and nothing is guessed."""
+    timeless = dated("2020-01-05").isel(time=0, drop=True)
+    assert grid(timeless, time_step="1D").step_days == 1
+    assert grid(timeless).calendar == "none"
+
+
 @pytest.mark.parametrize("said", ["fortnight", "8X", -1, 0, float("nan"), True, [8], np.timedelta64("NaT"), "varying"])
 def test_what_is_no_step(said):
     """A step that is none is told at the call."""

@@ -140,6 +140,15 @@ def test_errors_that_are_no_map(error, message):
         xgapfill.background(CHL, error=error)
 
 
+@pytest.mark.parametrize("kind", ["memory", "file", "dask"])
+def test_errors_that_are_no_standard_deviations(tmp_path, kind):
+    """Negative errors are told at the call, wherever they are."""
+    error = (CHL * -0.1).rename("err").assign_attrs(units="mg m-3")
+    error = opened(error, tmp_path) if kind == "file" else error.chunk(lat=25) if kind == "dask" else error
+    with pytest.raises(ValueError, match="negative or infinite values; standard deviations are wanted"):
+        read_error(error, inputs.read(CHL))
+
+
 @pytest.mark.parametrize(
     ("units", "factor"),
     [("%", 0.01), ("percent", 0.01), ("0.01%", 1e-4), ("1", 1.0), ("0.01 percent", 1e-4), ("1e-2", 0.01)],

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xgapfill.blocks.peek import spots
 from xgapfill.blocks.source import Source, in_file_order, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.read import Quantity, check_kind, check_together, grid_of
@@ -34,7 +35,8 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
     TypeError
         Not DataArrays of floating numbers.
     ValueError
-        Other places than those of the target, units that cannot be read, negative values (of arrays in memory).
+        Other places than those of the target, units that cannot be read, negative values (all of those in memory, of
+        others those among a few small reads).
     """
     arrays = (given,) if isinstance(given, xr.DataArray) else _listed(given, target)
     if len(arrays) != len(target.arrays):
@@ -46,13 +48,14 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
         axes = cf.find_axes(array)
         grid = grid_of(array, axes, target.grid)
         check_together((target.arrays[0], array), (target.grid, grid))
-        if array.variable._in_memory and array.chunks is None:
-            check_errors(array.values, f"error= ({array.name!r})")
         variable = in_file_order(array.variable)
         for dim in axes.others:
             variable = variable.isel({dim: _index(array, dim, part, target)})
         sources.append(source_of(variable, tuple(None if dim is None else str(dim) for dim in axes.dims)))  # type: ignore[arg-type]
         grids.append(grid)
+        held = array.variable._in_memory and array.chunks is None
+        for values in [array.values] if held else spots(sources[-1:], grids[-1:]):
+            check_errors(values, f"error= ({array.name!r})")
         units.add(target.variable.error_units(array.attrs, str(array.name)))
     if len(units) > 1:
         raise ValueError("the arrays of error= have different units; convert them to the same")
