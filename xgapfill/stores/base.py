@@ -149,6 +149,25 @@ class Store(ABC):
     `xgapfill.write` calls `begin` once, `write` for every variable of every block that is not done, `note` about once
     a second, and `finish` at the end; `dataset` is what it returns. A store that keeps nothing of a run that broke off
     needs no `note`.
+
+    Examples
+    --------
+    >>> import numpy as np, xgapfill
+    >>> class InMemory(Store):
+    ...     def begin(self, template, blocks, run, *, resume, append):
+    ...         lazy = {name: each for name, each in template.variables.items() if each.chunks is not None}
+    ...         self.template, self.arrays = template, {name: np.empty(v.shape, v.dtype) for name, v in lazy.items()}
+    ...         return State.of_nothing(blocks)
+    ...
+    ...     def write(self, name, region, values):
+    ...         self.arrays[name][region] = values
+    ...
+    ...     def dataset(self):
+    ...         return self.template.assign({name: self.template[name].copy(data=a) for name, a in self.arrays.items()})
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
+    >>> written = xgapfill.write(xgapfill.fill(ds.CHL, "background"), InMemory(), progress=False)
+    >>> int(written.CHL.isnull().sum())
+    0
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -220,6 +239,30 @@ class Store(ABC):
     @abstractmethod
     def dataset(self) -> xr.Dataset:
         """Return what is written, lazily where that can be."""
+
+
+@dataclass(frozen=True)
+class StoreAt(Store):
+    """A store at a path or URL: small enough to travel to every worker."""
+
+    url: str
+    storage: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise an error where no such store can be; by default it can be everywhere."""
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.url, repr(self.storage)))
+
+    @property
+    def place(self) -> str:
+        """Path or URL."""
+        return self.url
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options for fsspec."""
+        return dict(self.storage)
 
 
 class WriteError(OSError):

@@ -8,7 +8,6 @@ import os
 import tempfile
 import uuid
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.stores.base import Blocks, Run, State, Store
+from xgapfill.stores.base import Blocks, Run, State, StoreAt
 from xgapfill.stores.files import files_of, is_url, remove_tree
 from xgapfill.stores.zarr import Zarr
 
 
-@dataclass(frozen=True)
-class Netcdf(Store):
+class Netcdf(StoreAt):
     """A netCDF file, in the format and by the library that xarray chooses."""
-
-    url: str
-    storage: tuple[tuple[str, Any], ...] = ()
 
     suffixes = (".nc", ".nc4", ".cdf", ".netcdf")
     workers = True
@@ -42,19 +37,6 @@ class Netcdf(Store):
             raise FileNotFoundError(errno.ENOENT, f"{self.url} cannot be written: there is no folder {folder}")
         if os.path.isdir(self.url):
             raise IsADirectoryError(errno.EISDIR, f"{self.url} is a folder: give the netCDF file another name")
-
-    def __hash__(self) -> int:
-        return hash((self.url, repr(self.storage)))
-
-    @property
-    def place(self) -> str:
-        """Path or URL."""
-        return self.url
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options for fsspec."""
-        return dict(self.storage)
 
     @property
     def gathered(self) -> Zarr:

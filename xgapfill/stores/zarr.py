@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,35 +16,18 @@ import zarr
 from numpy.typing import NDArray
 
 from xgapfill._version import package_version
-from xgapfill.stores.base import DONE, NEW_FRAMES, TO_DO, Blocks, Run, State, Store
+from xgapfill.stores.base import DONE, NEW_FRAMES, TO_DO, Blocks, Run, State, StoreAt
 from xgapfill.stores.files import files_of, is_url, read_file, remove_tree, replace_file
 
 RUN = "xgapfill_run"  # group in the store that says which run it belongs to and which blocks are done
 
 
-@dataclass(frozen=True)
-class Zarr(Store):
-    """A zarr v3 store, one shard per block: small enough to travel to every worker."""
-
-    url: str
-    storage: tuple[tuple[str, Any], ...] = ()
+class Zarr(StoreAt):
+    """A zarr v3 store, one shard per block."""
 
     suffixes = (".zarr", "")
     grows = True
     workers = True
-
-    def __hash__(self) -> int:
-        return hash((self.url, repr(self.storage)))
-
-    @property
-    def place(self) -> str:
-        """Path or URL."""
-        return self.url
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options for fsspec."""
-        return dict(self.storage)
 
     def open(self) -> Any:
         """Return the root group, to be read and changed."""
