@@ -15,13 +15,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import dask
 import dask.array as dsa
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
 from xgapfill.blocks.graph import map_lattice
+from xgapfill.blocks.notes import LayerNotes
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.reduce import Reduced
@@ -70,7 +70,7 @@ def fill(
     fitted = fit_lazily(job.method, job.kernel, job.sources, job.grids) if job.needs_fit else None
     dtype = np.result_type(*(source.dtype.newbyteorder("=") for source in quantity.sources))
     made = _provenance(job)
-    with dask.annotate(xgapfill=_said(job, op)):
+    with _notes(job, op).annotate():
         if isinstance(op, Reduced):
             stack = lay_out(job, op, layers=op.layers, dtype=np.float64 if op.series else dtype, fitted=fitted)
             variables = label_statistics(stack, quantity, op, made)
@@ -119,21 +119,18 @@ def _series_block(frames: int) -> tuple[int, int, int]:
     return slots, min(rows, side), min(cols, side)
 
 
-def _said(job: Job, op: FillKernel | Reduced) -> dict[str, Any]:
-    """What a layer of the graph says of itself, for those who write it: all that it rests on but times and values, how
-    many frames back a new frame reaches, frames in a block, what it reads, and whether blocks share chunks of dask.
-    """
+def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:
+    """Notes on the result, for `xgapfill.write`."""
     kernel = job.kernel
     timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="")
-    reach = op.reach[0]
     fields = op.fields if isinstance(op, Reduced) else None
-    return {
-        "identity": tokenize(timeless, kernel.samples is None, fields),
-        "reach": reach,
-        "frames": None if reach is None else OPTIONS["block"][0],
-        "inputs": tuple(each for source in job.sources for each in source.inputs),
-        "shares": any(source.chunks is not None for source in job.sources),
-    }
+    return LayerNotes(
+        identity=tokenize(timeless, kernel.samples is None, fields),
+        halo=op.reach[0],
+        frames=None if op.reach[0] is None else OPTIONS["block"][0],
+        inputs=tuple(each for source in job.sources for each in source.inputs),
+        shares=any(source.chunks is not None for source in job.sources),
+    )
 
 
 def _provenance(job: Job) -> Provenance:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from xgapfill.blocks.notes import LayerNotes
 from xgapfill.stores import Blocks, Run, Store, store_of
 from xgapfill.stores.base import writing
 from xgapfill.stores.lock import locked
@@ -86,28 +87,21 @@ def write(
         raise ValueError("append=True is for zarr stores: others, such as netCDF files, are written in one go")
     if append and not resume:
         raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
-    said = {name: found for name, array in lazies.items() if (found := _said(array))}
-    inputs = [each for one in said.values() for each in one["inputs"]]
+    notes = {name: found for name, array in lazies.items() if (found := LayerNotes.of(array.data))}
+    inputs = [each for one in notes.values() for each in one.inputs]
     if target.place is not None and any(_is_in(each.place.path, target.place) for each in inputs):
         raise ValueError(f"{target.name} holds what is to be filled: give the result another name")
-    frames = {each["frames"] for each in said.values()} if len(said) == len(lazies) else {None}
+    frames = {each.frames for each in notes.values()} if len(notes) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
-    this, dims = Run.of(lazies, said), tuple(each.dims for each in lazies.values())
+    this, dims = Run.of(lazies, notes), tuple(each.dims for each in lazies.values())
     with locked(target.place, target.options) as lock:
         with writing(target.name):
             state = target.begin(ds, blocks, this, resume=resume, append=append)
         write_block = WriteBlock(target, blocks, tuple(lazies), dims, this.token, lock)
-        run(write_block, lazies, state, inputs, any(each["shares"] for each in said.values()), progress)
+        run(write_block, lazies, state, inputs, any(each.shares for each in notes.values()), progress)
         with writing(target.name):
             target.finish(ds)
     return target.dataset()
-
-
-def _said(array: xr.Variable) -> Mapping[str, Any] | None:
-    """What the verb that made an array says of it; None where something was computed from it since."""
-    layer = getattr(array.data.dask, "layers", {}).get(array.data.name)
-    found: Mapping[str, Any] | None = (getattr(layer, "annotations", None) or {}).get("xgapfill")
-    return found
 
 
 def _is_in(path: str, store: str) -> bool:

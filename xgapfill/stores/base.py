@@ -15,6 +15,7 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from xgapfill._version import package_version
+from xgapfill.blocks.notes import LayerNotes
 
 TO_DO, DONE, NEW_FRAMES = range(3)  # of a block; the last: frames from `first` on are to be written again
 
@@ -111,15 +112,15 @@ class Run:
     reach: int | None
 
     @classmethod
-    def of(cls, lazies: Mapping[str, xr.Variable], said: Mapping[str, Mapping[str, Any]]) -> Run:
-        """Name a run; `said` is what the verbs that made the variables say of them, of those that are untouched."""
+    def of(cls, lazies: Mapping[str, xr.Variable], notes: Mapping[str, LayerNotes]) -> Run:
+        """Name a run; `notes` are those on the variables that come from a verb as they are."""
         version = package_version()
         token = tokenize([(name, each.data.name) for name, each in lazies.items()], version)
-        reaches = [each["reach"] for each in said.values()]
-        if len(said) < len(lazies):
+        halos = [each.halo for each in notes.values() if each.halo is not None]
+        if len(notes) < len(lazies):
             return cls(token, None, None)
-        identity = tokenize(sorted((name, each["identity"]) for name, each in said.items()), version)
-        return cls(token, identity, None if None in reaches else max(reaches))
+        identity = tokenize(sorted((name, each.identity) for name, each in notes.items()), version)
+        return cls(token, identity, max(halos) if len(halos) == len(notes) else None)
 
 
 @dataclass

@@ -1,0 +1,46 @@
+"""What a layer of the graph says of itself, for those who write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+
+KEY = "xgapfill"
+
+
+@dataclass(frozen=True)
+class LayerNotes:
+    """Notes on a lazy result, kept as an annotation of its layer.
+
+    Attributes
+    ----------
+    identity : str
+        Name of everything that the result depends on except times and values.
+    halo : int or None
+        Frames before the end that a new frame changes; None: all of them.
+    frames : int or None
+        Frames in a block; None: all of them.
+    inputs : tuple
+        Files and stores that are read.
+    shares : bool
+        Whether blocks share chunks of dask arrays.
+    """
+
+    identity: str
+    halo: int | None
+    frames: int | None
+    inputs: tuple[Any, ...]
+    shares: bool
+
+    def annotate(self) -> Any:
+        """Context in which new layers get these notes."""
+        return dask.annotate(**{KEY: self})
+
+    @classmethod
+    def of(cls, array: Any) -> LayerNotes | None:
+        """Notes on a dask array; None where something else was computed from the result since."""
+        layer = getattr(array.dask, "layers", {}).get(array.name)
+        notes = (getattr(layer, "annotations", None) or {}).get(KEY)
+        return notes if isinstance(notes, cls) else None
