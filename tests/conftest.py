@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, print_blob=True)
+if os.environ.get("CI"):  # the same examples in every run: a failure is one of the change, not of the day
+    settings.load_profile("repeatable")
 
 # Tests run in several processes: two threads each of BLAS and torch would wait for one another most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -14,6 +14,9 @@ import pytest
 import xarray as xr
 from dask._task_spec import Alias
 from dask.base import tokenize
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import blocks, chunkings
 from zarr.storage import LocalStore
 
 from xgapfill.blocks import neighbours
@@ -125,6 +128,15 @@ def test_bits_do_not_depend_on_blocks_chunks_or_kind(data, store, expected, kind
     assert found.chunks[1:] == da.core.normalize_chunks(block, (11, 36, 72))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found.compute(), expected)
+
+
+@given(how=st.data())
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_bits_do_not_depend_on_any_chunks_and_blocks(data, expected, how):
+    """Chunks of each array by themselves, ragged and of one, blocks of any size."""
+    chunked = {name: data[name].chunk(how.draw(chunkings(data[name].sizes))) for name in data.data_vars}
+    block = how.draw(blocks((11, 36, 72), most=3))
+    np.testing.assert_array_equal(stencil(data.assign(chunked), block).compute(), expected)
 
 
 @pytest.mark.parametrize("mixed", ["psc", "chl", "sea"])
