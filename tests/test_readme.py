@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from xgapfill.methods import Repaint
 from xgapfill.training import fit as train
 from xgapfill.training import gappy
 from xgapfill.variables import registry
@@ -27,6 +29,10 @@ def test_code_runs(page, monkeypatch):
     monkeypatch.setattr(gappy, "MOST_BLOCKS", 4)
     monkeypatch.setattr(gappy, "LEAST_WINDOWS", 4)
     monkeypatch.setattr(train, "MEMBER_BATCHES", 1)
+    monkeypatch.setattr(train, "POOL", 4)
+    quick = Repaint(((20.0, 1.0), (1.0, 0.0)))
+    kinds = {"diffusion": replace(train.MODELS["diffusion"], members=quick)}
+    monkeypatch.setattr(train, "MODELS", train.MODELS | kinds)
     names: dict = {}
     monkeypatch.setattr(registry, "_registered", [])
     for block in _blocks(page, "python"):

@@ -148,7 +148,7 @@ def test_samples_of_size_classes_and_their_condition(name):
 @every_method
 def test_laws_hold_with_samples_and_errors(name, monkeypatch):
     """Nothing is computed on call; any chunking gives the same bits; a result travels and its name tells samples."""
-    chl = chl_map((3, 14, 30))
+    chl = chl_map((2, 14, 30), lat=40.75)
     t, y, x = np.argwhere(chl.isnull().values)[::20].T
     told = pd.DataFrame({"time": chl.time.values[t], "lat": chl.lat.values[y], "lon": chl.lon.values[x], "CHL": 0.3})
     error = (chl * np.random.default_rng(0).uniform(0, 0.5, chl.shape)).astype("float32").rename("error")

@@ -60,7 +60,7 @@ def survivors(faults: tuple[Fault, ...]) -> list[Fault]:
 
 def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
     """Whether a test fails; RuntimeError when they cannot be run."""
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests'}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     if done.returncode not in (0, 1):
