@@ -97,4 +97,4 @@ def test_shares_are_found_by_blocks():
     found = chl_map((3, 20, 24)).gapfill.gaps()
     names = {key[0] for key in found.missing_share.data.__dask_graph__() if isinstance(key, tuple)}
     assert found.distance.data.name not in names
-    assert len(found.missing_share.data.__dask_graph__()) < 6
+    assert len(found.missing_share.data.__dask_graph__()) <= 6  # array and kernel are nodes of their own

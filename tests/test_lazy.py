@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from strategies import blocks, chunkings
 from zarr.storage import LocalStore
 
-from xgapfill.blocks import neighbours
+from xgapfill.blocks import layer as layers
 from xgapfill.blocks.chunked import cut_out
 from xgapfill.blocks.graph import compute_block, map_lattice
 from xgapfill.blocks.source import source_of
@@ -226,7 +226,7 @@ def test_values_arrive_as_they_are_with_missing_around(data):
     observed = {}
 
     def look(arrays, box, core):
-        observed.update(arrays=arrays, box=box)
+        observed.update(arrays=[np.asarray(array) for array in arrays], box=box)
         return np.zeros((1, *core.shape))
 
     look.__dask_tokenize__ = lambda: "look"
@@ -277,7 +277,7 @@ def archive(size: tuple[int, int, int]) -> Grid:
 
 
 def test_the_archive_on_file_takes_one_task_a_block(tmp_path):
-    """1068 frames of 4320 x 8640 pixels: as many tasks as blocks, a graph of less than 10 MB, culled to a window."""
+    """1068 frames of 4320 x 8640 pixels: as many tasks as blocks and one node, little to pickle, culled to a window."""
     import zarr
 
     shape = (1068, 4320, 8640)
@@ -288,10 +288,10 @@ def test_the_archive_on_file_takes_one_task_a_block(tmp_path):
     grid = archive(shape)
     sources = [source_of(opened[name].variable, DIMS) for name in ("psc", "chl")]
     result = map_lattice(Stencil(8640), sources, [grid, grid], layers=2, dtype="f4")
-    assert len(result.dask) == result.npartitions == 89 * 18 * 36
+    assert len(result.dask) - 1 == result.npartitions == 89 * 18 * 36
     assert len(pickle.dumps(result.dask)) < 1e6
     (needed,) = dask.optimize(result[0, 500, 2000:2100, -20:])
-    assert len(dict(needed.dask)) <= 2
+    assert len(dict(needed.dask)) <= 3
 
 
 CHUNKED_ARCHIVES = {
@@ -316,14 +316,14 @@ def test_the_archive_of_dask_takes_at_most_four_tasks_a_block(layout):
     sources = [*(source_of(psc, DIMS, {"psc": k}) for k in range(3)), source_of(chl, DIMS)]
     result = map_lattice(Stencil(8640), sources, [grid] * 4, layers=2, reach=(4, 63, 63), dtype="f4")
     read = 2 * int(np.prod([-(-size // length) for size, length in zip(shape, chunks, strict=True)]))
-    assert len(result.dask) == result.npartitions + read <= 4 * result.npartitions
+    assert len(result.dask) - 1 == result.npartitions + read < 4 * result.npartitions
     assert len(pickle.dumps(result.dask)) < 1e6
     cut = result[0, 500, 2000:2100, -20:]
     (needed,) = dask.optimize(cut)
     box = (12 + 8, 480 + 126, 240 + 126)
     most = 2 * np.prod([size // length + 2 for size, length in zip(box, chunks, strict=True)])
     tasks = [task for task in dict(needed.dask).values() if not isinstance(task, Alias)]
-    assert len(tasks) <= most + 4
+    assert len(tasks) <= most + 5
 
 
 def test_reads_of_a_block_are_less_than_three_times_the_block():
@@ -335,7 +335,7 @@ def test_reads_of_a_block_are_less_than_three_times_the_block():
     read, made = [0], [0]
 
     def kernel(arrays, box, core):
-        read[0] += arrays[0].size
+        read[0] += int(np.prod(arrays[0].shape))
         made[0] += int(np.prod(core.shape))
         assert box == Box(
             *(tiling.around(axis, places) for axis, places in enumerate((core.slots, core.rows, core.cols)))
@@ -463,7 +463,7 @@ def test_of_a_window_only_what_its_blocks_need_is_held(monkeypatch, on_file):
         held.append(cut_out(part, lows))
         return held[-1]
 
-    monkeypatch.setattr(neighbours, "cut_out", hold)
+    monkeypatch.setattr(layers, "cut_out", hold)
     days = np.array("2000-01-01", "M8[ns]") + np.arange(12) * np.timedelta64(1, "D")
     grid = grid_at(days, -87.5 + 5 * np.arange(36), -177.5 + 5 * np.arange(72))
     array = da.from_array(File(), chunks=(12, 18, 36)) if on_file else da.from_array(File()[:], chunks=(12, 18, 36)) + 0
@@ -497,12 +497,14 @@ def test_the_layer_of_blocks_is_a_graph_like_any_other(data, fitted):
     found = stencil(data.chunk(CHUNKINGS["small"]), (4, 12, 14), **more)
     layer = found.dask.layers[found.name]
     assert not layer.is_materialized()
-    assert len(layer) == len(list(layer)) == found.npartitions
-    assert set(layer) == set(layer.get_output_keys()) == set(dask.core.flatten(found.__dask_keys__()))
+    assert len(layer) == len(list(layer)) == found.npartitions + 1
+    blocks = set(dask.core.flatten(found.__dask_keys__()))
+    assert set(layer) == set(layer.get_output_keys()) == {layer.op_key} | blocks
+    assert layer[layer.op_key].dependencies == frozenset()
     key = (found.name, 0, 1, 2, 3)
     assert key in layer
     outside = set().union(*layer.cull({key}, ())[1].values()) - set(layer.cull({key}, ())[0])
-    assert layer[key].dependencies == outside
+    assert layer[key].dependencies == outside | {layer.op_key}
     for other in (("other", 0, 1, 2, 3), (found.name, 0, 1, 2, 9), (found.name, 0), "a"):
         assert other not in layer
     with pytest.raises(KeyError):
@@ -521,6 +523,25 @@ def test_the_result_does_not_carry_the_sources_in_its_tasks(data):
     graph = dict(stencil(big, (2, 10, 20)).dask)
     tasks = [task for key, task in graph.items() if key[0].startswith("gapfill-")]
     assert max(len(pickle.dumps(task)) for task in tasks) < 10_000
+
+
+def test_an_array_in_memory_is_in_the_graph_once(data):
+    """Its pieces are views, shared by the tasks that need them; nothing that is large is in a task."""
+    values = np.zeros((40, 200, 300), "f4")
+    days = np.array("2000-01-01", "M8[ns]") + np.arange(40) * np.timedelta64(1, "D")
+    grid = grid_at(days, -49.75 + 0.5 * np.arange(200), -99.75 + 0.5 * np.arange(300))
+    source = source_of(xr.Variable(DIMS, values), DIMS)
+    result = map_lattice(Stencil(720), [source], [grid], layers=2, reach=REACH, block=(4, 20, 60), dtype="f4")
+    assert result.npartitions == 500
+    graph = dict(result.dask)
+    held = [each for each in graph.values() if isinstance(each, np.ndarray)]
+    assert len(held) <= 4
+    assert all(np.shares_memory(each, values) for each in held)
+    assert max(len(pickle.dumps(graph[key])) for key in graph if key[0] == result.name) < 2000
+    assert values.nbytes < len(pickle.dumps(result)) < 1.1 * values.nbytes
+    part = result[0, 0, 0, :20]
+    (needed,) = dask.optimize(part)
+    assert sum(isinstance(each, np.ndarray) for each in dict(needed.dask).values()) <= 1
 
 
 def test_threads_change_nothing(data, expected):

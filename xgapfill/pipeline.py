@@ -128,7 +128,6 @@ def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:
         identity=tokenize(timeless, kernel.samples is None, fields),
         halo=op.reach[0],
         frames=None if op.reach[0] is None else OPTIONS["block"][0],
-        inputs=tuple(each for source in job.sources for each in source.inputs),
         shares=any(source.chunks is not None for source in job.sources),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from xgapfill.blocks.inputs import Input
 from xgapfill.blocks.notes import LayerNotes
 from xgapfill.stores import Blocks, Run, Store, store_of
 from xgapfill.stores.base import writing
@@ -88,7 +89,7 @@ def write(
     if append and not resume:
         raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
     notes = {name: found for name, array in lazies.items() if (found := LayerNotes.of(array.data))}
-    inputs = [each for one in notes.values() for each in one.inputs]
+    inputs = _inputs_of(lazies)
     if target.place is not None and any(_is_in(each.place.path, target.place) for each in inputs):
         raise ValueError(f"{target.name} holds what is to be filled: give the result another name")
     frames = {each.frames for each in notes.values()} if len(notes) == len(lazies) else {None}
@@ -102,6 +103,12 @@ def write(
         with writing(target.name):
             target.finish(ds)
     return target.dataset()
+
+
+def _inputs_of(lazies: Mapping[str, xr.Variable]) -> list[Input]:
+    """What verbs of this package read for some variables, whatever was computed from it since."""
+    layers = [layer for array in lazies.values() for layer in getattr(array.data.dask, "layers", {}).values()]
+    return list(dict.fromkeys(each for layer in layers for each in getattr(layer, "known_inputs", ())))
 
 
 def _is_in(path: str, store: str) -> bool:

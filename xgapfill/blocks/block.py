@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from xgapfill.blocks.chunked import Pieces
 from xgapfill.blocks.source import Source
-from xgapfill.blocks.stop import running
 from xgapfill.lattice.grid import Box, Grid
 
 # kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`;
@@ -58,10 +57,6 @@ class BlockOp:
 
     def __call__(self, block_id: Sequence[int], fitted: Any = None) -> NDArray[Any]:
         """Return a block by its numbers along the axes of the result."""
-        with running():
-            return self._block(block_id, fitted)
-
-    def _block(self, block_id: Sequence[int], fitted: Any) -> NDArray[Any]:
         kernel: Any = self.kernel
         if fitted is not None:
             kernel = kernel.given(fitted)
@@ -173,7 +168,8 @@ class OnBox:
         return self.op.on_box(self.number, Box(*ranges))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[:], dtype)
+        array = np.asarray(self[:], dtype)
+        return array.copy() if copy else array
 
 
 def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -125,6 +125,8 @@ class Pieces:
         What is taken along other axes: number of the chunk, index inside of it, its length.
     inputs, token
         As of `Chunked`.
+    in_memory : bool
+        Whether the chunks are views of an array in memory: cutting them would copy.
     """
 
     edges: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
@@ -135,6 +137,7 @@ class Pieces:
     at: tuple[tuple[int, int, int, int], ...] = ()
     inputs: tuple[Input, ...] = ()
     token: str = ""
+    in_memory: bool = False
 
     chunks = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dask
@@ -10,12 +11,13 @@ import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import DTypeLike, NDArray
 
 from xgapfill.blocks.block import Around, BlockOp, Kernel, Reach, Triple
 from xgapfill.blocks.chunked import Chunked
-from xgapfill.blocks.neighbours import from_chunks
-from xgapfill.blocks.source import Source
+from xgapfill.blocks.layer import BlockLayer, ChunkOp
+from xgapfill.blocks.source import InMemory, Source, in_pieces
 from xgapfill.lattice.grid import Grid
 from xgapfill.options import OPTIONS
 
@@ -39,9 +41,9 @@ def map_lattice(
     kernel : callable
         ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (slots, rows, columns growing).
         `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown by `reach` or as `around` says;
-        of a dask source, an `OnBox` that is read when it is sliced. Floating dtypes are kept, others become floating;
-        places that a source lacks are NaN. Must be picklable with a dask token, and a pixel must not depend on how
-        the lattice is cut into cores. Arrays are read-only.
+        of a source that is not in a file, an `OnBox` that is read when it is sliced. Floating dtypes are kept, others
+        become floating; places that a source lacks are NaN. Must be picklable with a dask token, and a pixel must not
+        depend on how the lattice is cut into cores. Arrays are read-only.
     sources, grids : sequence
         Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
         cover other places; one without time is there at all times.
@@ -65,8 +67,8 @@ def map_lattice(
     Returns
     -------
     dask.array.Array
-        (layers, time, latitude, longitude) in the order of the first source. Nothing is loaded or computed. Sources
-        in memory or files are sliced inside the tasks; of dask sources, a task gets the chunks it needs.
+        (layers, time, latitude, longitude) in the order of the first source. Nothing is loaded or computed. Files are
+        read inside the tasks; of dask arrays, a task gets the chunks it needs, and arrays in memory are cut in such.
 
     Raises
     ------
@@ -79,11 +81,28 @@ def map_lattice(
         block = (grids[0].shape[0], *block[1:])
     flat = layers is None
     op = BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around)
-    if any(isinstance(source, Chunked) for source in sources):
-        return from_chunks(op, fitted)
-    name = f"gapfill-{tokenize(op, fitted)}"
-    more = {} if fitted is None else {"fitted": fitted}
-    return da.map_blocks(op, chunks=op.shown, dtype=op.dtype, meta=op.meta, name=name, **more)
+    return _array_of(op, fitted)
+
+
+def _array_of(op: BlockOp, fitted: Delayed | None) -> da.Array:
+    """Return the lazy array of a block op: a layer on the chunks of sources that are not in files."""
+    arrays: dict[str, da.Array] = {}
+    sources: list[Source] = []
+    for number, given in enumerate(op.sources):
+        source = in_pieces(given) if isinstance(given, InMemory) else given
+        if isinstance(source, Chunked):
+            if not isinstance(source.array, da.Array):
+                raise TypeError(f"chunked arrays must be dask arrays; source {number} is {type(source.array)}")
+            arrays[source.array.name] = source.array
+            sources.append(replace(source.without_graph(), in_memory=isinstance(given, InMemory)))
+        else:
+            sources.append(source)
+    chunk_op = ChunkOp(replace(op, sources=tuple(sources)))
+    name = f"gapfill-{tokenize(chunk_op, fitted)}"
+    layer = BlockLayer(name, chunk_op, None if fitted is None else fitted.key)
+    needed = [*arrays.values(), *([] if fitted is None else [fitted])]
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=needed)  # type: ignore[arg-type]
+    return da.Array(graph, name, op.shown, meta=op.meta)
 
 
 def compute_block(array: da.Array, place: Sequence[int]) -> NDArray[Any]:

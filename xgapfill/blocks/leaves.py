@@ -55,7 +55,7 @@ def _leaves(array: Array) -> Iterator[tuple[Any, Chosen]]:
                     yield from ((leaf, chosen) for leaf in _inside(part))
             yield from ((leaf, None) for leaf in _inside(layer.task))
     for layer in layers:
-        known = getattr(layer, "inputs", None)
+        known = getattr(layer, "known_inputs", None)  # of a fill
         if known is not None:
             yield from ((each, None) for each in known)
         elif not isinstance(layer, Blockwise):

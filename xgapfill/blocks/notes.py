@@ -22,8 +22,6 @@ class LayerNotes:
         Frames before the end that a new frame changes; None: all of them.
     frames : int or None
         Frames in a block; None: all of them.
-    inputs : tuple
-        Files and stores that are read.
     shares : bool
         Whether blocks share chunks of dask arrays.
     """
@@ -31,7 +29,6 @@ class LayerNotes:
     identity: str
     halo: int | None
     frames: int | None
-    inputs: tuple[Any, ...]
     shares: bool
 
     def annotate(self) -> Any:

@@ -6,10 +6,13 @@ import hashlib
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Protocol
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.array.core import normalize_chunks, slices_from_chunks
 from numpy.typing import NDArray
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
@@ -19,6 +22,8 @@ from xgapfill.blocks.inputs import LAZY_WRAPPERS, Input, found_at, place_of, unw
 from xgapfill.blocks.leaves import inputs_of_graph
 from xgapfill.blocks.runs import axes_of, read_runs, turned
 from xgapfill.options import OPTIONS
+
+PIECE_BYTES = 8 * 2**20  # of arrays in memory: a block takes a few pieces
 
 
 class ReadError(OSError):
@@ -245,7 +250,9 @@ class Part:
 
 
 def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Source:
-    """Return some rows and columns of a source; of a dask array, its chunks are cut before anything else happens."""
+    """Return some rows and columns of a source; of chunks, these are cut before anything else happens."""
+    if isinstance(source, InMemory):
+        source = in_pieces(source)
     if isinstance(source, Chunked):
         array = source.array
         for axis, index in zip(source.axes[1:], (rows, cols), strict=True):
@@ -253,6 +260,16 @@ def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> S
                 array = array[(slice(None),) * axis + (index,)]
         return replace(source, array=array)
     return Part(source, rows, cols)
+
+
+def in_pieces(source: InMemory) -> Chunked:
+    """Return an array in memory as one of dask: each piece is a node of the graph, a view that travels at most once."""
+    array = source.array
+    chunks = normalize_chunks("auto", array.shape, limit=PIECE_BYTES, dtype=array.dtype)
+    name = f"values-{source.token}"
+    keys = product([name], *(range(len(sizes)) for sizes in chunks))
+    pieces = {key: array[part] for key, part in zip(keys, slices_from_chunks(chunks), strict=True)}
+    return Chunked(da.Array(pieces, name, chunks, meta=array[:0, :0, :0]), token=source.token)  # from_array() copies
 
 
 def _content_token(array: NDArray[Any]) -> str:

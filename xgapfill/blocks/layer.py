@@ -1,4 +1,4 @@
-"""Input of dask: a layer of the graph in which the task of a block takes the chunks that it needs, or parts of them."""
+"""A layer of the graph: one task a block, made when it is asked for, which takes the chunks that it needs."""
 
 from __future__ import annotations
 
@@ -8,47 +8,27 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any
 
-import dask.array as da
 import numpy as np
-from dask._task_spec import List, Task, TaskRef
+from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.array.chunk import getitem
 from dask.base import tokenize
-from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph, Layer
+from dask.highlevelgraph import Layer
 from dask.typing import Key
 from numpy.typing import NDArray
 
 from xgapfill.blocks.block import BlockOp, Triple
-from xgapfill.blocks.chunked import Chunked, Pieces, Span, Spans, cut_out, spans_of
-from xgapfill.blocks.source import Source
+from xgapfill.blocks.chunked import Pieces, Span, Spans, cut_out, spans_of
+from xgapfill.blocks.inputs import Input
+from xgapfill.blocks.progress import block
 
 WINDOW = 512  # blocks; of more, most chunks are needed as a whole
 
 
-def from_chunks(op: BlockOp, fitted: Delayed | None) -> da.Array:
-    """Return the lazy array of a block op some of whose sources are of dask."""
-    arrays: dict[str, da.Array] = {}
-    sources: list[Source] = []
-    for number, source in enumerate(op.sources):
-        if isinstance(source, Chunked):
-            if not isinstance(source.array, da.Array):
-                raise TypeError(f"chunked arrays must be dask arrays; source {number} is {type(source.array)}")
-            arrays[source.array.name] = source.array
-            source = source.without_graph()
-        sources.append(source)
-    chunk_op = ChunkOp(replace(op, sources=tuple(sources)))
-    name = f"gapfill-{tokenize(chunk_op, fitted)}"
-    layer = BlockLayer(name, chunk_op, None if fitted is None else fitted.key)
-    needed = [*arrays.values(), *([] if fitted is None else [fitted])]
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=needed)  # type: ignore[arg-type]
-    return da.Array(graph, name, op.shown, meta=op.meta)
-
-
 @dataclass(frozen=True, eq=False)
 class ChunkOp:
-    """A block op whose dask sources come as computed chunks."""
+    """A block op; sources of dask and in memory come as chunks. It is a node of the graph, sent once to a worker."""
 
-    op: BlockOp  # with empty `Pieces` for dask sources
+    op: BlockOp  # with empty `Pieces` for such sources
 
     @cached_property
     def _touched(self) -> dict[tuple[int, int, int], dict[int, Span]]:
@@ -76,9 +56,10 @@ class ChunkOp:
         return list(dict.fromkeys(source.key(chunk) for source, chunk in every))
 
     def cuts(self, places: Iterable[Sequence[int]]) -> dict[Key, Spans]:
-        """Return what blocks need together of the chunks of which they do not need all."""
+        """Return what blocks need together of the chunks to be computed of which they do not need all."""
         found: dict[Key, Spans] = {}
-        for place, (number, source) in product(places, self._pieces):
+        computed = [(number, source) for number, source in self._pieces if not source.in_memory]
+        for place, (number, source) in product(places, computed):
             for chunk, along in self._chunks(number, place):
                 key, spans = source.key(chunk), source.spans(along)
                 found[key] = tuple(map(Span.joined, found.get(key, spans), spans))
@@ -106,8 +87,16 @@ class ChunkOp:
         return tokenize(self.op)
 
 
+def fill_block(op: ChunkOp, place: Triple, chunks: Sequence[Any], of: tuple[str, int], fitted: Any = None) -> Any:
+    """Compute a block, one of so many of a layer of this name."""
+    with block(*of):
+        return op(place, chunks, fitted)
+
+
 class BlockLayer(Layer):
     """One task a block, made when it is asked for: the graph of a large map is never held as a whole.
+
+    What all of them need is one more node, so that a task is a few hundred bytes.
 
     Parameters
     ----------
@@ -125,6 +114,8 @@ class BlockLayer(Layer):
         super().__init__()
         self.name, self.op, self.fitted, self.kept = name, op, fitted, kept
         self.counts = tuple(len(sizes) for sizes in op.op.shown)
+        self.blocks = int(np.prod(self.counts)) if kept is None else len(kept)
+        self.op_key = f"op-{name}"
         cuts = {} if kept is None or len(kept) > WINDOW else op.cuts([_place(key) for key in kept])
         self.cut_to: dict[Key, Key] = {}
         self.cuts: dict[Key, Task] = {}
@@ -138,20 +129,25 @@ class BlockLayer(Layer):
 
     has_legacy_tasks = False
 
+    @property
+    def known_inputs(self) -> tuple[Input, ...]:
+        """What its sources read from outside."""
+        return tuple(dict.fromkeys(each for source in self.op.op.sources for each in source.inputs))
+
     def is_materialized(self) -> bool:
         """Whether all tasks are held."""
         return False
 
     def __len__(self) -> int:
-        return len(self.cuts) + (int(np.prod(self.counts)) if self.kept is None else len(self.kept))
+        return 1 + len(self.cuts) + self.blocks
 
     def __iter__(self) -> Iterator[Key]:
         if self.kept is not None:
-            return chain(self.kept, self.cuts)
-        return ((self.name, *place) for place in product(*map(range, self.counts)))
+            return chain([self.op_key], self.kept, self.cuts)
+        return chain([self.op_key], ((self.name, *place) for place in product(*map(range, self.counts))))
 
     def __contains__(self, key: object) -> bool:
-        return key in self.cuts or self._has_block(key)
+        return key == self.op_key or key in self.cuts or self._has_block(key)
 
     def _has_block(self, key: object) -> bool:
         if self.kept is not None:
@@ -163,7 +159,9 @@ class BlockLayer(Layer):
             and all(isinstance(n, int) and 0 <= n < count for n, count in zip(key[1:], self.counts, strict=True))
         )
 
-    def __getitem__(self, key: Key) -> Task:
+    def __getitem__(self, key: Key) -> Task | DataNode:
+        if key == self.op_key:
+            return DataNode(key, self.op)
         if key in self.cuts:
             return self.cuts[key]
         if not self._has_block(key):
@@ -171,7 +169,8 @@ class BlockLayer(Layer):
         place = _place(key)
         chunks = (self.cut_to.get(chunk, chunk) for chunk in self.op.keys(place))
         more = () if self.fitted is None else (TaskRef(self.fitted),)
-        return Task(key, self.op, place, List(*map(TaskRef, chunks)), *more)
+        of = (self.name, self.blocks)
+        return Task(key, fill_block, TaskRef(self.op_key), place, List(*map(TaskRef, chunks)), of, *more)
 
     def get_output_keys(self) -> Set[Key]:
         """Return the keys of all tasks."""
