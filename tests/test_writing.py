@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -361,5 +362,7 @@ def test_killed_twenty_times(source, tmp_path):
     assert files[0] == files[1]
     for file in files[0]:
         whole_file, killed_file = (tmp_path / name / file for name in ("whole.zarr", "killed.zarr"))
-        if whole_file.is_file():
+        if file.name == "zarr.json":  # an input that is not consolidated lists its variables in any order
+            assert json.loads(whole_file.read_text()) == json.loads(killed_file.read_text()), file
+        elif whole_file.is_file():
             assert whole_file.read_bytes() == killed_file.read_bytes(), file
