@@ -130,15 +130,15 @@ def test_members(members):
 
 def test_one_answer_has_no_members():
     """A method that does not draw is not asked for several members."""
-    with pytest.raises(ValueError, match="gives one answer"):
+    with pytest.raises(ValueError, match="gives one estimate"):
         xgapfill.fill(CHL, PosteriorMean(), members=2, weights=tiny_weights("chl"))
 
 
 @pytest.mark.parametrize(
     ("verb", "target", "cond", "options", "message"),
     [
-        ("dineof", CHL, None, {"modes": 3}, "fewer than the 3 times of the series, found modes=3; take from 1 to 2"),
-        ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "3 well observed pixels and frames or more.*give more data"),
+        ("dineof", CHL, None, {"modes": 3}, "fewer than the 3 times of the series, found modes=3; use 1 to 2"),
+        ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "at least 3 well observed pixels and frames.*give more data"),
         ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "has no EOFs.*standard deviation 0"),
         ("som", PSC.isel(lat=slice(0, 3)), CHL.isel(lat=slice(0, 3)), {}, "at least 100 pixels.*give more data"),
         ("som", PSC, CHL.where(CHL.isnull(), 0.5), {}, "log10_chl is -0.30103 everywhere; leave it out"),

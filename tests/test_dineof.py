@@ -293,7 +293,7 @@ def test_bad_input():
         dineof(x, observed, modes=10)
     with pytest.raises(ValueError, match="standard deviation 0"):
         dineof(np.full_like(x, 3), observed)
-    with pytest.raises(ValueError, match="nothing of the matrix"):
+    with pytest.raises(ValueError, match="the matrix is never observed"):
         dineof(x, np.zeros_like(observed))
     with pytest.raises(ValueError, match="standard deviation nan"):
         dineof(np.full_like(x, np.nan), observed)
@@ -311,7 +311,7 @@ def test_bad_series():
     fields, observed = ocean(c=2, size=12, t=8)
     names = "psc_ilr1", "psc_ilr2"
     sample, windows = box(fields, observed, names, 2)
-    with pytest.raises(ValueError, match="nothing of psc_ilr2"):
+    with pytest.raises(ValueError, match="psc_ilr2 is never observed"):
         Dineof().fit(box(fields, observed & np.array([True, False])[:, None, None, None], names, 2)[0])
     with pytest.raises(ValueError, match="psc_ilr1 has no EOFs"):
         Dineof().fit(box(0 * fields + 1, observed, names, 2)[0])
@@ -321,7 +321,7 @@ def test_bad_series():
     with pytest.raises(ValueError, match="give more data"):
         Dineof().fit(box(fields, alone, names, 2)[0])
     weights = Dineof(modes=2).fit(sample)
-    with pytest.raises(ValueError, match="fitted on slots 100 to 107"):
+    with pytest.raises(ValueError, match="fitted on time steps 100 to 107"):
         Dineof().fill(replace(windows, starts=windows.starts + 3), weights, NOISE, 1)
     with pytest.raises(ValueError, match="fit it on"):
         Dineof().fill(replace(windows, channels=names[::-1]), weights, NOISE, 1)
@@ -329,7 +329,7 @@ def test_bad_series():
 
 @pytest.mark.parametrize(
     ("channels", "frames", "modes", "says"),
-    [(1, 20_000, 20, "20000 frames would take 10 GB; fill a part of the times"), (4, 1000, 400, "at most 200")],
+    [(1, 20_000, 20, "20000 frames need 10 GB; fill fewer times"), (4, 1000, 400, "at most 200")],
 )
 def test_a_fit_that_would_not_fit_in_memory(channels, frames, modes, says):
     """Too many frames, and too many modes of many channels, are refused before anything is computed."""

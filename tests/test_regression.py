@@ -126,7 +126,7 @@ def test_wrong_calls_are_refused():
     """Messages say what was wanted, found, and what to do."""
     with pytest.raises(ValueError, match="relation must be 'fitted', 'brewin2010'"):
         Regression("uitz2006")
-    with pytest.raises(ValueError, match="rests on chlorophyll"):
+    with pytest.raises(ValueError, match="needs chlorophyll"):
         Regression().check(("psc_ilr1", "psc_ilr2", "sst"))
     with pytest.raises(ValueError, match="take relation='fitted'"):
         Regression("brewin2010").check(("log10_chl",))

@@ -227,7 +227,7 @@ def test_small_samples_make_small_maps():
     ("spoil", "says"),
     [
         (lambda v, s: v[1].fill(0.3), "log10_chl is 0.3 everywhere"),
-        (lambda v, s: s[1].fill(False), "log10_chl never is"),
+        (lambda v, s: s[1].fill(False), "log10_chl has none"),
         (lambda v, s: np.logical_and(s[1], ~s[0], out=s[1]), "psc_ilr1 and log10_chl never are together"),
         (lambda v, s: s[:, :, 40:].fill(False), "at least 100 pixels"),
     ],
@@ -245,7 +245,7 @@ def test_wrong_use_is_refused():
     values, observed = curve()
     with pytest.raises(ValueError, match="rows must be a whole number"):
         Som(rows=0)
-    with pytest.raises(ValueError, match="would not fit in memory; take at most 4096"):
+    with pytest.raises(ValueError, match="does not fit in memory; use at most 4096"):
         Som(rows=100, cols=100)
     with pytest.raises(ValueError, match="linear must be True or False"):
         Som(linear="no")

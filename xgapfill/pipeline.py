@@ -1,11 +1,11 @@
 """The straight line, read this first: check, encode, map, decode, label.
 
-- ``xgapfill.repaint(da)``, api/verbs.py: words to a method;
-- ``Job.of``, kernel/job.py: xarray objects to sources, weights and one frozen kernel;
+- ``xgapfill.repaint(da)``, api/verbs.py: a call becomes a method with its parameters;
+- ``Job.of``, kernel/job.py: xarray objects become sources, weights and one frozen kernel;
 - ``map_lattice``, blocks/graph.py: one task per block;
-- ``FillKernel``, kernel/fill.py: encode, cut windows, blend, decode;
+- ``FillKernel``, kernel/fill.py: encode, cut space-time tiles (windows), blend, decode;
 - ``method.fill``, methods/: the mathematics;
-- ``label``, outputs/label.py: layers to variables with the coordinates and attributes of the input.
+- ``label``, outputs/label.py: layers become variables with the coordinates and attributes of the input.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from xgapfill.outputs.label import alike, label, name_of_array
 from xgapfill.outputs.statistics import label_statistics
 from xgapfill.weights import Card, Weights
 
-SERIES_CELLS = 1 << 23  # values of whole series that a task holds, about
+SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
 def fill(
@@ -42,15 +42,15 @@ def fill(
     cond: Any = None,
     options: FillOptions | None = None,
 ) -> xr.DataArray | xr.Dataset:
-    """Fill what is missing of `target` with `method`, lazily.
+    """Fill missing pixels of `target` with `method`, lazily.
 
     Parameters
     ----------
     target : DataArray or sequence of three
-        What is filled; three DataArrays are three size classes and give a Dataset.
+        Three DataArrays are three size classes and give a Dataset.
     method : Method
-        One that has ``fit`` and is given no weights is fitted on a sample of the target and its predictors first, as
-        part of the lazy result.
+        A method with ``fit`` and without weights is first fitted on a sample of the target and its predictors, as part
+        of the lazy result.
     cond : DataArray or sequence of DataArrays, optional
         Predictors.
     options : FillOptions, optional
@@ -58,12 +58,13 @@ def fill(
     Returns
     -------
     DataArray or Dataset
-        Of dask arrays. A Dataset when ``full``, when `target` is a sequence, or when ``reduce`` is not one statistic.
+        Made of dask arrays. A Dataset when ``full``, when `target` is a sequence, or when ``reduce`` is not one
+        statistic.
 
     Raises
     ------
     TypeError, ValueError
-        Input that cannot be used; the message says what to do.
+        Invalid input; the message explains what to do.
     """
     job = Job.of(target, method, cond, options)
     quantity, op = job.target, job.op
@@ -113,7 +114,7 @@ def lay_out(job: Job, op: Any, *, layers: int | None, dtype: Any, fitted: Any = 
 
 
 def _series_block(frames: int) -> tuple[int, int, int]:
-    """Block of a method that reads whole series, so small that a task holds it and its halo."""
+    """Block size of a method that reads whole series, small enough for a task to hold it and its halo."""
     side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
     slots, rows, cols = OPTIONS["series_block"]
     return slots, min(rows, side), min(cols, side)

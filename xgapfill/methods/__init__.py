@@ -1,4 +1,4 @@
-"""How gaps are filled: one file per method, and what an own method extends and gets."""
+"""Methods of gap filling, one file per method, and the base classes and records for new methods."""
 
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows

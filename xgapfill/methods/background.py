@@ -1,4 +1,4 @@
-"""The background: regression on predictors and a Gaussian field fitted to the window."""
+"""The background (first guess): regression on predictors and a Gaussian field fitted to the window."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Background(Method):
-    """Fill gaps with the classical first guess: regression on predictors, then optimal interpolation. No weights.
+    """Fill gaps with the classical first guess: regression on predictors, then optimal interpolation, without weights.
 
-    Covariances are fitted to the variogram of each window and the equations are solved in the cosine basis.
+    Covariances are fitted to the variogram of each space-time tile (window). The equations are solved in the cosine
+    basis.
 
     Parameters
     ----------
     priors : mapping of Prior
-        By channel; those of the package.
+        Priors by channel; by default those of the package.
     device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
         As in `xgapfill.repaint`.
 
@@ -55,14 +56,14 @@ class Background(Method):
     name: ClassVar[str] = "background"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.01"
-    suits: ClassVar[str] = "weights are not wanted, or time is short"
+    suits: ClassVar[str] = "no weights should be used, or time is short"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_device(self.device)
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError when it has no priors for a channel."""
+        """Raise ValueError when there is no prior for a channel."""
         unknown = [c for c in channels if c not in self.priors]
         if unknown:
             raise ValueError(f"background has priors for {sorted(self.priors)}, not for {unknown}.")

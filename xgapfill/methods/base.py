@@ -1,4 +1,4 @@
-"""What every method promises: the base classes that a new method extends, and the batches it is called with."""
+"""The contract of methods: base classes that a new method extends, and the batches it is called with."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
 
-# Methods are always called with this many windows, padded with empty ones: torch's last bits depend on the batch.
+# Methods are always called with this many space-time tiles (windows), padded with empty ones, because the last bits of
+# torch depend on the size of the batch.
 BATCH = 4
 
 
 class Method(ABC):
-    """A way to fill windows. Subclasses are frozen, picklable dataclasses; their fields are the user's parameters.
+    """A way to fill space-time tiles (windows). Subclasses are frozen, picklable dataclasses.
 
-    Only `name` and `fill` have to be defined. A field with ``metadata={"internal": True}`` is not shown to users.
+    Their fields are the user's parameters; a field with ``metadata={"internal": True}`` is not shown to users. Only
+    `name` and `fill` have to be defined.
 
     Attributes
     ----------
     name : str
         Short lower-case name: of the verb ``xgapfill.<name>``, of ``da.gapfill.<name>``, and in results.
     draws : bool
-        Whether it gives members. A member may depend only on its own noise stream, so that any subset of the members
-        can be computed.
+        Whether it gives members. A member may depend only on its own noise stream, so that any subset of members is
+        reproducible.
     anchored : bool
         Whether all members depend on the noise of member 0 as well.
     takes_errors : bool
-        Whether it uses `Windows.variance`, the error of observations.
+        Whether it uses `Windows.variance`, the error variance of observations.
     takes_weights : bool
-        Whether ``weights=`` can be given to it.
+        Whether it accepts ``weights=``.
     device : str or None
         Where it computes: "cpu", or a field that the user sets, see `xgapfill.nets.device.device_of`.
     needs, predictors, gives, costs, suits : str
-        Row of the table of methods: what it needs beside the data, what it does with ``cond=``, what it returns,
-        core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``, and when to take it.
+        Row of the table of methods: what it needs beside the data, how it uses ``cond=``, what it returns,
+        core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``, and when to use it.
 
     Examples
     --------
@@ -77,22 +79,22 @@ class Method(ABC):
         if self.draws:
             return self
         raise ValueError(
-            f"{self.name} gives one answer and an error estimate; members= is for methods that draw: repaint, vae and "
+            f"{self.name} gives one estimate and its error; members= is for ensemble methods: repaint, vae and "
             "kriging. Leave it out"
         )
 
     def check(self, channels: tuple[str, ...]) -> None:  # noqa: B027  (a default that subclasses may replace)
-        """ValueError when it cannot fill these channels, targets first."""
+        """Raise ValueError when the method cannot fill these channels, targets first."""
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
-        """Name of the shipped weights for these channels, targets first; ValueError when it needs some and none ship.
+        """Name of the shipped weights for these channels, targets first; None when the method needs no weights.
 
-        None when it needs none.
+        Raises ValueError when weights are needed and none are shipped.
         """
         return None
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Where its windows lie, given the columns around the globe and the range of times of the data."""
+        """Layout of the windows, given the columns around the globe and the range of time steps of the data."""
         return Tiling(ncols)
 
     def passes(self, members: int) -> int:
@@ -100,16 +102,16 @@ class Method(ABC):
         return 0
 
     def cheap(self) -> Method:
-        """A variant whose passes cost as much as its own but are few, for estimates of time."""
+        """A variant with few forward passes of the same cost each, for estimates of time."""
         return self
 
     @abstractmethod
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
-        """Fill BATCH windows; a pure function of its arguments. `members` is 1 for a method that does not draw."""
+        """Fill BATCH windows; a pure function of its arguments. `members` is 1 for a method without members."""
 
 
 class SeriesMethod(Method):
-    """A method with a state that is fitted on whole series: without ``weights=``, on a sample of the data."""
+    """A method with a state fitted on whole series; without ``weights=`` it is fitted on a sample of the data."""
 
     takes_weights: ClassVar[bool] = True
     needs: ClassVar[str] = "a fit on series"
@@ -135,11 +137,11 @@ class NetMethod(Method):
 
 
 class InvalidFillError(ValueError):
-    """A method returned what it must not."""
+    """A method returned invalid values."""
 
 
 def checked(filled: Filled, method: Method, windows: Windows, members: int, used: int) -> Filled:
-    """Return what a method made of a batch; InvalidFillError names the method where it broke its promise.
+    """Return the result of a method for a batch; InvalidFillError names the method if the result is invalid.
 
     Parameters
     ----------
@@ -147,14 +149,14 @@ def checked(filled: Filled, method: Method, windows: Windows, members: int, used
     method : Method
     windows : Windows
     members : int
-        How many were asked for.
+        Number of members requested.
     used : int
-        So many windows of the batch count; the others only pad it.
+        Number of windows of the batch that count; the others are padding.
     """
     expected = members, *windows.values.shape
     for what, array, shape in (("values", filled.values, expected), ("spread", filled.spread, expected[1:])):
         if np.shape(array) != shape:
-            raise InvalidFillError(f"{method.name} returned {what} of shape {np.shape(array)}; {shape} was expected")
+            raise InvalidFillError(f"expected {what} of shape {shape} from {method.name}, found {np.shape(array)}")
     values, spread = filled.values[:, :used], filled.spread[:used]
     if not np.isfinite(values).all():
         count = np.count_nonzero(~np.isfinite(values))
@@ -170,7 +172,7 @@ def checked(filled: Filled, method: Method, windows: Windows, members: int, used
 def batches(
     windows: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]],
 ) -> Iterator[tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]]:
-    """Gather windows in batches of BATCH, the last one of what is left."""
+    """Gather windows in batches of BATCH; the last batch may be smaller."""
     starts: list[NDArray[np.int64]] = []
     seas: list[NDArray[np.bool_]] = []
     for start, sea in windows:

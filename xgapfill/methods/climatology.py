@@ -1,4 +1,4 @@
-"""The usual value of a pixel, of the whole series or of the time of the year."""
+"""The mean of a pixel over the whole series or by time of the year."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIDE = 64
 YEAR_DAYS = 365.2425
-# Weights of a slot of the year and of its two neighbours.
+# Weights of a time step of the year and its two neighbours.
 SMOOTH = (1.0, 2.0, 1.0)
 
 Field = NDArray[np.float32]
@@ -34,25 +34,26 @@ Ints = NDArray[np.int64]
 class Climatology(Method):
     """Fill gaps with the mean of each pixel over time, by time of the year where the series spans two years.
 
-    Work is done on the transformed variable (log10 of chlorophyll: a geometric mean), each channel by itself. By time
-    of the year, a time step and its two neighbours count as 2 : 1 : 1; where a pixel was never observed then, its mean
-    over all times plus the departure of its window at that time of the year. Pixels never observed take the climatology
-    of the nearest one. Whole series are read, 64 x 64 pixels at a time. The spread is the standard deviation about a
-    climatology from which the observation itself is left out, pooled with the window's where dates are few.
+    Means are taken of the transformed variable (log10 of chlorophyll: a geometric mean), separately for each channel.
+    By time of the year, a time step and its two neighbours have weights 2 : 1 : 1. A pixel without observations at that
+    time of the year takes its mean over all times plus the mean anomaly of its tile. A pixel without any observation
+    takes the climatology of the nearest observed pixel. Whole series are read, 64 x 64 pixels at a time. The spread is
+    the standard deviation about a leave-one-out climatology, pooled with that of the tile where observations are few.
 
     Parameters
     ----------
     by : {"auto", "year", "all"}
-        By time of the year; over all times; by time of the year if the series spans at least two years.
+        "year": by time of the year. "all": over all times. "auto": by time of the year if the series spans at least two
+        years.
 
     Raises
     ------
     ValueError
-        Another word for `by`.
+        Any other value of `by`.
 
     References
     ----------
-    Leaving one out: Allen (1974), doi:10.1080/00401706.1974.10489157.
+    Leave-one-out errors: Allen (1974), doi:10.1080/00401706.1974.10489157.
 
     Examples
     --------
@@ -68,13 +69,13 @@ class Climatology(Method):
     needs: ClassVar[str] = "series"
     predictors: ClassVar[str] = "regression where nothing was observed"
     costs: ClassVar[str] = "0.0001"
-    suits: ClassVar[str] = "nothing was observed for a long time around the gap"
+    suits: ClassVar[str] = "there are no observations for a long time around the gap"
 
     def __post_init__(self) -> None:
         choice("by", self.by, ("auto", "year", "all"))
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError when nothing is known of a channel."""
+        """Raise ValueError when there is no prior for a channel."""
         known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
@@ -86,25 +87,25 @@ class Climatology(Method):
         return by_channel(windows, partial(self._channel, windows))
 
     def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
-        """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
+        """Estimate and spread of one channel that was observed in the window, (t, y, x) each."""
         year = self._year(windows.season[b], windows.step_days)
         prior = shipped()[windows.channels[c]].variance
         return climatology(windows.values[b, :, c], windows.observed[b, :, c], year, prior)
 
     def _year(self, season: Field, step_days: float) -> Year:
-        """Slot of the year of each time; 0 throughout where the year does not matter."""
+        """Time step of the year of each time; 0 throughout when the time of the year is not used."""
         dated, steps = bool(season.any()), max(1, round(YEAR_DAYS / step_days))
         if self.by == "year" and not dated:
-            raise ValueError("by='year' needs to know the time of the year, found data without dates; take by='all'")
+            raise ValueError("expected data with dates for by='year', found data without dates; use by='all'")
         if not dated or self.by == "all" or (self.by == "auto" and len(season) < 2 * steps):
             return Year(np.zeros(len(season), np.int64), 1)
-        length = min(steps, 366)  # the hour of the day does not matter
+        length = min(steps, 366)  # the hour of the day is not used
         share = np.arctan2(season[:, 1], season[:, 0], dtype=np.float64) / (2 * np.pi) % 1.0
         return Year(np.minimum((share * length).astype(np.int64), length - 1), length)
 
 
 class Year(NamedTuple):
-    """Slot of the year of each time, and how many slots a year has; one of it where the year does not matter."""
+    """Time step of the year of each time, and time steps per year: 1 when the time of the year is not used."""
 
     slots: Ints
     length: int
@@ -116,11 +117,10 @@ def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tup
     Parameters
     ----------
     values, observed : (t, y, x)
-        Something must be observed.
+        At least one pixel must be observed.
     year : Year
-        Slot of the year of each time.
     prior : float
-        Variance where nothing else is known.
+        Prior variance.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tup
     variance = np.where(near > 0, variance, np.maximum(variance, usual_coarse))
     ever = count > 0
     rows, cols = distance_transform_edt(~ever, return_distances=False, return_indices=True)
-    # a pixel never observed may differ from its neighbour as much as any two of the window
+    # a pixel never observed may differ from its neighbour as much as any two pixels of the window
     number, middle = count.sum(), sums[0].sum() / count.sum()
     anywhere = pooled_variance(max(sums[1].sum() - number * middle**2, 0), number, prior)
     variance = np.where(ever, variance, np.maximum(variance[:, rows, cols], anywhere))
@@ -157,7 +157,7 @@ def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tup
 
 
 def _with_neighbours(field: Floats) -> Floats:
-    """Weighted sum over each slot of the year and its neighbours, around the end of the year."""
+    """Weighted sum over each time step of the year and its neighbours, periodic over the year."""
     return sum(
         (share * np.roll(field, shift, axis=0) for share, shift in zip(SMOOTH, (1, 0, -1), strict=True)),
         np.zeros_like(field),
@@ -165,10 +165,10 @@ def _with_neighbours(field: Floats) -> Floats:
 
 
 def _left_out(sums: Floats, mean: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """Sum of squared errors, and their number, of means (s, y, x) from which the observation itself is left out.
+    """Sum of squared leave-one-out errors of means (s, y, x), and the number of errors.
 
-    With the share h of it in the mean, its residual is 1 / (1 - h) times as large then (Allen 1974). `sums`: of the
-    observations of each slot and pixel, of their squares, and how many there are, (3, s, y, x).
+    An observation with weight h in the mean has a residual 1 / (1 - h) times as large when it is left out (Allen 1974).
+    `sums` (3, s, y, x) has the sum, the sum of squares and the number of observations per time step and pixel.
     """
     total, squares, number = sums
     usable = (number > 0) & (share < 1)

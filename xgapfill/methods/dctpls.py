@@ -1,4 +1,4 @@
-"""Penalised least squares by cosine transforms in space and time, inside one window."""
+"""Penalised least squares by cosine transforms in space and time, within one window."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-# After the trials, in each, and before the only one of a given smoothing: enough but for wide gaps, where it is small.
+# Iterations of the final solution, of each trial, and of the smoother start when smoothing is prescribed. They suffice
+# except in wide gaps, where the remaining error is small.
 ITERATIONS = 12
 TRIAL_ITERATIONS = 6
 SMOOTH_ITERATIONS = 3
-EVEN = 0.3  # of what is observed is taken to be spread evenly: wide gaps are closed sooner than with all of it
-# Chosen, as all that follows, on 8-day chlorophyll of the NE Pacific from June 2020: the usual pair, and the multiples
-# of it that are tried.
+EVEN = 0.3  # share of the observed fraction in the preconditioner: wide gaps converge faster than with 1
+# Default pair, and the multiples of it that are tried. These and the constants below were chosen on 8-day chlorophyll
+# of the NE Pacific from June 2020.
 SMOOTHING = 0.5
 TIME_WEIGHT = 0.02
 SMOOTHINGS = (64.0, 8.0, 1.0, 0.125)
 TIME_WEIGHTS = (5.0, 0.2)
-# How far, as a natural logarithm, either is expected from the usual.
+# Prior standard deviation of the natural logarithm of either, about the default.
 USUAL_FACTOR = 2.3
-LEAST, LARGEST = 1e-6, 1e6  # single precision would not carry much more
-# Squared error at a distance as a share of the variance: at once, far away, and the pixels in between.
+LEAST, LARGEST = 1e-6, 1e6  # limits of single precision
+# Squared error as a share of the variance: next to an observation, far away, and the e-folding distance in pixels.
 ERROR = (0.05, 1.0, 18.0)
 
 
@@ -46,20 +47,21 @@ class DctPls(Method):
 
     The smooth z minimises ``sum over observed pixels of (y - z)^2 + smoothing * sum of (L z)^2``, where L is the sum of
     the second differences along rows, columns and, times `time_weight`, time steps. A regression on the predictors is
-    taken away first. The spread grows with the distance to observations; held-out blocks of the window tell how fast.
+    subtracted first. The spread grows with the distance to observations, at a rate estimated on held-out blocks.
 
     Parameters
     ----------
     smoothing : float, optional
-        Weight of the squared Laplacian, in pixels^4, against the misfit. By default each window chooses it on held-out
-        blocks of its observations, and stays near the usual value where they are few.
+        Weight of the squared Laplacian, in pixels^4, against the misfit. By default it is chosen per space-time tile
+        on held-out blocks of observations, and stays near 0.5 where these are few.
     time_weight : float, optional
-        Weight of the second difference in time, of one step, against those in space, of one pixel; likewise.
+        Weight of the second difference over time steps, against those over pixels. By default it is chosen in the same
+        way, near 0.02.
 
     Raises
     ------
     ValueError
-        Weights that are not positive, or above 1e6.
+        Weights below 1e-6 or above 1e6.
 
     References
     ----------
@@ -80,15 +82,15 @@ class DctPls(Method):
     name: ClassVar[str] = "dctpls"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.016"
-    suits: ClassVar[str] = "a smooth map is needed that rests on no covariance"
+    suits: ClassVar[str] = "a smooth map without a covariance model is needed"
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "time_weight"):
-            if getattr(self, name) is not None:  # which is to be searched
+            if getattr(self, name) is not None:
                 number(name, getattr(self, name), LEAST, LARGEST)
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError when nothing is known of a channel."""
+        """Raise ValueError when there is no prior for a channel."""
         known_channels(self.name, channels)
 
     @on_device()
@@ -109,14 +111,14 @@ class DctPls(Method):
         return Filled(mean[None].numpy(), error.numpy())
 
     def _smoothed(self, y: Tensor, w: Tensor, prior: float) -> tuple[Tensor, Tensor]:
-        """Smooth field through departures and the variance of its error, (b, t, y, x)."""
+        """Smooth field through anomalies and its error variance, (b, t, y, x)."""
         import torch
 
         axes = (1, 2, 3)
         shown = w * torch.from_numpy(~blocks(tuple(w.shape[1:])))
         smoothing, time_weight, trial, tried_distance = self._chosen(y, shown, w - shown)
         distance, missed = _nearest(y - trial, w, time_weight)
-        start = trial + missed * (-distance / ERROR[2]).exp()  # begins near what was held out
+        start = trial + missed * (-distance / ERROR[2]).exp()  # starts near the held-out observations
         field = penalised(y, w, smoothing, time_weight, start, ITERATIONS)
         independent = w.sum(axes, keepdim=True) / DEPENDENT_PIXELS
         variance = ((y**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS + FEW * prior) / (independent + FEW)
@@ -128,10 +130,11 @@ class DctPls(Method):
         return field, error
 
     def _chosen(self, y: Tensor, shown: Tensor, held: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Smoothing and time weight of each window, (b,), what they make of the held-out blocks, and `_nearest` there.
+        """Smoothing and time weight of each window, (b,), their field without held-out blocks, and its `_nearest`.
 
-        First the smoothing, from the smoothest, each starting from what the one before has found; then the time
-        weight. The lowest sum wins of held-out error (as a Gaussian log-likelihood) and distance from the usual.
+        The smoothing is searched first, from the smoothest on, each trial starting from the field of the one before;
+        then the time weight. The criterion is the sum of held-out error (as a Gaussian log-likelihood) and distance
+        from the default.
         """
         import torch
 
@@ -139,7 +142,7 @@ class DctPls(Method):
         start = usual[:, None].repeat(1, len(y))
         independent = held.sum((1, 2, 3)) / DEPENDENT_PIXELS
         distance, field = _nearest(y, shown, start[1])
-        if self.smoothing is not None:  # a smoother field closes wide gaps in fewer iterations, as the search does
+        if self.smoothing is not None:  # like the search, start smoother: wide gaps converge in fewer iterations
             smoother = (SMOOTHINGS[0] * start[0]).clamp_max(LARGEST)
             field = penalised(y, shown, smoother, start[1], field, SMOOTH_ITERATIONS)
         best = field
@@ -177,7 +180,7 @@ def penalised(
     start : (b, t, y, x) float32
         First guess of z.
     iterations : int
-        A fixed number, one step length a field: bits of a field do not depend on its neighbours in the batch.
+        A fixed number, with one step length per field: bits of a field do not depend on its neighbours in the batch.
 
     Returns
     -------
@@ -187,7 +190,7 @@ def penalised(
 
     axes = (1, 2, 3)
     penalty = _penalty(values, smoothing, time_weight)
-    # about the same operator, were the observations spread evenly
+    # preconditioner: the operator for evenly spread observations
     scale = 1.0 / (EVEN * observed.mean(axes, keepdim=True).clamp_min(1e-3) + penalty)
     z = to_modes(start)
     residual = to_modes(observed * (values - start)) - penalty * z
@@ -214,10 +217,10 @@ def _penalty(values: Tensor, smoothing: Tensor, time_weight: Tensor) -> Tensor:
 
 
 def _nearest(values: Tensor, observed: Tensor, time_weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance in pixels to the nearest observed one (infinite where there is none), and its value, else 0."""
+    """Distance in pixels to the nearest observed pixel and its value; infinity and 0 when none is observed."""
     import torch
 
-    # the time weight makes a slot as long as so many pixels
+    # length of a time step in pixels, from the time weight
     distance, value = nearest_in_windows(values.numpy(), observed.numpy() > 0, time_weight.numpy() ** -0.5)
     return torch.from_numpy(distance), torch.from_numpy(value)
 

@@ -1,8 +1,8 @@
-"""DINEOF as a method: fitted on a sample of pixels, then asked pixel by pixel with a field of error.
+"""DINEOF as a method: fitted on a sample of pixels, then applied pixel by pixel, with a field of error.
 
-`eofs.dineof` is the method of the papers on a matrix. `Dineof` fills any pixel: it keeps the temporal EOFs and how
-their amplitudes vary from pixel to pixel, and interpolates optimally with the covariance that follows: many
-observations of a pixel give least squares on the EOFs, few stay near the mean of all pixels.
+`eofs.dineof` is the method of the papers on a matrix. `Dineof` fills any pixel. It keeps the temporal EOFs and the
+covariance of their amplitudes over pixels, and interpolates optimally with it: a pixel with many observations gets
+least squares on the EOFs, a pixel with few stays near the mean of all pixels.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from xgapfill.methods.eofs import clouds, dineof, standard, time_filter
 from xgapfill.methods.parameters import choice, number, whole
 from xgapfill.weights import Card, Weights
 
-MATRIX = 1 << 25  # elements of the matrix whose EOFs are sought, at most
+MATRIX = 1 << 25  # largest number of elements of the matrix that is expanded in EOFs
 PIXELS = 256  # pixels solved at once
-SAMPLE, TRIAL = 4096, 1024  # pixels that tell how amplitudes vary, and those that judge a number of modes, at most
+SAMPLE, TRIAL = 4096, 1024  # largest number of pixels for the covariance of amplitudes and for the number of modes
 ROUNDS = 10  # of expectation-maximisation
-MEMORY = 4e9  # bytes that a fit may take beside its sample
+MEMORY = 4e9  # largest memory of a fit besides its sample, bytes
 
 
 @dataclass(frozen=True)
 class Dineof(SeriesMethod):
     """Fill gaps from empirical orthogonal functions of the incomplete series (DINEOF), with a field of error.
 
-    All channels share one expansion, so that each helps the others. Work is done on the transformed variables (log10 of
-    chlorophyll, log-ratios of size classes), each in its own standard deviations. The functions are found on a sample
-    of the series; every pixel is then filled from its own observations. The spread is the error of that, scaled to the
-    misfit under artificial clouds.
+    Target and predictors are expanded together. The expansion uses the transformed variables (log10 of chlorophyll,
+    log-ratios of size classes), each divided by its standard deviation. EOFs are fitted to a sample of the series;
+    every pixel is then filled from its own observations. The spread is the error of this estimate, scaled to the misfit
+    under artificial clouds.
 
     Parameters
     ----------
     modes : int, optional
-        Number of functions; by default the one that fills best under artificial clouds.
+        Number of EOFs; by default the one with the smallest error under artificial clouds.
     max_modes : int
-        Largest number of functions that is tried.
+        Largest number of EOFs to try.
     tolerance : float
-        Relative change at which an expansion has converged.
+        Relative change below which an expansion has converged.
     alpha : float
         Strength of the temporal filter, in squared time steps, at most 0.5; 0: none.
     numit : int
@@ -52,15 +52,15 @@ class Dineof(SeriesMethod):
     min_observed : float
         Frames and pixels with a smaller share of observations are left out of the expansion.
     seed : int
-        Of the artificial clouds.
+        Seed of the artificial clouds.
     progress : bool
         Show a progress bar during the fit.
 
     Raises
     ------
     ValueError
-        Parameters out of range. When it is fitted: fewer than three well observed frames or pixels, more modes than
-        they allow, a channel that is constant or never observed, functions that would not fit in memory.
+        Parameters out of range. During the fit: fewer than three well observed frames or pixels, more modes than these
+        allow, a channel that is constant or never observed, EOFs that do not fit in memory.
 
     References
     ----------
@@ -89,7 +89,7 @@ class Dineof(SeriesMethod):
     name: ClassVar[str] = "dineof"
     predictors: ClassVar[str] = "expanded together"
     costs: ClassVar[str] = "0.0004, and the fit"
-    suits: ClassVar[str] = "the series is long and its patterns return"
+    suits: ClassVar[str] = "the series is long and its patterns recur"
 
     def __post_init__(self) -> None:
         for name, least in {"modes": 1, "max_modes": 1, "numit": 0, "seed": 0}.items():
@@ -100,20 +100,20 @@ class Dineof(SeriesMethod):
         choice("dineof's progress", self.progress, (True, False))
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows of 32 x 32 pixels and all times that do not overlap: pixels do not know each other.
+        """Windows of 32 x 32 pixels and all times; they do not overlap, because pixels are filled independently.
 
-        ValueError when the times are too few for the number of modes.
+        Raises ValueError when there are too few times for the number of modes.
         """
         times = slots[1] - slots[0]
         if self.modes is not None and self.modes >= times:
             raise ValueError(
-                f"dineof's modes must be fewer than the {times} times of the series, found modes={self.modes}; take "
-                f"from 1 to {times - 1}, or leave it out, and their number is chosen"
+                f"dineof's modes must be fewer than the {times} times of the series, found modes={self.modes}; use 1 "
+                f"to {times - 1}, or leave it out to have the number chosen"
             )
         return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series: Series) -> Weights:
-        """Return the temporal EOFs and how their amplitudes vary; ValueError when a channel or the sample has none."""
+        """Return the temporal EOFs and the covariance of their amplitudes; ValueError when there are no EOFs."""
         names, targets, slots, observed = series.channels, series.targets, series.slots, series.observed
         _check_memory(len(names), len(slots), self.modes or min(self.max_modes, len(slots) - 1))
         levels = [standard(v[s], name) for v, s, name in zip(series.values, observed, names, strict=True)]
@@ -130,7 +130,7 @@ class Dineof(SeriesMethod):
         frames = there.sum(axis=0) >= max(self.min_observed * len(there), 1)
         trial, trials = _sample(parts, hidden, TRIAL), []
 
-        def design(temporal: NDArray) -> NDArray:  # what amplitudes are of: a constant and the modes at all slots
+        def design(temporal: NDArray) -> NDArray:  # a constant and the modes at all time steps
             modes = [np.interp(slots, slots[frames], mode) * len(slots) ** 0.5 for mode in temporal.T]
             return np.stack([np.ones(len(slots)), *modes], axis=1)
 
@@ -161,7 +161,7 @@ class Dineof(SeriesMethod):
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel, pixel by pixel; ValueError for weights of other channels or times."""
         if weights is None or windows.channels != weights.card.channels:
-            raise ValueError(f"dineof fills the channels it was fitted on: fit it on {windows.channels} first.")
+            raise ValueError(f"dineof fills the channels it was fitted on; fit it on {windows.channels} first")
         slots, arrays = np.asarray(weights.card.network["slots"]), weights.arrays
         prior = _Prior(*(arrays[name].astype(np.float64) for name in _Prior._fields))
         centre, scale = (arrays[name].astype(np.float64) for name in ("centre", "scale"))
@@ -170,10 +170,12 @@ class Dineof(SeriesMethod):
         for i, frames in enumerate(windows.starts[:, :1] + np.arange(t)):
             y, w = (part[i].reshape(t, c, -1).transpose(2, 0, 1) for part in (windows.values, windows.observed))
             if not np.isin(frames[w.any(axis=(0, 2))], slots).all():
-                fitted = f"{slots[0]} to {slots[-1]}, is to fill {frames[0]} to {frames[-1]} and knows no others"
-                raise ValueError(f"dineof was fitted on slots {fitted}: leave weights= out to fit it on these data.")
+                raise ValueError(
+                    f"dineof was fitted on time steps {slots[0]} to {slots[-1]}, found {frames[0]} to {frames[-1]}; "
+                    "leave weights= out to fit it on these data"
+                )
             design = np.stack([np.interp(frames, slots, mode) for mode in arrays["design"].T], axis=1)
-            known = w.any(axis=(1, 2))  # pixels that were never observed are all alike: one is enough
+            known = w.any(axis=(1, 2))  # pixels without observations all have the same estimate: compute it once
             some = np.append(np.flatnonzero(known), np.argmin(known))
             mean, error = _estimate(design, prior, (y[some] - centre) / scale, w[some])
             for part, result in zip(out, (mean * scale + centre, error * scale * arrays["inflation"]), strict=True):
@@ -183,39 +185,38 @@ class Dineof(SeriesMethod):
 
 
 def _check_memory(channels: int, frames: int, modes: int) -> None:
-    """Refuse a fit whose covariances, of times and of the amplitudes of some pixels, would not fit in memory."""
+    """Raise ValueError when the covariances of times or of amplitudes do not fit in memory."""
     times, amplitudes = 3 * 8 * frames**2, 3 * 8 * PIXELS * channels**2 * (1 + modes) ** 2
     if times > MEMORY:
-        raise ValueError(
-            f"EOFs of {frames} frames would take {times / 1e9:.0f} GB; fill a part of the times, or means of several"
-        )
+        raise ValueError(f"EOFs of {frames} frames need {times / 1e9:.0f} GB; fill fewer times, or means over several")
     if amplitudes > MEMORY:
         most = int((MEMORY / (3 * 8 * PIXELS)) ** 0.5 / channels) - 1
         raise ValueError(
-            f"{modes} modes of {channels} channels would take {amplitudes / 1e9:.0f} GB; take modes= or max_modes= of "
-            f"at most {most}, or fewer conditions"
+            f"{modes} modes of {channels} channels need {amplitudes / 1e9:.0f} GB; use modes= or max_modes= of at most "
+            f"{most}, or fewer predictors"
         )
 
 
 class _Prior(NamedTuple):
-    """How amplitudes vary from pixel to pixel; c channels have p = 1 + k of them each (of a constant and the modes)."""
+    """Distribution of amplitudes over pixels: p = 1 + k for each of c channels, of a constant and the modes."""
 
     mean: NDArray  # (c, p)
     covariance: NDArray  # (c p, c p)
-    noise: NDArray  # (c, c) covariance of the channels in what no mode explains
+    noise: NDArray  # (c, c) covariance of the residuals of the channels
 
 
 def _sample(parts: list[NDArray], wanted: NDArray[np.bool_], most: int) -> list[NDArray]:
-    """Return the parts (c, t, n) at up to so many pixels that have anything wanted, evenly chosen, as (n, t, c)."""
+    """Return the parts (c, t, n) at up to `most` of the pixels with anything in `wanted`, evenly, as (n, t, c)."""
     pixels = np.flatnonzero(wanted.any(axis=(0, 1)))
     pixels = pixels[np.linspace(0, len(pixels) - 1, min(most, len(pixels))).astype(int)]
     return [part[:, :, pixels].transpose(2, 1, 0) for part in parts]
 
 
 def _given(noise: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Return what each of the 2^c sets of observed channels tells by the noise they share.
+    """Return the conditional distribution of the noise for each of the 2^c sets of observed channels.
 
-    Their inverse covariance, the regression of the others on them, (2^c, c, c), the variance left in all, (2^c, c).
+    The inverse covariance of the observed channels and the regression of the others on them, (2^c, c, c), and the
+    remaining variance of all channels, (2^c, c).
     """
     c = len(noise)
     inverse, gain, rest = np.zeros((2**c, c, c)), np.zeros((2**c, c, c)), np.tile(np.diag(noise), (2**c, 1))
@@ -228,11 +229,10 @@ def _given(noise: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 
 
 def _posterior(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> Iterator[tuple[NDArray, ...]]:
-    """Optimal interpolation in the space of the amplitudes, some pixels at once.
+    """Optimal interpolation in the space of the amplitudes, `PIXELS` pixels at once.
 
-    Yield the amplitudes (n, c p), their error covariance (n, c p, c p), their series (n, t, c), what these leave of
-    what was observed (n, t, c), the error covariance of the series (n, t, c, c), and the set of observed channels (n,
-    t).
+    Yield the amplitudes (n, c p), their error covariance (n, c p, c p), their series (n, t, c), the residuals of the
+    observations (n, t, c), the error covariance of the series (n, t, c, c), and the set of observed channels (n, t).
     """
     (t, p), c = design.shape, y.shape[2]
     pairs = (design[:, :, None] * design[:, None, :]).reshape(t, p * p)
@@ -253,7 +253,7 @@ def _posterior(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> Iterat
 
 
 def _estimate(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> tuple[NDArray, NDArray]:
-    """Return mean and error of pixels given what was observed of them, (n, t, c) each."""
+    """Return mean and error of pixels given their observations, (n, t, c) each."""
     _, gain, rest = _given(prior.noise)
     means, errors = [], []
     for _, _, series, left, covariance, code in _posterior(design, prior, y, w):
@@ -264,7 +264,7 @@ def _estimate(design: NDArray, prior: _Prior, y: NDArray, w: NDArray) -> tuple[N
 
 
 def _variation(design: NDArray, y: NDArray, w: NDArray) -> _Prior:
-    """Return the prior under which the pixels' data are most likely, by some rounds of expectation-maximisation."""
+    """Return the maximum-likelihood prior of the pixels' data, by expectation-maximisation."""
     n, c, q = len(y), y.shape[2], y.shape[2] * design.shape[1]
     prior = _Prior(np.zeros((c, design.shape[1])), np.eye(q), 0.1 * np.eye(c))
     pairs = np.einsum("nti,ntj->ij", w.astype(np.float64), w.astype(np.float64)).clip(1)
@@ -278,16 +278,18 @@ def _variation(design: NDArray, y: NDArray, w: NDArray) -> _Prior:
                 "nti,ntij,ntj->ij", observed, covariance, observed
             )
         spread = second / n - np.outer(first / n, first / n)
-        spread = (n * spread + q * np.diag(np.diag(spread))) / (n + q)  # so many pixels cannot tell more
+        spread = (n * spread + q * np.diag(np.diag(spread))) / (
+            n + q
+        )  # shrunk: n pixels cannot resolve all covariances
         variances, axes = np.linalg.eigh(
             noise / pairs
-        )  # of pairs that may never be observed together: not always positive
+        )  # may be negative, as pairs differ in their number of observations
         prior = _Prior((first / n).reshape(c, -1), spread, axes * variances.clip(1e-4) @ axes.T)
     return prior
 
 
 def _judge(design: NDArray, y: NDArray, w: NDArray, hidden: NDArray) -> tuple[float, NDArray]:
-    """Return the error at hidden values and the factor its own estimates lack in each channel, (c,), at least 1."""
+    """Return the error at hidden values and the inflation of the estimated error per channel, (c,), at least 1."""
     shown = w & ~hidden
     mean, error = _estimate(design, _variation(design, y, shown), y, shown)
     off, count = np.where(hidden, y - mean, 0), hidden.sum(axis=(0, 1))

@@ -1,4 +1,4 @@
-"""EOFs of incomplete data: the method of the DINEOF papers on a matrix of pixels by frames."""
+"""EOFs of incomplete data: the method of the DINEOF papers for a matrix of pixels by frames."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-CELLS = 1 << 20  # elements of the matrix that are handled at once
-MORE = 10  # directions that are followed beside the modes, so that these converge
-RISES = 3  # of the cross-validation error in succession, to end the search
+CELLS = 1 << 20  # elements of the matrix that are processed at once
+MORE = 10  # directions iterated in addition to the modes, so that the modes converge
+RISES = 3  # successive rises of the cross-validation error that end the search
 RADII = (2.0, 10.0)  # of artificial clouds, pixels
 
 
@@ -21,7 +21,7 @@ class Expansion(NamedTuple):
     mean: float
     spatial: NDArray  # (m, k) times the singular values
     temporal: NDArray  # (n, k) orthonormal
-    errors: tuple[float, ...]  # of 1, 2, ... modes in cross-validation; none where their number was given
+    errors: tuple[float, ...]  # cross-validation errors of 1, 2, ... modes; empty when the number was prescribed
 
 
 def dineof(
@@ -38,36 +38,36 @@ def dineof(
     seed: int = 0,
     progress: bool = False,
 ) -> Expansion:
-    """Expand an incomplete matrix in EOFs, their number by cross-validation.
+    """Expand an incomplete matrix in EOFs; cross-validation chooses the number of modes.
 
     Source: Beckers & Rixen (2003), doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2.
-    Missing anomalies start as 0 and are replaced by the leading EOFs until they settle, with one mode more each time.
-    The number of modes that best predicts the values kept out is then iterated with these values back in. The leading
-    EOFs are followed by subspace iteration, one pass over the matrix an iteration: Halko, Martinsson & Tropp (2011),
-    doi:10.1137/090771806, section 5.5, the subspace of the iteration before in place of a random one.
+    Missing anomalies start as 0 and are replaced by the leading EOFs until they converge, with one mode more each time.
+    The expansion with the number of modes that best predicts the withheld values is then iterated on all observations.
+    The leading EOFs follow from subspace iteration, one pass over the matrix per iteration: Halko, Martinsson & Tropp
+    (2011), doi:10.1137/090771806, section 5.5, with the subspace of the previous iteration instead of a random one.
 
     Parameters
     ----------
     matrix, observed : (m, n) float32 or float64, (m, n) bool
-        Pixels by frames and where something was observed; any finite numbers elsewhere.
+        Pixels by frames, and where they are observed; any finite numbers elsewhere.
     modes : int, optional
         Number of modes; by default it is searched for, up to `max_modes` or three successive rises of the error.
     hidden : (m, n) bool, optional
-        Values kept out of the search; by default random ones (`seed`), ``floor(min(0.01 m n + 40, 0.03 m n))``.
+        Values withheld from the search; by default random ones (`seed`), ``floor(min(0.01 m n + 40, 0.03 m n))``.
     judge : callable, optional
-        Gives the error of temporal EOFs (n, k), in place of the root mean square error at the hidden values.
+        Gives the error of temporal EOFs (n, k), instead of the root mean square error at the hidden values.
     tolerance, iterations : float, int
-        Missing values have settled when they change by less, root mean square, in standard deviations of the observed;
-        or after so many iterations.
+        Missing values have converged when their root mean square change, in standard deviations of the observations, is
+        below the tolerance; or after this number of iterations.
     smoother : (n, n) ndarray, optional
         Filter of the temporal covariance, `time_filter`.
     progress : bool
-        Show a progress bar. Interrupting the search (Ctrl-C) goes on with the best number of modes so far.
+        Show a progress bar. After an interrupt (Ctrl-C) the best number of modes so far is used.
 
     Raises
     ------
     ValueError
-        When nothing or only a constant was observed, or when the matrix is too small for the modes.
+        When there are no observations, when they are constant, or when the matrix is too small for the modes.
 
     Examples
     --------
@@ -79,12 +79,12 @@ def dineof(
     """
     if (most := min(matrix.shape) - 1) < 2:
         raise ValueError(
-            "EOFs need 3 well observed pixels and frames or more, found "
-            f"{matrix.shape[0]} pixels and {matrix.shape[1]} frames: give more data"
+            "EOFs need at least 3 well observed pixels and frames, found "
+            f"{matrix.shape[0]} pixels and {matrix.shape[1]} frames; give more data"
         )
     if modes is not None and not 1 <= modes <= most:
         raise ValueError(
-            f"{matrix.shape[1]} frames of {matrix.shape[0]} pixels do not have {modes} modes; take from 1 to {most}"
+            f"{matrix.shape[1]} frames of {matrix.shape[0]} pixels do not have {modes} modes; use 1 to {most}"
         )
     mean, sd = standard(matrix[observed], "the matrix")
     apart = np.zeros_like(observed)
@@ -96,7 +96,7 @@ def dineof(
     anomalies = np.where(observed, matrix - mean, 0).astype(np.result_type(matrix, np.float32))
     filled, shown = np.where(apart, 0, anomalies), observed & ~apart
     if modes is None and not (apart.any() and shown.any()):
-        raise ValueError("hidden must keep some of the observed values out, and leave some.")
+        raise ValueError("hidden must withhold some observed values and keep others")
     limits = smoother, tolerance * sd, iterations
     errors: list[float] = []
     best: list[Modes] = []
@@ -126,27 +126,25 @@ def dineof(
 
 
 def standard(values: NDArray, name: str) -> tuple[float, float]:
-    """Return mean and standard deviation; ValueError where there are no EOFs of such values."""
+    """Return mean and standard deviation; ValueError when the values have no EOFs."""
     if not values.size:
-        raise ValueError(
-            f"EOFs need data, but nothing of {name} is observed: leave it out or check its times and mask."
-        )
+        raise ValueError(f"EOFs need data, but {name} is never observed; leave it out or check its times and mask")
     mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if not sd > 1e-6 * abs(mean):
-        raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out.")
+        raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out")
     return mean, sd
 
 
 class Modes(NamedTuple):
-    """Leading EOFs of a filled matrix (m, n), and the subspace that was followed to find them."""
+    """Leading EOFs of a filled matrix (m, n), and the iterated subspace."""
 
     spatial: NDArray  # (m, k) times the singular values
     temporal: NDArray  # (n, k) orthonormal
-    basis: NDArray  # (n, k + MORE) orthonormal, these first
+    basis: NDArray  # (n, k + MORE) orthonormal, temporal EOFs first
 
 
 def _blocks(matrix: NDArray) -> list[slice]:
-    """Rows handled at once, always in this order."""
+    """Rows that are processed at once, always in this order."""
     rows = 1 + CELLS // matrix.shape[1]
     return [slice(first, first + rows) for first in range(0, len(matrix), rows)]
 
@@ -180,7 +178,7 @@ def _settle(
     tolerance: float,
     iterations: int,
 ) -> Modes:
-    """Replace what is not shown by the first k modes until it settles, in place."""
+    """Replace values that are not shown by the first k modes until they converge, in place."""
     gaps, blocks, spatial = ~shown, _blocks(filled), np.empty((len(filled), k), filled.dtype)
 
     def turn(basis: NDArray) -> NDArray:
@@ -206,14 +204,12 @@ def _settle(
 
 
 def kept_out(observed: NDArray[np.bool_]) -> int:
-    """Return how many values are kept out: as in the original, but never more than a fifth of what was observed."""
+    """Return the number of withheld values: as in the original, but at most a fifth of the observations."""
     return max(1, min(int(min(0.01 * observed.size + 40, 0.03 * observed.size)), int(observed.sum()) // 5))
 
 
 def clouds(observed: NDArray[np.bool_], rows: NDArray, cols: NDArray, seed: int = 0) -> NDArray[np.bool_]:
-    """Return what is observed (t, n) under random clouds over pixels at `rows`, `cols`; as much as `dineof` keeps
-    out.
-    """
+    """Return observed pixels (t, n) under random clouds, with pixels at `rows`, `cols`; `kept_out` of them."""
     rng = np.random.default_rng(seed)
     hidden = np.zeros(observed.shape, bool)
     left, frames = kept_out(observed), np.flatnonzero(observed.any(axis=1))
@@ -229,7 +225,7 @@ def clouds(observed: NDArray[np.bool_], rows: NDArray, cols: NDArray, seed: int 
 
 
 def time_filter(slots: NDArray, alpha: float = 0.01, numit: int = 3) -> NDArray[np.float64]:
-    """Return the matrix that diffuses a series `numit` times; it smooths over 2 pi sqrt(alpha numit) slots."""
+    """Return the matrix that diffuses a series `numit` times; it smooths over 2 pi sqrt(alpha numit) time steps."""
     step = np.diff(slots).astype(np.float64)
     width = np.concatenate([step[:1], (step[1:] + step[:-1]) / 2, step[-1:]])
     flux = np.pad(np.diff(np.eye(len(slots)), axis=0) / step[:, None], ((1, 1), (0, 0)))

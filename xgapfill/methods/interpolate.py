@@ -1,4 +1,4 @@
-"""What people do today: linear in time over short gaps, then the nearest value that was observed; inside one window."""
+"""The common baseline: linear in time over short gaps, then the nearest observation, within one window."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Field = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-# Slots and pixels that a window fills, and the pixels around them that it looks at.
+# Interior of a window, time steps and pixels, and the halo of pixels around it.
 INNER = (6, 96, 96)
 AROUND = 16
-# Usual squared error as a share of the window's variance, before held-out blocks correct it: linear in time; of the
-# nearest value at once, far away (two values that know nothing of each other), and the km in between. Found on 8-day
+# Prior squared error as a share of the window's variance, before held-out blocks correct it: linear in time; of the
+# nearest value next to it, far away (two independent values), and the e-folding distance in km. Found on 8-day
 # chlorophyll of the NE Pacific from June 2020.
 LINEAR_ERROR = 0.5
 NEAREST_ERROR = (0.01, 2.0, 90.0)
@@ -36,17 +36,17 @@ NEAREST_ERROR = (0.01, 2.0, 90.0)
 class Interpolate(Method):
     """Fill gaps linearly in time, and the rest with the nearest value in space and time: the common baseline.
 
-    Work is done on the transformed variable (log10 of chlorophyll, log-ratios of size classes), each channel by itself.
-    A target without any observation in a window follows from the predictors by regression. The spread grows with the
-    distance to observations; held-out blocks of the window tell how fast.
+    The transformed variable (log10 of chlorophyll, log-ratios of size classes) is interpolated, separately for each
+    channel. A target without observations in a space-time tile (window) follows from the predictors by regression. The
+    spread grows with the distance to observations, at a rate estimated on held-out blocks.
 
     Parameters
     ----------
     max_steps : int
-        Longest gap that is bridged linearly, in time steps between the observed dates on either side; 0: none. Unlike
-        ``max_gap=``, which leaves pixels missing, longer gaps take the nearest value.
+        Longest gap that is bridged linearly, in time steps between the observed dates on either side; 0: none. Longer
+        gaps take the nearest value, unlike with ``max_gap=``, which leaves pixels missing.
     frame_km : float
-        How many km are as far as one day, where the nearest value is looked for.
+        Distance in km that counts as much as one day in the search for the nearest value.
 
     Raises
     ------
@@ -69,21 +69,21 @@ class Interpolate(Method):
     frame_km: float = 4.0
 
     name: ClassVar[str] = "interpolate"
-    predictors: ClassVar[str] = "regression where nothing was observed"
+    predictors: ClassVar[str] = "regression where the tile has no observations"
     costs: ClassVar[str] = "0.013"
     suits: ClassVar[str] = "a comparison with the common baseline is needed"
 
     def __post_init__(self) -> None:
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, (int, np.integer)) or self.max_steps < 0:
             raise ValueError(f"max_steps must be a whole number of time steps, 0 or more; found {self.max_steps!r}")
-        number("frame_km", self.frame_km, 1e-6, 1e6, "km that one day is worth")
+        number("frame_km", self.frame_km, 1e-6, 1e6, "km per day")
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError when nothing is known of a channel."""
+        """Raise ValueError when there is no prior for a channel."""
         known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows that see `max_steps` slots and 16 pixels around what they fill."""
+        """Windows with a halo of `max_steps` time steps and 16 pixels."""
         margin = (max(int(self.max_steps), 1), AROUND, AROUND)
         size = tuple(inner + 2 * more for inner, more in zip(INNER, margin, strict=True))
         return Tiling(ncols, size=(size[0], size[1], size[2]), stride=INNER, margin=margin)
@@ -93,7 +93,7 @@ class Interpolate(Method):
         return by_channel(windows, partial(self._channel, windows))
 
     def _channel(self, windows: Windows, b: int, c: int) -> tuple[Field, Field]:
-        """One channel of one window that saw some of it: estimate and spread, (t, y, x)."""
+        """Estimate and spread of one channel that was observed in the window, (t, y, x) each."""
         values, observed = windows.values[b, :, c], windows.observed[b, :, c]
         north, east = (float(km) for km in windows.step_km[b])
         sampling = (self.frame_km * windows.step_days, north, east)
@@ -115,14 +115,14 @@ class Interpolate(Method):
     def _filled(
         self, values: Field, observed: Bools, sampling: tuple[float, float, float]
     ) -> tuple[Field, Bools, NDArray[np.float64]]:
-        """Estimate, where it is linear in time, and the distance to what was observed."""
+        """Estimate, where it is linear in time, and the distance to the nearest observation."""
         linear, ends = linear_in_time(values, observed, int(self.max_steps))
         distance, near = nearest(values, observed, sampling)
         return np.where(ends, linear, near), ends & ~observed, distance
 
 
 def linear_in_time(values: Field, observed: Bools, max_gap: int) -> tuple[Field, Bools]:
-    """Linear interpolation between the dates that saw a pixel, where these are at most `max_gap` steps apart.
+    """Linear interpolation between the observed dates of a pixel, where these are at most `max_gap` steps apart.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def linear_in_time(values: Field, observed: Bools, max_gap: int) -> tuple[Field,
     -------
     values : (t, y, x) float32
     there : (t, y, x) bool
-        Where they are observed or interpolated; elsewhere they mean nothing.
+        Where values are observed or interpolated; elsewhere they are meaningless.
     """
     times = len(values)
     steps = np.arange(times)[:, None, None]
@@ -156,6 +156,6 @@ def nearest(values: Field, observed: Bools, sampling: tuple[float, float, float]
 
 
 def _expected(linear: Bools, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Usual squared error as a share of the variance."""
+    """Prior squared error as a share of the variance."""
     at_once, far, km = NEAREST_ERROR
     return np.where(linear, LINEAR_ERROR, far - (far - at_once) * np.exp(-distance / km))

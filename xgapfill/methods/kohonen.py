@@ -1,4 +1,4 @@
-"""Kohonen's map of vectors, trained in batches; those with gaps join as the map completes them (ITCOMP-SOM)."""
+"""Kohonen's map of vectors, trained in batches; vectors with gaps join as the map completes them (ITCOMP-SOM)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tqdm import tqdm
 
 Vectors: TypeAlias = NDArray[np.float64]
 
-# Widths, in distances of units, chosen on three simulated oceans by the error where nothing was shown and the spread:
+# Widths, in distances of units, chosen on three simulated oceans by the error at withheld values and the spread:
 LAST_RADIUS = 0.3  # of the neighbourhood at the end of the training
-SPREAD_RADIUS = 0.4  # of that in which a unit's mean and covariance are taken
-TURN_EPOCHS = 3  # each time that vectors with one more gap join
+SPREAD_RADIUS = 0.4  # of the neighbourhood for the mean and covariance of a unit
+TURN_EPOCHS = 3  # epochs each time that vectors with one more gap join
 VECTORS_PER_UNIT = 20
-BLOCK = 4096  # vectors at a time in the training
+BLOCK = 4096  # vectors processed at once in the training
 
 
 def shape_for(rows: int, cols: int, vectors: int) -> tuple[int, int]:
-    """Rows and columns of a map that so many vectors can fill."""
+    """Rows and columns of a map, reduced where there are few vectors per unit."""
     scale = min(1.0, (vectors / VECTORS_PER_UNIT / (rows * cols)) ** 0.5)
     return max(1, int(rows * scale)), max(1, int(cols * scale))
 
 
 def _places(shape: tuple[int, int]) -> Vectors:
-    """Where the units of a hexagonal map lie, (u, 2); neighbours are 1 apart."""
+    """Positions of the units of a hexagonal map, (u, 2); neighbours are 1 apart."""
     row, col = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
     return np.stack([row * np.sqrt(0.75), col + 0.5 * (row % 2)], axis=1)
 
@@ -38,7 +38,7 @@ def neighbourhood(shape: tuple[int, int], radius: float) -> Vectors:
 
 
 def train(x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs: int, progress: bool = False) -> Vectors:
-    """Prototypes (u, d): a map of the complete vectors, in which then those with more and more gaps take part."""
+    """Prototypes (u, d) of a map of the complete vectors; vectors with more and more gaps join afterwards."""
     steps = _steps(x, known, shape, epochs)
     total = epochs + TURN_EPOCHS * len(np.unique((~known).sum(axis=1)[~known.all(axis=1)]))
     found = []
@@ -65,7 +65,7 @@ def _steps(x: Vectors, known: NDArray[np.bool_], shape: tuple[int, int], epochs:
     gaps = (~known).sum(axis=1)
     for most in np.unique(gaps[gaps > 0]):
         part = gaps <= most
-        # a known component counts the more, the closer the unknown ones go with it
+        # a known component has more weight when the unknown ones are correlated with it
         weight = known[part] * (1 + ~known[part] @ likeness)
         filled = np.where(known[part], x[part], prototypes[best_units(x[part], prototypes, weight)])
         for _ in range(TURN_EPOCHS):
@@ -77,19 +77,19 @@ def _plane(covariance: Vectors, shape: tuple[int, int]) -> Vectors:
     """Units on the plane of the first two principal components, two standard deviations to each side of the mean."""
     variance, axes = np.linalg.eigh(covariance)
     variance, axes = variance[:-3:-1], axes[:, :-3:-1]  # the two largest, the first for the longer side
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the opposite is an eigenvector as well
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # fix the arbitrary sign of eigenvectors
     places = _places(shape)[:, [0, 1] if shape[0] >= shape[1] else [1, 0]]
     places -= (places.max(axis=0) + places.min(axis=0)) / 2
     return 2 * places / np.maximum(places.max(axis=0), 1) * np.sqrt(np.maximum(variance, 0)) @ axes.T
 
 
 def best_units(x: Vectors, prototypes: Vectors, weight: Vectors | None = None) -> NDArray[np.int64]:
-    """Unit nearest to each vector, (n,): the smallest sum of weight (x - m)^2; unknown components weigh 0."""
+    """Unit nearest to each vector, (n,): the smallest sum of weight (x - m)^2; unknown components have weight 0."""
     best = np.empty(len(x), np.int64)
     for start in range(0, len(x), BLOCK):
         block = slice(start, start + BLOCK)
         w = np.ones_like(x[block]) if weight is None else weight[block]
-        # the sum of weight x^2 is the same for all units
+        # weight x^2 is left out: it is the same for all units
         best[block] = (w @ (prototypes**2).T - 2 * (w * x[block]) @ prototypes.T).argmin(axis=1)
     return best
 
@@ -100,12 +100,12 @@ def batch_update(x: Vectors, best: NDArray[np.int64], prototypes: Vectors, neigh
     Parameters
     ----------
     x, best : (n, d) vectors and (n,) the best unit of each
-    prototypes : (u, d), what a unit remains that has no vectors near it
+    prototypes : (u, d), kept by units without vectors near them
     neighbours : (u, u), h
 
     Examples
     --------
-    Two units, 0 the best for the vectors 0 and 1, the other for 4; each lets the other have half of its vectors:
+    Two units: the first is best for the vectors 0 and 1, the second for 4; each shares its vectors with weight 0.5:
 
     >>> h = np.array([[1.0, 0.5], [0.5, 1.0]])
     >>> batch_update(np.array([[0.0], [1.0], [4.0]]), np.array([0, 0, 1]), np.array([[0.0], [4.0]]), h).ravel()

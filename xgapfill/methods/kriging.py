@@ -1,4 +1,4 @@
-"""Kriging: optimal interpolation from the pixels observed around, with a covariance fitted to each window."""
+"""Kriging: optimal interpolation from neighbouring observations, with a covariance fitted to each window."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-CORE, MARGIN, SIZE = (3, 48, 48), (2, 16, 16), (7, 80, 80)  # of windows: a core and its margins
+CORE, MARGIN, SIZE = (3, 48, 48), (2, 16, 16), (7, 80, 80)  # interior of windows, their halo, and both
 
 
 class _Channel(NamedTuple):
-    """A channel of one window with what was observed pasted in: (t, y, x), (t, y, x) and (m, t, y, x)."""
+    """A channel of one window with its observations inserted: (t, y, x), (t, y, x) and (m, t, y, x)."""
 
     mean: Single
     spread: Single
@@ -48,18 +48,18 @@ class _Channel(NamedTuple):
 
 @dataclass(frozen=True)
 class Kriging(Method):
-    """Fill gaps by kriging in space-time neighbourhoods, with a covariance fitted to each window.
+    """Fill gaps by kriging in space-time neighbourhoods, with a covariance fitted to each space-time tile (window).
 
-    A regression on the predictors is taken away first and added again. Work is done on the transformed variable (log10
-    of chlorophyll, log-ratios of size classes). The variogram has a nugget and two nested structures, in km and days.
-    ``members=`` gives conditioned realisations instead of the mean.
+    The residuals of a regression on the predictors are kriged, of the transformed variable (log10 of chlorophyll,
+    log-ratios of size classes). The variogram has a nugget and two nested structures, in km and days. ``members=``
+    gives conditional simulations instead of the mean.
 
     Parameters
     ----------
     realisations : bool
-        Give members instead of the mean; users say ``members=``.
+        Give members instead of the mean; ``members=`` sets it.
     neighbours : int
-        Observed pixels that each block of 4 x 4 pixels is estimated from, at least 1.
+        Number of observed pixels for the estimate of each block of 4 x 4 pixels, at least 1.
 
     References
     ----------
@@ -83,7 +83,7 @@ class Kriging(Method):
     predictors: ClassVar[str] = "regression"
     gives: ClassVar[str] = "error, or members"
     costs: ClassVar[str] = "0.05"
-    suits: ClassVar[str] = "a covariance and its error are to be reported"
+    suits: ClassVar[str] = "a covariance model and its error must be reported"
     takes_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -100,16 +100,16 @@ class Kriging(Method):
         return replace(self, realisations=True)
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError when it has no priors for a channel."""
+        """Raise ValueError when there is no prior for a channel."""
         known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows with margins: each pixel is kriged once."""
+        """Windows with a halo; each pixel is kriged once."""
         return Tiling(ncols, size=SIZE, stride=CORE, margin=MARGIN)
 
     @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
-        """Mean and error of every channel, or `members` realisations; margins are given the trend."""
+        """Mean and error of every channel, or `members` realisations; halos have the trend only."""
         count = members if self.realisations else 0
         sure, _ = weighed(windows, shipped())
         batch = [self._window(windows, k, sure[k].swapaxes(0, 1), noise, count) for k in range(len(sure))]
@@ -118,16 +118,14 @@ class Kriging(Method):
         return Filled(np.stack([np.stack(v, axis=2) for v in values], axis=1), np.stack(spread).swapaxes(1, 2))
 
     def _window(self, windows: Windows, k: int, observed: Flags, noise: Noise, members: int) -> list[_Channel]:
-        """All channels of one window, of which `observed` (c, t, y, x) is sure: conditions first, the targets on
-        them.
-        """
+        """All channels of one window, predictors first; `observed` (c, t, y, x) marks observations without error."""
         targets = windows.targets
         core = np.pad(np.ones(CORE, bool), [(n, n) for n in MARGIN])
         here = windows.sea[k] & (core if core.shape == observed[0].shape else np.ones_like(observed[0]))
         done: dict[int, _Channel] = {}
         for c in conditions_first(targets, len(observed)):
             given = {windows.channels[i]: done[i] for i in range(targets, len(observed)) if c < targets}
-            # the regression looks at conditions wherever a target was observed
+            # the regression needs predictors at all observed pixels of the target
             asked = here | windows.observed[k, :, :targets].any(axis=1) if c >= targets else here
             done[c] = self._channel(windows, k, c, observed[c], asked & ~observed[c], given, noise, members)
         return [done[c] for c in range(len(observed))]
@@ -143,7 +141,7 @@ class Kriging(Method):
         noise: Noise,
         members: int,
     ) -> _Channel:
-        """One channel of one window, given the conditions."""
+        """One channel of one window, given the predictors."""
         y, known, channel = windows.values[k, :, c], windows.observed[k, :, c], windows.channels[c]
         prior = shipped()[channel]
         errors = np.zeros_like(y) if windows.variance is None else windows.variance[k, :, c] * ~observed
@@ -161,7 +159,7 @@ class Kriging(Method):
         drawn = [sure := np.zeros_like(y)] * members
         if members and wanted.any():
             drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
-        # a member stands on the regression on the conditions of the same member
+        # the trend of a member is the regression on the predictors of the same member
         of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
         trends = [_regress(y, observed, channel, conditions)[0] if given else trend for conditions in of_members]
         erring = [simulated + _errors(errors, windows, k, c, noise, m) for m, simulated in enumerate(drawn)]
@@ -183,7 +181,7 @@ class Kriging(Method):
 def _regress(
     y: Single, observed: Flags, channel: str, conditions: Mapping[str, tuple[Single, Single]]
 ) -> tuple[Single, Single]:
-    """Regression on the conditions, shrunk to the prior, and its variance through their errors: (t, y, x) fields."""
+    """Regression on the predictors, shrunk to the prior, and its variance from their errors: (t, y, x) fields."""
     import torch
 
     def batch(array: NDArray) -> Tensor:
@@ -195,7 +193,7 @@ def _regress(
 
 
 def _errors(variance: Single, windows: Windows, k: int, c: int, noise: Noise, member: int) -> Single:
-    """Errors of channel c of a window drawn for a member, (t, y, x)."""
+    """Simulated observation errors of channel c of a window for a member, (t, y, x)."""
     if not variance.any():
         return np.zeros_like(variance)
     slot, row, col = windows.starts[k].tolist()

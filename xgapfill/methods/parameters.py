@@ -1,4 +1,4 @@
-"""Checks of the parameters of methods: a ValueError says what was expected and what was found."""
+"""Checks of the parameters of methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Refuse what is no whole number in the range."""
+    """Raise ValueError unless the value is a whole number in the range."""
     integer = isinstance(value, Integral) and not isinstance(value, bool)
     if not integer or int(value) < least or (most is not None and int(value) > most):
         span = f"of at least {least}" if most is None else f"from {least} to {most}"
@@ -17,14 +17,14 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> None:
 
 
 def number(name: str, value: Any, low: float, high: float, unit: str = "") -> None:
-    """Refuse what is no number in the range."""
+    """Raise ValueError unless the value is a number in the range."""
     real = isinstance(value, Real) and not isinstance(value, bool)
     if not real or not low <= value <= high or not math.isfinite(value):
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}{unit and ' ' + unit}, found {value!r}")
 
 
 def choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Refuse what is none of the values."""
+    """Raise ValueError unless the value is one of those allowed."""
     if not any(type(value) is type(one) and value == one for one in allowed):
         raise ValueError(f"{name} must be {_either(allowed)}, found {value!r}")
 

@@ -1,4 +1,4 @@
-"""The posterior mean: one pass of the net that shows it no noisy field."""
+"""The posterior mean: one forward pass of the network without a noisy field."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PosteriorMean(NetMethod):
-    """Fill gaps with the posterior mean: one network pass, the best single map.
+    """Fill gaps with the posterior mean: one forward pass of a network, the best single map.
 
-    It is smoother than a real field. The mean of chlorophyll is the back-transformed mean of log10, which is a median;
-    means of fractions are those of the back-transformed distribution, so they sum to 1.
+    The mean is smoother than a real field. For chlorophyll it is the back-transformed mean of log10, which is a median.
+    Fractions have the means of their back-transformed distributions, which sum to 1.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class PosteriorMean(NetMethod):
         return shipped_weights(channels)
 
     def passes(self, members: int) -> int:
-        """Passes of the network over a batch of windows."""
+        """Forward passes of the network per batch of windows."""
         return 1
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:

@@ -1,4 +1,4 @@
-"""Which methods there are: those of the package and those that other packages add by an entry point."""
+"""Registry of methods: those of the package and those that other packages add by an entry point."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ BUILT_IN: tuple[type[Method], ...] = (
     Dineof,
     Som,
 )
-"""A new method of the package is one file and one name here: verbs, accessor, table, documents and laws follow."""
+"""A new method is one file and one name in this list: verbs, accessor, table, documents and laws follow from it."""
 
 
 def list_methods() -> pd.DataFrame:
-    """List the methods: what each needs, does with predictors, returns and costs.
+    """List the methods: what each needs, how it uses predictors, what it returns and what it costs.
 
-    Other packages add methods through the entry-point group ``xgapfill.methods`` (name = "module:class").
+    Other packages add methods by the entry-point group ``xgapfill.methods`` (name = "module:class").
 
     Returns
     -------
@@ -63,16 +63,16 @@ def list_methods() -> pd.DataFrame:
         try:
             rows[name] = _row(point.load())
         except Exception as error:  # a broken plugin must not break the table
-            said = f"cannot be loaded: {type(error).__name__}: {error}"
-            rows[name] = {"needs": said, "predictors": "", "gives": "", "core_seconds": "", "suits": "", "summary": ""}
+            note = f"cannot be loaded: {type(error).__name__}: {error}"
+            rows[name] = {"needs": note, "predictors": "", "gives": "", "core_seconds": "", "suits": "", "summary": ""}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "method"
     return table
 
 
 def _row(kind: type[Method]) -> dict[str, str]:
-    said = {"needs": kind.needs, "predictors": kind.predictors, "gives": kind.gives, "core_seconds": kind.costs}
-    return said | {"suits": kind.suits, "summary": summary(kind)}
+    row = {"needs": kind.needs, "predictors": kind.predictors, "gives": kind.gives, "core_seconds": kind.costs}
+    return row | {"suits": kind.suits, "summary": summary(kind)}
 
 
 def summary(kind: type[Method]) -> str:
@@ -102,7 +102,7 @@ def find(method: str | Method, **parameters: Any) -> Method:
     ValueError
         No method has this name, or parameters are given with an object.
     TypeError
-        What is given is no method, or the method has no such parameter.
+        `method` is not a method, or the method has no such parameter.
     """
     if isinstance(method, str):
         kind = _named(method)
@@ -145,6 +145,6 @@ def unknown_parameter(method: str, name: str, known: Any) -> str:
 
 
 def close(name: str, known: Any) -> str:
-    """A question after the nearest known name, or nothing."""
+    """Ask for the nearest known name; empty when there is none."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,4 +1,4 @@
-"""Size classes from chlorophyll: a regression on what the window saw, or a published relation."""
+"""Size classes from chlorophyll: a regression on the observations of a window, or a published relation."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 CHL = "log10_chl"
 SIZE_CLASSES = ("psc_ilr1", "psc_ilr2")
 FITTED = "fitted"
-# mg m-3; beyond these ends the published fits leave what fractions can be, and the nearest end stands in.
+# mg m-3; outside, the published fits leave [0, 1], so chlorophyll is clipped to this range.
 HIRATA_RANGE = (0.015, 4.8)
-# Chlorophyll of the other relations is held where single-precision differences still have three digits.
+# Chlorophyll of the other relations is clipped to where single-precision differences still have three digits.
 BREWIN_RANGE = (1e-3, 1e3)
 
 
@@ -54,7 +54,7 @@ def brewin2015_fractions(chl: NDArray) -> NDArray[np.floating]:
 def hirata2011_fractions(chl: NDArray) -> NDArray[np.floating]:
     """Return the (3, ...) fractions micro, nano, pico of Hirata et al. (2011) at a chlorophyll in mg m-3.
 
-    As the formulas have them: below 0.015 and above 4.8 mg m-3 some leave [0, 1].
+    Fractions are not clipped: below 0.015 and above 4.8 mg m-3 some leave [0, 1].
 
     References
     ----------
@@ -71,7 +71,7 @@ def hirata2011_fractions(chl: NDArray) -> NDArray[np.floating]:
     return np.stack([micro, 1 - micro - pico, pico])
 
 
-# Fractions at a chlorophyll, and the range of chlorophyll in which they are taken.
+# Fractions as a function of chlorophyll, and the range of chlorophyll in which they are used.
 PUBLISHED: Mapping[str, tuple[Callable[[NDArray], NDArray], tuple[float, float]]] = {
     "brewin2010": (brewin_fractions, BREWIN_RANGE),
     "brewin2015": (brewin2015_fractions, BREWIN_RANGE),
@@ -91,7 +91,7 @@ def published_ilr(relation: str, log10_chl: NDArray) -> NDArray[np.float32]:
     Returns
     -------
     (2, ...) float32
-        Of the fractions clipped to [0, 1] and divided by their sum.
+        Log-ratios of the fractions, clipped to [0, 1] and divided by their sum.
     """
     fractions, (low, high) = PUBLISHED[relation]
     parts = np.clip(fractions(np.clip(power10(np.asarray(log10_chl, np.float64)), low, high)), 0, 1)
@@ -100,22 +100,22 @@ def published_ilr(relation: str, log10_chl: NDArray) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Regression(Method):
-    """Fill size classes from chlorophyll (and other predictors) at the same place and time alone.
+    """Fill size classes from chlorophyll (and other predictors) at the same place and time.
 
-    Where chlorophyll was not observed, its own background stands in and adds its error to the spread, which otherwise
-    is the root mean square of the residuals at the window's observed pixels. Chlorophyll as the target has no predictor
-    of its own: it takes the mean of its window.
+    The spread is the root mean square of the residuals at the observed pixels of a space-time tile (window). Where
+    chlorophyll is missing, its background is used, and its error is added to the spread. Chlorophyll as the target
+    takes the mean of its tile.
 
     Parameters
     ----------
     relation : {"fitted", "brewin2010", "brewin2015", "hirata2011"}
-        Ridge regression on the window's observations, shrunk to the prior of `xgapfill.background`, or a published
-        relation, which the window cannot change.
+        Ridge regression on the observations of the tile, shrunk to the prior of `xgapfill.background`, or a published
+        relation, without a fit.
 
     Raises
     ------
     ValueError
-        Another word for `relation`; predictors without chlorophyll.
+        Any other value of `relation`; predictors without chlorophyll.
 
     References
     ----------
@@ -143,14 +143,14 @@ class Regression(Method):
         choice("relation", self.relation, (FITTED, *PUBLISHED))
 
     def check(self, channels: tuple[str, ...]) -> None:
-        """ValueError without chlorophyll, or when a published relation is to fill anything else."""
+        """Raise ValueError without chlorophyll, or when a published relation would fill anything but size classes."""
         known_channels(self.name, channels)
         if CHL not in channels:
-            raise ValueError(f"regression rests on chlorophyll, found only {list(channels)}; give it with cond=")
+            raise ValueError(f"regression needs chlorophyll, found only {list(channels)}; give it with cond=")
         if self.relation != FITTED and channels[:2] != SIZE_CLASSES:
             raise ValueError(
                 f"relation={self.relation!r} gives size classes from chlorophyll, found {list(channels)} to fill; "
-                f"take relation={FITTED!r}"
+                f"use relation={FITTED!r}"
             )
 
     @on_device()
@@ -175,7 +175,7 @@ class Regression(Method):
         return Filled(mean[None].numpy(), error.numpy())
 
     def _conditions(self, windows: Windows, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Background of the conditions and its error."""
+        """Background of the predictors and its error."""
         import torch
 
         first = windows.targets
@@ -187,7 +187,7 @@ class Regression(Method):
         return guess.mean, guess.error
 
     def _published(self, c: int, log10_chl: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-        """One log-ratio at a chlorophyll, and its variance through the error of that."""
+        """One log-ratio as a function of chlorophyll, and its variance from the error of chlorophyll."""
         import torch
 
         places = (log10_chl, log10_chl - error, log10_chl + error)
@@ -196,7 +196,7 @@ class Regression(Method):
 
 
 def _left(residual: Tensor, observed: Tensor, usual: float) -> Tensor:
-    """Mean square of what a relation leaves where it is observed, mixed with what is usual; (b, 1, 1, 1)."""
+    """Mean square residual of a relation at observed pixels, shrunk to the prior variance; (b, 1, 1, 1)."""
     axes = (1, 2, 3)
     independent = observed.sum(axes, keepdim=True) / DEPENDENT_PIXELS
     squares = (observed * residual**2).sum(axes, keepdim=True) / DEPENDENT_PIXELS

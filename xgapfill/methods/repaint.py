@@ -1,4 +1,4 @@
-"""RePaint: realisations by a schedule of noise levels in which observations are put back at every level."""
+"""RePaint: realisations by a schedule of noise levels, with the observations inserted again at every level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from xgapfill.diffusion.samplers import Draw
     from xgapfill.weights import Weights
-# Of the "fast" schedule: few calls, for more do not lower the CRPS on the choose set, and textures as observed there.
+# The "fast" schedule: more function evaluations do not lower the CRPS on the validation set, and small-scale
+# variability is as observed there.
 FAST_CALLS = 4
 FAST_SIGMA_MAX, FAST_SIGMA_MIN = 1.0, 0.1
 FAST_ETA = 0.0
@@ -28,9 +29,9 @@ FAST_ETA = 0.0
 class Repaint(NetMethod):
     """Fill gaps with realisations of a diffusion model: plausible fields with realistic small-scale variability.
 
-    Each member agrees with every observation, and members differ only where nothing was observed. The network refines
-    the background (see `xgapfill.background`); the schedule puts the observations back at every noise level. A schedule
-    that begins below the largest noise level begins at a conditioned draw of the background's Gaussian field.
+    Each member agrees with every observation; members differ only at missing pixels. The network refines the background
+    (see `xgapfill.background`), and the schedule inserts the observations again at every noise level. A schedule that
+    begins below the largest noise level starts from a conditional simulation of the background's Gaussian field.
 
     Parameters
     ----------
@@ -38,15 +39,15 @@ class Repaint(NetMethod):
         Noise levels. ``"fast"``: a few function evaluations of the network. ``"paper"``: the schedule of Lugmayr et al.
         (2022), T=250, jumps of 10, 10 resamplings: 2410 steps, hours for a map. Or pairs of noise levels that end at 0.
     device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
-        Where the network computes; by default what `xgapfill.set_options` or the environment variable XGAPFILL_DEVICE
-        says, else CUDA where it is present. Devices differ by rounding, not by noise.
+        Where the network runs; by default the device of `xgapfill.set_options`, else of the environment variable
+        XGAPFILL_DEVICE, else CUDA if available. Devices share the noise and differ by rounding.
     precision : {"float32", "bfloat16"}
-        Of the network's convolutions; bfloat16 is faster on processors that have it.
+        Precision of the network's convolutions; bfloat16 is faster on processors that support it.
 
     References
     ----------
-    Lugmayr et al. (2022), RePaint, doi:10.1109/CVPR52688.2022.01117. Karras et al. (2022), arXiv:2206.00364. Start from
-    a draw: Chung, Sim & Ye (2022), doi:10.1109/CVPR52688.2022.01209.
+    Lugmayr et al. (2022), RePaint, doi:10.1109/CVPR52688.2022.01117. Karras et al. (2022), arXiv:2206.00364. Start at a
+    lower noise level: Chung, Sim & Ye (2022), doi:10.1109/CVPR52688.2022.01209.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class Repaint(NetMethod):
 
     name: ClassVar[str] = "repaint"
     gives: ClassVar[str] = "members"
-    costs: ClassVar[str] = "0.23 a member"
+    costs: ClassVar[str] = "0.23 per member"
     suits: ClassVar[str] = (
         "plausible fields with small-scale variability and joint uncertainty are needed: fronts, sums, trends"
     )
@@ -84,7 +85,7 @@ class Repaint(NetMethod):
             object.__setattr__(self, "schedule", tuple(check_schedule(self.schedule)))
         elif self.schedule not in ("fast", "paper"):
             raise ValueError(
-                "schedule must be 'fast', 'paper' or a list of moves (from sigma, to sigma) that ends at 0; "
+                "schedule must be 'fast', 'paper' or a list of steps (from sigma, to sigma) that ends at 0; "
                 f"found {self.schedule!r}"
             )
 
@@ -93,7 +94,7 @@ class Repaint(NetMethod):
         return shipped_weights(channels)
 
     def noise_levels(self) -> list[tuple[float, float]]:
-        """The moves as data."""
+        """Steps of the schedule, (from sigma, to sigma)."""
         from xgapfill.diffusion.schedule import karras_schedule, repaint_schedule
 
         if self.schedule == "fast":
@@ -101,11 +102,11 @@ class Repaint(NetMethod):
         return repaint_schedule() if self.schedule == "paper" else list(self.schedule)  # type: ignore[arg-type]
 
     def cheap(self) -> Repaint:
-        """The fast schedule: its passes cost as much as those of any other."""
+        """The fast schedule: its forward passes cost as much as those of any other."""
         return replace(self, schedule="fast")
 
     def passes(self, members: int) -> int:
-        """Passes of the network over a batch of windows: moves down from the largest noise level share the first."""
+        """Forward passes per batch of windows; all members share the one at the largest noise level."""
         from xgapfill.nets.scene import SIGMA_MAX
 
         return 1 + members * sum(to < sigma < SIGMA_MAX for sigma, to in self.noise_levels())
@@ -139,5 +140,5 @@ class Repaint(NetMethod):
 
 
 def numbered(draw: Draw, number: int) -> Tensor:
-    """The fields of noise of a schedule: those after the others of the member."""
+    """Noise field of a step of the schedule; these are numbered after the other fields of the member."""
     return draw(STEPS + number)

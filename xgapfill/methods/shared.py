@@ -1,4 +1,4 @@
-"""What classical methods of windows share: regression on conditions first, errors from blocks that are held out."""
+"""Shared parts of classical methods: regression on predictors and errors from held-out blocks."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 Field = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-# So many independent samples of the prior are mixed into what a window says of its own variance and errors.
+# Pseudo-count: weight of the prior, in independent samples, in a window's estimate of its variance and errors.
 FEW = 5.0
 
 
 def blocks(shape: tuple[int, ...], side: int = 12) -> Bools:
-    """A fifth of all pixels in square blocks, a knight's move apart and elsewhere in the next frame: to hold out."""
+    """Pixels to hold out: a fifth of all, in square blocks a knight's move apart, elsewhere in the next frame."""
     frame, row, col = (np.arange(n) for n in shape)
     knight = col[None, None, :] // side + 2 * (row[None, :, None] // side) + frame[:, None, None]
     return np.asarray(knight % 5 == 0)
 
 
 def pooled_variance(squares: float, number: float, prior: float) -> float:
-    """Mean of so many squares with this sum, mixed with the prior's variance where they are few."""
+    """Mean of `number` squares with this sum, shrunk to the prior variance where they are few."""
     return float((squares / DEPENDENT_PIXELS + FEW * prior) / (number / DEPENDENT_PIXELS + FEW))
 
 
 def error_factor(square: NDArray, expected: NDArray) -> float:
-    """How many times the expected squared errors the found ones are; near 1 where they are few."""
+    """Ratio of the squared errors to the expected ones, shrunk to 1 where they are few."""
     ratio = float(np.divide(square, expected, dtype=np.float64).sum()) / DEPENDENT_PIXELS
     return (ratio + FEW) / (square.size / DEPENDENT_PIXELS + FEW)
 
 
 def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]) -> Filled:
-    """Fill each channel of each window that saw some of it by ``fill(window, channel)``: estimate and spread.
+    """Fill each channel that a window observed by ``fill(window, channel)``, which gives estimate and spread.
 
-    Channels that a window never saw follow from the conditions by `regression`.
+    Channels without observations in a window are filled from the predictors by `regression`.
     """
     values, spread = np.zeros_like(windows.values), np.ones_like(windows.values)
     for c in conditions_first(windows.targets, len(windows.channels)):
         trend = None
-        for b in np.flatnonzero(windows.observed.any(axis=(1, 2, 3, 4))).tolist():  # the others only fill the batch up
+        for b in np.flatnonzero(windows.observed.any(axis=(1, 2, 3, 4))).tolist():  # the others are padding
             if windows.observed[b, :, c].any():
                 values[b, :, c], spread[b, :, c] = fill(b, c)
                 continue
@@ -60,7 +60,7 @@ def by_channel(windows: Windows, fill: Callable[[int, int], tuple[Field, Field]]
 
 @on_device()
 def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[Field, Field]:
-    """Regression of a channel on the conditions, all filled before: estimate and spread, (b, t, y, x)."""
+    """Regression of a channel on the filled predictors: estimate and spread, (b, t, y, x)."""
     import torch
 
     prior = shipped()[windows.channels[c]]
@@ -74,14 +74,14 @@ def regression(windows: Windows, c: int, values: Field, spread: Field) -> tuple[
 def known(
     windows: Windows, c: int, values: Tensor, observed: Tensor, filled: Tensor, spread: Tensor
 ) -> Mapping[str, tuple[Tensor, Tensor]]:
-    """Conditions that a channel may rest on: as they were observed, else as they were filled, with their error."""
+    """Predictors of a channel: observed values where there are any, else filled values with their error."""
     conditions = range(windows.targets, len(windows.channels)) if c < windows.targets else range(0)
     parts = (values, observed, filled, spread)
     return {windows.channels[i]: as_observed(*(part[:, :, i] for part in parts)) for i in conditions}
 
 
 def known_channels(name: str, channels: tuple[str, ...]) -> None:
-    """ValueError when there are no priors for a channel."""
+    """Raise ValueError when there is no prior for a channel."""
     unknown = [channel for channel in channels if channel not in shipped()]
     if unknown:
         raise ValueError(f"{name} has priors for {sorted(shipped())}, not for {unknown}; leave these out")

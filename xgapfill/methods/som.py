@@ -1,7 +1,7 @@
-"""A self-organising map that completes the vector of a pixel, size classes and drivers, from its known part.
+"""A self-organising map that completes the vector of a pixel, target and predictors, from its known components.
 
 The map is Kohonen's, trained in batches; vectors with gaps join the training as the map completes them (ITCOMP-SOM).
-The units are then places on the surface along which the vectors lie, each with the spread of the vectors around it.
+Each unit then has the mean and covariance of the vectors around it.
 """
 
 from __future__ import annotations
@@ -25,45 +25,44 @@ if TYPE_CHECKING:
 
     from xgapfill.weights import Weights
 
-WINDOW = 64  # pixels; they are treated one by one, windows only bound the memory
+WINDOW = 64  # pixels; they are filled independently, so windows only limit the memory
 CONTEXT = ("season_cos", "season_sin", "latitude", "longitude")
-MOST_UNITS = 4096  # distances of all pairs of them, and of vectors to them, are held in memory
-FEWEST = 100  # complete vectors, without which there is no map
-# Mean and covariance of a unit are shrunk as if so many vectors lay around its prototype, as spread as in any unit.
+MOST_UNITS = 4096  # distances of all pairs of units, and of vectors to units, are held in memory
+FEWEST = 100  # smallest number of complete vectors for a map
+# Pseudo-count of the prior, prototype and pooled covariance, to which mean and covariance of a unit are shrunk.
 PRIOR_VECTORS = 20.0
-NUGGET = 1e-4  # variance of a standardised component that nothing explains
-PIXELS = 1024  # at a time in filling
+NUGGET = 1e-4  # unexplained variance of a standardised component
+PIXELS = 1024  # pixels filled at once
 
 
 @dataclass(frozen=True)
 class Som(SeriesMethod):
-    """Fill gaps from a self-organising map: the missing part of a pixel's vector from the units nearest to the known
-    part.
+    """Fill gaps from a self-organising map, by the units nearest to the known components of a pixel's vector.
 
-    Each pixel is filled by itself from the channels that are known there, and from what is usual at its place and
-    season; without `context` all places and dates are alike.
+    Each pixel is filled independently, from the target and predictors observed there and, with `context`, from its
+    position and season.
 
     Parameters
     ----------
     rows, cols : int
-        Units of the hexagonal map; fewer where there are not 20 complete vectors for each. Chosen, as the context, on
-        four simulated oceans: more units err a little less and take longer.
+        Units of the hexagonal map; fewer if there are less than 20 complete vectors per unit. The defaults, and the
+        context, were chosen on four simulated oceans: more units have slightly smaller errors and take longer.
     epochs : int
         Passes over the complete vectors while the neighbourhood shrinks.
     context : bool
-        Season, latitude and longitude belong to the vector.
+        Add season, latitude and longitude to the vector.
     linear : bool
-        Inside a unit the missing components follow the known ones by linear regression, from the unit's covariance.
-        If False they are independent of each other there, as in the papers.
+        Within a unit, the missing components follow from the known ones by linear regression, from the unit's
+        covariance. If False, components are independent within a unit, as in the papers.
     vectors : int
-        At most so many vectors are used, every k-th.
+        Largest number of vectors for the fit; of more, every k-th is used.
     progress : bool
-        Show a progress bar during the fit. Interrupting it (Ctrl-C) keeps the map found so far.
+        Show a progress bar during the fit. An interrupt (Ctrl-C) keeps the map found so far.
 
     Raises
     ------
     ValueError
-        Parameters out of range, more units than fit in memory. When it is fitted: too few vectors, a channel that is
+        Parameters out of range, more units than fit in memory. During the fit: too few vectors, a channel that is
         constant or never observed.
 
     References
@@ -71,9 +70,9 @@ class Som(SeriesMethod):
     Kohonen (2013), doi:10.1016/j.neunet.2012.09.018: the batch map. Charantonis et al. (2015), Procedia Computer
     Science 51, 2198-2206: ITCOMP-SOM, where vectors join by the number of their gaps and distances are weighted by
     correlations. Jouini et al. (2013), Remote Sensing of Environment: chlorophyll under clouds from a map of
-    chlorophyll and drivers. El Hourany et al. (2019), doi:10.1029/2018JC014450: pigments from a map of pigments and
-    satellite data. They take the prototype of the best unit; here all units count by their likelihood, which gives
-    the spread as well.
+    chlorophyll and predictors. El Hourany et al. (2019), doi:10.1029/2018JC014450: pigments from a map of pigments and
+    satellite data. These papers use the prototype of the best unit; here all units are weighted by their likelihood,
+    which also gives the spread.
 
     Examples
     --------
@@ -94,14 +93,14 @@ class Som(SeriesMethod):
     name: ClassVar[str] = "som"
     predictors: ClassVar[str] = "components of the map"
     costs: ClassVar[str] = "0.006, and the fit"
-    suits: ClassVar[str] = "what is known at the pixel itself tells most"
+    suits: ClassVar[str] = "the predictors at the pixel itself carry most of the information"
 
     def __post_init__(self) -> None:
         for name, least in {"rows": 1, "cols": 1, "epochs": 1, "vectors": FEWEST}.items():
             whole(name, getattr(self, name), least)
         if self.rows * self.cols > MOST_UNITS:
             raise ValueError(
-                f"a map of {self.rows} x {self.cols} units would not fit in memory; take at most {MOST_UNITS} units"
+                f"a map of {self.rows} x {self.cols} units does not fit in memory; use at most {MOST_UNITS} units"
             )
         for name in ("context", "linear", "progress"):
             choice(name, getattr(self, name), (True, False))
@@ -116,7 +115,7 @@ class Som(SeriesMethod):
         Raises
         ------
         ValueError
-            When a channel is constant, never observed or never observed together with another, or vectors are too few.
+            When a channel is constant, never observed or never observed together with another, or with too few vectors.
         """
         from xgapfill.weights import Card, Weights
 
@@ -148,13 +147,13 @@ class Som(SeriesMethod):
 
     @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
-        """Mean and standard deviation of the unknown channels of every pixel; `members` must be 1."""
+        """Mean and standard deviation of the missing channels of every pixel; `members` must be 1."""
         import torch
 
         if weights is None or (weights.card.method, weights.card.channels) != (self.name, windows.channels):
             raise ValueError(
-                f"som needs weights that it was fitted to on the channels {', '.join(windows.channels)}, found "
-                f"{weights!r}; leave weights= out, or fit with these channels"
+                f"som needs weights fitted on the channels {', '.join(windows.channels)}, found {weights!r}; leave "
+                "weights= out, or fit with these channels"
             )
         c, network = len(windows.channels), weights.card.network
         more = [CONTEXT.index(name) for name in network["components"][c:]]
@@ -183,7 +182,7 @@ class Som(SeriesMethod):
 def _sample(
     series: Series, context: bool, meridian: float, most: int
 ) -> tuple[Vectors, NDArray[np.bool_], tuple[str, ...]]:
-    """Vectors (n, d), where they are known, and the names of their components; context that varies not is left out."""
+    """Vectors (n, d), where they are known, and the names of their components; constant context is left out."""
     some = np.flatnonzero(series.observed.any(axis=0))
     some = some[:: max(1, -(-len(some) // most))]
     t, pixel = np.divmod(some, series.observed.shape[2])
@@ -197,7 +196,7 @@ def _sample(
 
 
 def _meridian(lon: NDArray) -> float:
-    """Where longitudes are counted from: the middle of the widest part of the globe without data, degrees east."""
+    """Origin of longitudes, degrees east: the middle of the widest range of longitudes without data."""
     if not len(lon):
         return 0.0
     east = np.unique(lon)
@@ -218,21 +217,21 @@ def _check(x: Vectors, known: NDArray[np.bool_], channels: tuple[str, ...]) -> N
     for c, name in enumerate(channels):
         values = x[known[:, c], c]
         if not len(values):
-            raise ValueError(f"som needs channels that are observed somewhere, {name} never is; leave it out")
+            raise ValueError(f"som needs observations of every channel, {name} has none; leave it out")
         if np.ptp(values) <= 1e-6 * max(1.0, np.abs(values).max()):
             raise ValueError(f"som needs channels that vary, {name} is {values[0]:.6g} everywhere; leave it out")
     if x.shape[1] < 2:
-        raise ValueError(f"som completes vectors of several components, found only {channels[0]}; give cond=")
+        raise ValueError(f"som needs vectors of several components, found only {channels[0]}; give cond=")
     observed = known[:, : len(channels)].astype(np.float64)
     for a, b in np.argwhere(observed.T @ observed == 0):
         raise ValueError(
-            f"som learns from pixels where all channels are observed, but {channels[a]} and {channels[b]} never are "
-            "together; leave one of them out, or give more times"
+            f"som is fitted to pixels where all channels are observed, but {channels[a]} and {channels[b]} are never "
+            "observed together; leave one of them out, or give more times"
         )
     if (complete := int(known.all(axis=1).sum())) < FEWEST:
         raise ValueError(
             f"som needs at least {FEWEST} pixels and times where {', '.join(channels)} are all observed, "
-            f"found {complete}; give more data or fewer conditions"
+            f"found {complete}; give more data or fewer predictors"
         )
 
 
@@ -253,15 +252,15 @@ def _spread(x: Vectors, prototypes: Vectors, neighbours: Vectors) -> tuple[Vecto
 
 @dataclass(frozen=True)
 class _Mixture:
-    """The units as normal distributions, for vectors of which the same k components are known and m are wanted.
+    """The units as normal distributions, for vectors with the same k known and m missing components.
 
     Attributes
     ----------
-    white : (k, u k) from a vector to its standardised departures from each unit
-    white_centre : (u k) what is subtracted from them
-    log_share : (u,) logarithm of the density of a vector without departure
-    slope, constant : (k, u m), (u m) regression inside each unit
-    variance : (u, m) what the regression leaves
+    white : (k, u k) from a vector to its standardised anomalies from each unit
+    white_centre : (u k) subtracted from these
+    log_share : (u,) log density at the centre of each unit
+    slope, constant : (k, u m), (u m) regression within each unit
+    variance : (u, m) residual variance of the regression
     """
 
     white: Tensor
@@ -272,7 +271,7 @@ class _Mixture:
     variance: Tensor
 
     def complete(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (n, m) of the wanted components of vectors with known ones `x` (n, k)."""
+        """Mean and standard deviation (n, m) of the missing components of vectors with known ones `x` (n, k)."""
         units, wanted = self.variance.shape
         departure = (x @ self.white - self.white_centre).view(len(x), units, x.shape[1])
         share = (self.log_share - 0.5 * (departure**2).sum(-1)).softmax(-1)[:, :, None]
@@ -283,7 +282,7 @@ class _Mixture:
 
 @lru_cache(maxsize=256)
 def _mixture(weights: Weights, pattern: tuple[bool, ...]) -> _Mixture:
-    """The mixture for vectors known as `pattern` says; weights are equal when their hashes are."""
+    """The mixture for vectors whose known components are `pattern`; cached, as weights compare by their hashes."""
     import torch
 
     count, centre, covariance = (weights.arrays[name].astype(np.float64) for name in ("count", "centre", "covariance"))

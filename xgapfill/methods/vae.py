@@ -1,6 +1,4 @@
-"""Realisations of a variational autoencoder: latents weighted by how well they explain what was observed, and
-texture.
-"""
+"""Realisations of a variational autoencoder: latents weighted by their likelihood, and small-scale variability."""
 
 from __future__ import annotations
 
@@ -27,24 +25,24 @@ if TYPE_CHECKING:
     from xgapfill.nets.scene import Scene
     from xgapfill.weights import Weights
 
-FIELD, PROPOSALS, CHOICE, ERRORS = range(4)  # numbers of the fields of noise of a member
-MOST = 16  # proposals that one field of noise holds
+FIELD, PROPOSALS, CHOICE, ERRORS = range(4)  # numbers of the noise fields of a member
+MOST = 16  # proposals per noise field
 
 
 @dataclass(frozen=True)
 class Vae(NetMethod):
-    """Fill gaps with realisations of a variational autoencoder: few network passes, members at little cost.
+    """Fill gaps with realisations of a variational autoencoder: few forward passes, members at little cost.
 
-    The encoder is given the observations minus the background, and their mask. Latents live in cells of 8 x 8 pixels of
-    a frame. Each cell takes one of its proposals with its self-normalised importance weight as probability: the
-    likelihood of the observations in that cell, not in the whole window (whose weights would single out one proposal),
-    with 8 neighbouring pixels counted as one. The rest of the variability is a conditioned draw of a Gaussian field, so
-    members have texture at all scales.
+    The encoder gets the observations minus the background, and their mask. Each cell of 8 x 8 pixels of a frame has its
+    own latents and takes one of its proposals with the self-normalised importance weight as probability. The weight is
+    the likelihood of the observations in that cell, with 8 neighbouring pixels counted as one; weights of a whole
+    space-time tile would single out one proposal. The remaining variability is a conditional simulation of a Gaussian
+    field, so members have variability at all scales.
 
     Parameters
     ----------
     proposals : int
-        Draws of the latents, 1 to 16, that each cell of a member chooses from.
+        Number of proposals of the latents per cell and member, 1 to 16.
     device : {"auto", "cpu", "cuda", "cuda:<number>"}, optional
         As in `xgapfill.repaint`.
 
@@ -66,7 +64,7 @@ class Vae(NetMethod):
 
     name: ClassVar[str] = "vae"
     gives: ClassVar[str] = "members"
-    costs: ClassVar[str] = "0.07 a member"
+    costs: ClassVar[str] = "0.07 per member"
     suits: ClassVar[str] = "many members are needed at little cost"
     draws: ClassVar[bool] = True
     anchored: ClassVar[bool] = True
@@ -82,7 +80,7 @@ class Vae(NetMethod):
         return shipped_weights(channels, "-vae")
 
     def passes(self, members: int) -> int:
-        """Passes of the network over a batch of windows: encoder and prior, and the decoder of every member."""
+        """Forward passes per batch of windows: encoder and prior, and the decoder for every member."""
         return 1 + members
 
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
@@ -99,7 +97,7 @@ class Vae(NetMethod):
             return Filled(torch.stack(drawn).cpu().numpy(), case.error_of_mean(spread))
 
     def estimate(self, windows: Windows, weights: Weights | None, noise: Noise) -> Filled:
-        """What members are drawn about, with the spread of `fill`; neither depends on the noise."""
+        """Mean about which members are drawn, with the spread of `fill`; neither depends on the noise."""
         import torch
 
         with computing(self) as bring:
@@ -134,7 +132,7 @@ class _Proposed(NamedTuple):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A batch of windows made ready: net, background, prior, what the encoder says, and what calibration found."""
+    """A prepared batch of windows: network, background, prior, output of the encoder, and calibration."""
 
     net: Net
     guess: Guess
@@ -148,7 +146,7 @@ class _Prepared:
     inflation: float
 
     def expected(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the residuals, by numbers that are the same for every window and seed."""
+        """Mean and standard deviation of the residuals, from latents that are the same for every window and seed."""
         import torch
 
         generator = torch.Generator("cpu").manual_seed(0)
@@ -158,15 +156,15 @@ class _Prepared:
         return self.proposed(torch.cat([half, -half])).expected()
 
     def normal(self, member: int, count: int) -> Tensor:
-        """Standard normal numbers for so many draws of the latents of a member."""
+        """Standard normal numbers for `count` proposals of the latents of a member."""
         from xgapfill.nets.autoencoder import LATENTS
 
         return self.cells(member, PROPOSALS)[:, :, : count * LATENTS].unflatten(2, (count, LATENTS)).movedim(2, 0)
 
     def proposed(self, normal: Tensor) -> _Proposed:
-        """Draws of the latents from the encoder, weighted by the likelihood of what was observed in their cell.
+        """Draws of the latents from the encoder, weighted by the likelihood of the observations in their cell.
 
-        By cells, because weights of whole windows, of thousands of pixels, single out one proposal.
+        Weights of whole windows, of thousands of pixels, would single out one proposal.
         """
         from torch.nn.functional import avg_pool2d
 
@@ -183,7 +181,7 @@ class _Prepared:
         return _Proposed(z, mean, pixels, weights)
 
     def realised(self, proposed: _Proposed, member: int) -> Tensor:
-        """Residuals of a member: latents chosen cell by cell, decoded, and the texture that these leave open."""
+        """Residuals of a member: latents chosen cell by cell and decoded, plus small-scale variability."""
         import torch
 
         from xgapfill.nets.bound import pick
@@ -198,17 +196,17 @@ class _Prepared:
         return mean[0] + (0.5 * (log_variance[0] - self.prior.texture)).exp() * texture
 
     def physical(self, mean: Tensor, departure: Tensor) -> Tensor:
-        """Residuals back to transformed units, as calibrated."""
+        """Residuals in transformed units, with calibration."""
         residual = self.mean_factor * mean + self.inflation * departure
         return self.guess.mean + self.guess.error * residual
 
     def error_of_mean(self, spread: Tensor) -> NDArray[np.float32]:
-        """Standard deviation of the error in transformed units, as calibrated."""
+        """Standard deviation of the error in transformed units, with calibration."""
         return (self.spread_factor * spread * self.guess.error).cpu().numpy()
 
 
 def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bring) -> _Prepared:
-    """Background, scene, and one pass of prior and encoder."""
+    """Background, scene, and one forward pass of prior and encoder."""
     from xgapfill.nets.autoencoder import Vae as Net
 
     given = of_kind(weights, "vae")
@@ -229,7 +227,7 @@ def _prepare(windows: Windows, weights: Weights | None, noise: Noise, bring: Bri
 
 
 def _cells(noise: Noise, windows: Windows, member: int, draw: int, bring: Bring | None = None) -> Tensor:
-    """Standard normal numbers of the cells, (b, t, CELL^2, cells, cells): those of the pixels of each cell."""
+    """Standard normal numbers of the cells, (b, t, CELL^2, cells, cells), from the pixels of each cell."""
     from xgapfill.nets.autoencoder import CELL
 
     field = address_noise(noise, windows, member, draw, channels=1, bring=bring)[:, :, 0]
