@@ -344,7 +344,7 @@ def test_a_block_lets_go_of_what_it_read(tmp_path):
     grid = grid_at(chl.time, chl.lat, chl.lon)
     ranges = [(min(axis), max(axis) + 1) for axis in (grid.slots, grid.rows, grid.cols)]
     pixels = np.prod([np.ptp(Tiling(grid.ncols).around(axis, places)) for axis, places in enumerate(ranges)])
-    lazy[..., :1].compute(scheduler="sync")  # what is made once a process
+    lazy[..., :1].compute(scheduler="sync")  # what is made once per process
     tracemalloc.start()
     lazy.compute(scheduler="sync")
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""Kriging against dense algebra, and against one system a pixel."""
+"""Kriging against dense algebra, and against one system per pixel."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_bad_parameters_are_refused():
 
 
 def test_shared_neighbours_lose_nothing():
-    """Blocks that share their neighbours are as good as one system a pixel, to a per cent, in far less time."""
+    """Blocks that share their neighbours are as good as one system per pixel, to a per cent, in far less time."""
     torch.set_num_threads(1)
     found = classical.kriging()
     assert found["krige"].rmse < 1.01 * found["batched"].rmse

@@ -100,6 +100,6 @@ def test_examples_say_which_data_they_want(name, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps", ["discs", "transplanted"])
 def test_the_background_is_as_good_as_the_best_opponent(shared_data, gaps):
-    """On the choose set the background must be within 1.05 of the better of DCT-PLS and kriging, both tuned."""
+    """On the validation set the background must be within 1.05 of the better of DCT-PLS and kriging, both tuned."""
     *baselines, ours = background.run(shared_data, gaps).values()
     assert ours <= background.TARGET * min(baselines)

@@ -1,4 +1,4 @@
-"""``python tests/bench background --data FOLDER``: what the package is held against, on real data."""
+"""``python tests/bench background --data FOLDER``: benchmarks of the package."""
 
 from __future__ import annotations
 
@@ -71,28 +71,28 @@ def _parser() -> argparse.ArgumentParser:
     tuned.add_argument("--minutes", type=float, help="of training (10)")
     tuned.add_argument("--steps", type=int, help="of training, instead")
     tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
-    tuned.add_argument("--init", default="shipped", help="weights to begin with, name or path")
+    tuned.add_argument("--init", default="shipped", help="first weights, name or path")
     tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
-    tuned.add_argument("--out", type=Path, help="keep the fitted weights there")
+    tuned.add_argument("--out", type=Path, help="save the fitted weights there")
     add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
     add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
-    add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the choose set")
+    add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the validation set")
     add("headroom", lambda g: headroom.run(g.data), "what could still be gained: combinations in hindsight, oracles")
-    whole = add("blended", lambda g: blended.run(g.data, g.weights), "do members spread on maps as they err")
+    whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")
-    trained = add("nets", _nets, "variants of the net and its training, scored alike on the choose set: an hour")
+    trained = add("nets", _nets, "variants of the net and its training, scored alike on the validation set: an hour")
     trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
     trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
     trained.add_argument("--steps", type=int, default=2000, help="of each training")
-    some = add("calls", _calls, "CRPS of ways to draw members against calls of the network")
+    some = add("calls", _calls, "CRPS of ways to draw members against function evaluations")
     some.add_argument("--weights", default="chl", help="shipped name or path")
     some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
     some.add_argument("--batches", type=int, default=6)
     some.add_argument("--members", type=int, default=8)
     some.add_argument("--figure", type=Path, help="draw the figure there")
     some.add_argument("--paper", action="store_true", help="RePaint's own schedules as well: hours")
-    add("classical", lambda g: classical.run(), "classical methods against other ways to the same answer", data=False)
-    add("windows", lambda g: windows.run(), "core-seconds a window of each method", data=False)
+    add("classical", lambda g: classical.run(), "classical methods against other implementations", data=False)
+    add("windows", lambda g: windows.run(), "core-seconds per window of each method", data=False)
     add("speed", lambda g: speed.run(), "shares of the processor, a frame, workers, memory, scaling", data=False)
     add(
         "archive",
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "a window of 1068 x 4320 x 8640 pixels: tasks, reads, time, memory",
         data=False,
     )
-    add("stations", lambda g: stations.run(), "what samples taken in the water add, on the simulated ocean", data=False)
+    add("stations", lambda g: stations.run(), "what in-situ samples add, on the simulated ocean", data=False)
     return parser
 
 
@@ -122,7 +122,7 @@ def _calls(given: argparse.Namespace) -> None:
 
 
 def keep_masks(folder: Path) -> None:
-    """Write the masks beside this file and say how much each hides."""
+    """Write the masks beside this file and print how much each hides."""
     drawn = problems.draw_masks(folder)
     problems.MASKS.mkdir(exist_ok=True)
     for name, hidden in drawn.items():

@@ -1,4 +1,4 @@
-"""How near convolutions and whole passes of the network come to what a matrix product gets out of the processor."""
+"""Speed of convolutions and of forward passes of the network, as a share of the speed of a matrix product."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def run() -> None:
             operations, seconds = _passed(method, batch, weights)
             share = operations / seconds / product
             said = "" if method.precision == "bfloat16" else f" [{PASS:.0%}]"
-            print(f"  {name}, posterior_mean, {method.precision}: {seconds / BATCH:.4f} s a window, {share:.0%}{said}")
+            print(
+                f"  {name}, posterior_mean, {method.precision}: {seconds / BATCH:.4f} s per window, {share:.0%}{said}"
+            )
         print(
             f"  {name}, its convolutions: {_convolved(batch, weights) / product:.0%} [{CONVOLUTIONS:.0%}]", flush=True
         )
@@ -77,7 +79,7 @@ def _convolved(batch: Any, weights: Any) -> float:
 
 
 def _seconds(function: Callable[[], Any], repeats: int) -> float:
-    """Core-seconds a call, after one that warms up."""
+    """Core-seconds per call, after one that warms up."""
     function()
     start = time.process_time()
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""The background against the best classical fillers, on the choose set.
+"""The background against the best classical fillers, on the validation set.
 
 RMSE of log10 CHL at hidden pixels by distance to the nearest observed one. The target is 1.05 x the better of tuned 3-D
 DCT-PLS and local kriging.
@@ -55,13 +55,13 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
     ratio = ours / min(baselines)
     print(f"background / better baseline: {ratio:.3f} (target <= {TARGET}: {'met' if ratio <= TARGET else 'missed'})")
     print(
-        f"background: {seconds_a_window(Background()):.4f} core-seconds a window of 5 x 64 x 64 (target <= {SECONDS})"
+        f"background: {seconds_a_window(Background()):.4f} core-seconds per window of 5 x 64 x 64 (target <= {SECONDS})"
     )
     return overall
 
 
 def run_size_classes(folder: Path) -> xr.Dataset:
-    """Print and return the scores of semi-synthetic size classes given chlorophyll, on the choose set."""
+    """Print and return the scores of semi-synthetic size classes given chlorophyll, on the validation set."""
     classes = choose_size_classes(folder)
     rows = ("global_dct_pls", "global_kriging", "background")
     scores = validate(classes.PSC, rows, cond=classes.CHL, truth=classes.truth)

@@ -1,4 +1,4 @@
-"""Do members spread as they err on maps? Blending windows takes spread away where the draws of two differ."""
+"""Is the spread of members on maps equal to their error? Blending lowers it where the draws of two windows differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xgapfill.weights import load
 
 
 def run(folder: Path, name: str) -> float:
-    """Score the ensemble on maps of the choose set, print and return the inflation with which it spreads as it errs.
+    """Score the ensemble on maps of the validation set; return the inflation with which its spread equals its error.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Accuracy against cost of the ways to draw members: one set of weights, windows of the choose set."""
+"""CRPS of the ways to draw members against their function evaluations, on windows of the validation set."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Draws = Callable[..., Tensor]
 
 
 class Way(NamedTuple):
-    """A way to draw a member: its family, calls of the network, the sampler given what `repaint` takes first, and the
-    first noise level where it begins at a draw of the Gaussian field.
+    """A way to draw a member: family, function evaluations (calls of the network), sampler, and the first noise level
+    if it starts from a draw of the Gaussian field.
     """
 
     family: str
@@ -44,8 +44,8 @@ class Way(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What a way gives: fair CRPS of the members, each way's departures from the mean inflated by the factor with which
-    this is least; spread over RMSE and this factor; seconds a window and member.
+    """Result of a way: fair CRPS of the members, with the inflation of their departures from the mean that minimises
+    it; spread over RMSE; this inflation; seconds per window and member.
     """
 
     family: str
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
 
 def ways(paper: bool) -> list[Way]:
-    """All ways; `paper` takes RePaint's own schedules in, of 190 and 2410 moves down."""
+    """All ways; `paper` adds the schedules of the RePaint paper, of 190 and 2410 steps down."""
     found: list[Way] = []
     for calls in CALLS:
         schedule = karras_schedule(calls, SIGMA_MAX, FAST_SIGMA_MIN)
@@ -113,7 +113,7 @@ def run(
             departures.append(departure[:, hidden])
         parts = (np.concatenate(part, axis=-1) for part in (truth, means, departures))
         rows.append(Row(way.family, way.calls, *_least(*parts), seconds / windows))
-        row = "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s a window and member"
+        row = "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s per window and member"
         print(row.format(*rows[-1]), flush=True)
     best = min(row.crps for row in rows)
     fast = next(row.crps for row in rows if row.family == BEGUN and row.calls == FAST_CALLS)
@@ -157,7 +157,7 @@ def draw(rows: list[Row], file: Path, name: str) -> None:
     for family in dict.fromkeys(row.family for row in rows):
         part = sorted((row.calls, row.crps) for row in rows if row.family == family)
         axes.plot(*zip(*part, strict=True), "o-", label=family, markersize=4)
-    axes.set(xscale="log", xlabel="calls of the network a member", ylabel="fair CRPS, choose set", title=name)
+    axes.set(xscale="log", xlabel="function evaluations per member", ylabel="fair CRPS, validation set", title=name)
     ticks = [*CALLS, 64, *(row.calls for row in rows if row.calls > 1000)]
     axes.set_xticks(ticks, [str(n) for n in ticks])
     axes.minorticks_off()

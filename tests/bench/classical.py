@@ -1,4 +1,4 @@
-"""Classical methods against other ways to the same answer: how much faster, and how much worse or better.
+"""Classical methods against other implementations: how much faster, and how much worse or better.
 
 Seconds are processor time of one thread, so that a busy machine disturbs them little. The fields are simulated.
 """
@@ -113,14 +113,14 @@ def smoothing_lines() -> Iterator[Line]:
 
 
 def kriging_lines() -> Iterator[Line]:
-    """Kriging against one system a pixel."""
+    """Kriging against one system per pixel."""
     found = kriging()
     ours = found["krige"]
     for name, least in (("one by one", 5.0), ("batched", 1.5), ("batched, table", 1.5)):
         ratio = found[name].seconds / ours.seconds
-        yield Line(f"kriging is {ratio:.1f} x as fast as one system a pixel, {name} ({least:g} x)", ratio >= least)
+        yield Line(f"kriging is {ratio:.1f} x as fast as one system per pixel, {name} ({least:g} x)", ratio >= least)
     ratio = ours.rmse / found["batched"].rmse
-    yield Line(f"kriging has {ratio:.4f} x the RMSE of one system a pixel (1.01 x)", ratio <= 1.01)
+    yield Line(f"kriging has {ratio:.4f} x the RMSE of one system per pixel (1.01 x)", ratio <= 1.01)
 
 
 def kriging(share: float = CLOUDS, neighbours: int = 64) -> dict[str, Score]:

@@ -34,7 +34,7 @@ def run(
     members: int = 0,
     out: Path | None = None,
 ) -> xr.Dataset:
-    """Fit on a set, print scores of the peers, of the weights to begin with and of the fitted ones; return them.
+    """Fit on a set, print and return the scores of the baselines, of the first weights and of the fitted ones.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def run(
     name : one of the sets of `scores.problem`
     minutes, steps : as of `xgapfill.fit`
     method : whose net is fitted
-    init : weights to begin with, as of `xgapfill.fit`
+    init : first weights, as of `xgapfill.fit`
     members : of the ensemble, which is scored if there are any
     out : where the fitted weights are kept, if anywhere
     """

@@ -1,4 +1,4 @@
-"""What could still be gained on the choose set: by combining all methods, and by knowing more than any method can.
+"""What could still be gained on the validation set: by combining all methods, and by knowing more than any method can.
 
 Combinations are fitted to the very pixels they are scored on, so that no honest one can be better.
 """
@@ -42,7 +42,7 @@ class Estimates(NamedTuple):
 def run(folder: Path) -> None:
     """Print errors of the methods, of their best combination, and of one that knows the relation to chlorophyll."""
     for title, found in (("log10 CHL", chlorophyll(folder)), ("fractions given CHL", size_classes(folder))):
-        print(f"{f'choose set, {title}':48}{'rmse':>8}{'crps':>8}")
+        print(f"{f'validation set, {title}':48}{'rmse':>8}{'crps':>8}")
         for name, mean in found.mean.items():
             print(f"{name:48}{rmse(mean, found.truth):8.4f}{_crps(mean - found.truth, found.error[name]):8.4f}")
         print(f"{'best linear combination, in hindsight':48}{rmse(combined(found), 0):8.4f}")
@@ -98,7 +98,7 @@ def best_crps(found: Estimates, error: NDArray[np.float64]) -> float:
 def relation_known(folder: Path) -> NDArray[np.float64]:
     """Errors of fractions by a background that knows what the relation to chlorophyll is, and chlorophyll everywhere.
 
-    What is left to be filled are the residuals that the choose set was made with, as if they were chlorophyll.
+    What is left to be filled are the residuals that the validation set was made with, as if they were chlorophyll.
     """
     problem = choose_problem(folder, gaps="transplanted")
     ds, residuals = choose_size_classes(folder), residuals_of(problem)

@@ -1,4 +1,4 @@
-"""Variants of the net and of its training, each trained for as many steps and scored alike on the choose set."""
+"""Variants of the net and of its training, each trained for as many steps and scored alike on the validation set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from xgapfill.training.samples import Sample
 
 # Smaller than what ships, so that it learns something in minutes.
 BASE: Mapping[str, Any] = {"widths": (16, 32, 48, 64), "batch": 4, "fresh": 1, "pool": 384}
-BATCHES = 24  # of the choose set
+BATCHES = 24  # of the validation set
 SIGMAS = (0.3, 1.0, 3.0)
 
 Loss = Callable[[Denoiser, Tensor, Tensor, Scene, torch.Generator], Tensor]
@@ -69,7 +69,7 @@ def transposing(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scen
 
 
 VARIANTS = (
-    Variant("a net half as wide as what ships"),
+    Variant("half as wide as the shipped net"),
     Variant("a quarter as wide", {"widths": (8, 16, 24, 32)}),
     Variant("three resolutions", {"widths": (16, 32, 48)}),
     Variant("real series alone", constants=((mixtures, "REAL_SHARE", 1.0),)),
@@ -89,10 +89,10 @@ def run(folder: Path, cache: Path, name: str = "chl", steps: int = 2000) -> None
     choose = mixture(name, folder, cache, part="choose")
     batches = list(drawn(choose, BATCHES, 0))
     print(
-        f"{name}: {steps} steps from nothing, then {BATCH * BATCHES} windows of the choose set; as shares of the error"
+        f"{name}: {steps} steps from scratch, then {BATCH * BATCHES} windows of the validation set; shares of the error"
     )
     print(f"{'':40}{'one pass':^16}" + f"{'denoising at sigma':^24}")
-    print(f"{'':40}{'rmse':>8}{'crps':>8}" + "".join(f"{sigma:8g}" for sigma in SIGMAS) + f"{'s a step':>10}")
+    print(f"{'':40}{'rmse':>8}{'crps':>8}" + "".join(f"{sigma:8g}" for sigma in SIGMAS) + f"{'s/step':>10}")
     for variant in VARIANTS:
         trainer, seconds = trained(variant, mixture(name, folder, cache), steps)
         shares = [*one_pass(trainer, name, batches), *(denoising(trainer, choose, batches, s) for s in SIGMAS)]

@@ -1,4 +1,4 @@
-"""Programs of other people, where they are installed: fillers of whole fields for the score sheet."""
+"""Other programs, if installed, as baselines of the score sheet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Real fields with some of their observed pixels hidden, so that the answer is known.
 
-The choose set is the NE Pacific from 2020-06-09 on: parameters are chosen there. Newfoundland 2015 is the report set:
+The validation set is the NE Pacific from 2020-06-09 on: parameters are chosen there. Newfoundland 2015 is the test set:
 nothing is ever chosen on it.
 """
 
@@ -53,7 +53,7 @@ class Problem(NamedTuple):
 
 
 def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOSE_SEED) -> Problem:
-    """The choose set: 8-day MODIS CHL of the NE Pacific, 2020-06-09 to 2020-08-04, 8 x 336 x 285.
+    """The validation set: 8-day MODIS CHL of the NE Pacific, 2020-06-09 to 2020-08-04, 8 x 336 x 285.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOS
 
 
 def report_problem(folder: str | Path) -> Problem:
-    """The report set: 8-day MODIS CHL off Newfoundland, all of 2015, 46 x 96 x 160, gaps of other dates laid on it.
+    """The test set: 8-day MODIS CHL off Newfoundland, all of 2015, 46 x 96 x 160, gaps of other dates laid on it.
 
     Nothing may be chosen, fitted or trained on it beyond what a method learns from the field it is given.
 
@@ -93,7 +93,7 @@ def report_problem(folder: str | Path) -> Problem:
 
 
 def choose_size_classes(folder: str | Path) -> xr.Dataset:
-    """Semi-synthetic size classes on the chlorophyll of the choose set; no map of real ones is public.
+    """Semi-synthetic size classes on the chlorophyll of the validation set; no map of real ones is public.
 
     The mean relation to chlorophyll plus stirred residuals of in-situ size, the gaps of other dates.
 
@@ -121,7 +121,7 @@ def choose_size_classes(folder: str | Path) -> xr.Dataset:
 
 
 def residuals_of(problem: Problem) -> NDArray[np.float32]:
-    """Departures of the log-ratios from their relation to chlorophyll, as the choose set has them: (2, t, y, x)."""
+    """Departures of the log-ratios from their relation to chlorophyll, as the validation set has them: (2, t, y, x)."""
     latitude = float(problem.lat.mean())
     shape = problem.lat.size, problem.lon.size
     return size_class_anomalies(CHOOSE_SEED, len(problem.truth), shape, latitude=latitude)

@@ -1,8 +1,8 @@
-"""Do filled maps look and move like observed ones? A classifier that is told to tell them apart, and their memory.
+"""Do filled maps look and move like observed ones? A classifier that tells them apart, and their memory.
 
-The classifier is trained on patches of the choose set and judged on patches of the report set. An area under the curve
-of 0.5 is guessing. Its design was chosen by how well it recognises the fills of kriging on dates of the choose set that
-it has not learned from.
+The classifier is trained on patches of the validation set and judged on patches of the test set. An area under the
+curve of 0.5 is guessing. Its design was chosen by how well it recognises the fills of kriging on dates of the
+validation set that it was not trained on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIDE = 12  # pixels of a patch
 APART = 4  # pixels between the corners of patches
 KNOWN_SHARE = 0.8  # of a patch: observed or hidden
 HIDDEN_SHARE = 0.75  # of a patch
-DRAWS = (CHOOSE_SEED, 1, 2)  # seeds of the gaps laid on the choose set
+DRAWS = (CHOOSE_SEED, 1, 2)  # seeds of the gaps laid on the validation set
 ROWS = ("kriging", "kriging realisation", "background", "repaint", "vae")
 STEPS = 800
 BATCH = 64
@@ -58,12 +58,10 @@ def run(folder: Path, rows: tuple[str, ...] = ROWS) -> dict[str, float]:
     choose = [choose_problem(folder, gaps="transplanted", seed=seed) for seed in DRAWS]
     report = report_problem(folder)
     found = {}
-    print(
-        "a small convolutional net told to tell filled patches from observed ones: area under the curve on the choose"
-    )
-    print("set (each half of the dates judged by a net that learned from the other) and on the report set; difference")
-    print("of neighbouring hidden pixels on the choose set (log10): standard deviation and median size")
-    print(f"{'':22}{'choose':>8}{'report':>8}{'sd':>8}{'median':>8}")
+    print("a small convolutional net trained to tell filled patches from observed ones: area under the curve on the")
+    print("validation set (each half of the dates judged by a net that learned from the other) and on the test set;")
+    print("difference of neighbouring hidden pixels on the validation set (log10): standard deviation and median size")
+    print(f"{'':22}{'valid.':>8}{'test':>8}{'sd':>8}{'median':>8}")
     print(f"{'observed':38}" + _roughness(choose[0], choose[0].truth))
     for row in rows:
         filled = [_filled(problem, row) for problem in choose]
@@ -73,7 +71,7 @@ def run(folder: Path, rows: tuple[str, ...] = ROWS) -> dict[str, float]:
         found[row] = auc(*_judged(_trained(together), judge))
         areas = f"{row:22}{_crossed(together):8.3f}{found[row]:8.3f}"
         print(areas + _roughness(choose[0], filled[0]), flush=True)
-    print(f"{len(together.real)} patches of the choose set, {len(judge.real)} of the report set")
+    print(f"{len(together.real)} patches of the validation set, {len(judge.real)} of the test set")
     memory()
     return found
 

@@ -1,4 +1,4 @@
-"""The score table of a release on the report set, and the targets it is held to."""
+"""The score table of a release on the test set, and the targets it is held to."""
 
 from __future__ import annotations
 

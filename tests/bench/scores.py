@@ -1,4 +1,4 @@
-"""The score sheet: every method on the choose set, the report set and the simulated ocean, each in its own process."""
+"""The score sheet: each method in its own process, on the validation set, the test set and the simulated ocean."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ OBJECTS = {"kriging_realisations": Kriging(realisations=True)}
 DRAWN = ("repaint", "vae", "kriging_realisations")  # spread comes from members, there is nothing to rescale
 SETS = ("choose-chl", "report-chl", "choose-psc", "report-psc", "ocean-chl", "ocean-psc")
 TITLES = {
-    "choose-chl": "choose set: log10 CHL, NE Pacific from 2020-06-09, 8-day MODIS, gaps of other dates",
-    "report-chl": "report set: log10 CHL, Newfoundland 2015, 8-day MODIS, gaps of other dates",
-    "choose-psc": "choose set: fractions given CHL, NE Pacific from 2020-06-09, semi-synthetic classes",
-    "report-psc": "report set: fractions given CHL, Newfoundland 2015, semi-synthetic classes",
+    "choose-chl": "validation set: log10 CHL, NE Pacific from 2020-06-09, 8-day MODIS, gaps of other dates",
+    "report-chl": "test set: log10 CHL, Newfoundland 2015, 8-day MODIS, gaps of other dates",
+    "choose-psc": "validation set: fractions given CHL, NE Pacific from 2020-06-09, semi-synthetic classes",
+    "report-psc": "test set: fractions given CHL, Newfoundland 2015, semi-synthetic classes",
     "ocean-chl": "simulated ocean: log10 CHL under clouds that hide a tenth",
     "ocean-psc": "simulated ocean: fractions given CHL and SST where a method takes it",
 }
@@ -42,8 +42,10 @@ MEMBERS = 8
 
 
 def run(folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...] | None = None) -> None:
-    """Print a table a set. Error estimates are rescaled by distance on the choose set of the same variable."""
-    print(f"xgapfill {version('xgapfill')}, torch {version('torch')}, {platform.machine()}, one core a row, {today()}")
+    """Print a table per set. Error estimates are rescaled by distance on the validation set of the same variable."""
+    print(
+        f"xgapfill {version('xgapfill')}, torch {version('torch')}, {platform.machine()}, one core per row, {today()}"
+    )
     print(f"{MEMBERS} members; seconds: wall time of filling; GB: peak of the process; smooth: degree of smoothing\n")
     scales: dict[str, dict[str, SpreadScale]] = {"chl": {}, "psc": {}}
     for name in sets:
@@ -90,7 +92,7 @@ def alone(function: Any, *arguments: Any) -> Any:
 def score(
     name: str, row: str, folder: Path | None, scales: Mapping[str, SpreadScale]
 ) -> tuple[xr.Dataset, dict[str, SpreadScale]]:
-    """Scores of one method on one set; on a choose set, also the factors its spread needs."""
+    """Scores of one method on one set; on a validation set, also the factors its spread needs."""
     warnings.simplefilter("ignore")
     if row in peers.PROGRAMS and row not in peers.installed():
         raise ModuleNotFoundError(f"{row} is not installed: pip install {row}")

@@ -39,20 +39,21 @@ def run() -> None:
     factor = blocks / OPTIONS["block"][0]
     shape = OPTIONS["block"]
     print(f"a global frame of PSC given CHL: blocks of {shape}, {blocks} around the globe for {shape[0]} frames,")
-    print(f"so {factor:.0f} x the core-seconds a block, divided by {speedup:.2f} for 2 cores")
+    print(f"so {factor:.0f} x the core-seconds per block, divided by {speedup:.2f} for 2 cores")
     for method, count in (("background", 3), ("posterior_mean", 3), ("repaint", 1)):
         seconds, peak = alone(cost, method, "PSC", count)
         minutes = seconds * factor / 60 / speedup
-        wanted = f" [{MINUTES[method]:g}]" if method in MINUTES else " a member of the fast schedule"
+        target = f" [{MINUTES[method]:g}]" if method in MINUTES else " per member of the fast schedule"
         print(
-            f"  {method:16}{seconds:7.1f} s a block, {minutes:6.1f} minutes a frame{wanted}; {peak:.0f} MB", flush=True
+            f"  {method:16}{seconds:7.1f} s per block, {minutes:6.1f} minutes per frame{target}; {peak:.0f} MB",
+            flush=True,
         )
         for cores in CORES:
             days = seconds * factor * SHAPE[0] / 86400 / (cores * speedup / 2)
             print(f"  {'':16}the archive of {SHAPE[0]} frames: {days:.1f} days on {cores} cores")
-    print("1, 2, 4, 8 x the area, background of CHL: seconds a block of one thread")
+    print("1, 2, 4, 8 x the area, background of CHL: seconds per block, one thread")
     print("  " + ", ".join(f"{count} blocks: {seconds:.2f}" for count, seconds in alone(scaling)))
-    print("plan, core-seconds said and taken")
+    print("plan, core-seconds estimated and taken")
     for name, said, error, taken in alone(planned):
         print(f"  {name:28}{said:7.1f} +- {error:.1f}, {taken:7.1f}: {said / taken:.2f} [0.7 to 1.3]")
     first, last = alone(steady)
@@ -61,7 +62,7 @@ def run() -> None:
 
 
 def alone(function: Callable[..., Any], *given: Any) -> Any:
-    """Call in a process of its own, of one torch thread a thread."""
+    """Call in a process of its own, of one torch thread per thread."""
     with _pool(1) as pool:
         return pool.apply(function, given)
 
@@ -81,7 +82,7 @@ def _tiles() -> dict[str, Any]:
 
 @cache
 def ocean() -> xr.Dataset:
-    """The virtual ocean, made once a process."""
+    """The virtual ocean, made once per process."""
     return virtual_ocean(_tiles())
 
 
@@ -93,7 +94,7 @@ def lazy(method: str, name: str) -> Any:
 
 
 def compute(array: Any, numbers: range) -> float:
-    """Compute some blocks, one after the other, in one thread; core-seconds a block."""
+    """Compute some blocks, one after the other, in one thread; core-seconds per block."""
     start = time.process_time()
     for number in numbers:
         t, y, x = FIRST
@@ -109,7 +110,7 @@ def warm(method: str, name: str) -> None:
 
 
 def cost(method: str, name: str, count: int) -> tuple[float, float]:
-    """Core-seconds a block, and the peak memory of the process in MB."""
+    """Core-seconds per block, and the peak memory of the process in MB."""
     warm(method, name)
     return compute(lazy(method, name), range(count)), peak_memory()
 
@@ -139,7 +140,7 @@ def _worked(number: int) -> tuple[float, float]:
 
 
 def scaling() -> list[tuple[int, float]]:
-    """Core-seconds a block for growing areas."""
+    """Core-seconds per block for growing areas."""
     warm("background", "CHL")
     array = lazy("background", "CHL")
     return [(count, compute(array, range(count))) for count in (1, 2, 4, 8)]

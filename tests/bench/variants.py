@@ -1,4 +1,4 @@
-"""Variants of the background, each scored alike on the choose set: what its parts are worth."""
+"""Variants of the background, each scored alike on the validation set: what its parts are worth."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ VARIANTS = (
     Variant("24 iterations", {"ITERATIONS": 24}),
     Variant("no start from a coarse grid", {"LEAST_GRID": 1000}),
     Variant("preconditioner to the full power", {"POWER": 1.0}),
-    Variant("usual covariance everywhere, no fit", priors=_belief(0.01)),
-    Variant("fit believed half as free", priors=_belief(0.5)),
-    Variant("fit believed twice as free", priors=_belief(2.0)),
+    Variant("prior covariance everywhere, no fit", priors=_belief(0.01)),
+    Variant("prior sd of the fit halved", priors=_belief(0.5)),
+    Variant("prior sd of the fit doubled", priors=_belief(2.0)),
     Variant("hardly any nugget by force", {"LEAST_NOISE": 0.0005}),
     Variant("a nugget of 0.03 at least", {"LEAST_NOISE": 0.03}),
     Variant("small structure half as large", priors=_covariance(l2=11.0)),
@@ -81,8 +81,8 @@ VARIANTS = (
     Variant("windows of 128 pixels", windows=((5, 128, 128), (3, 64, 64))),
     Variant("windows 32 pixels apart", windows=((5, 64, 64), (3, 32, 32))),
     Variant("windows 2 frames apart", windows=((5, 64, 64), (2, 48, 48))),
-    Variant("error: the usual one alone", priors=lambda p: replace(p, error=(0.0, 1.0, 0.0, 0.0))),
-    Variant("error: without the misfit around", priors=lambda p: replace(p, error=(*p.error[:2], 0.0, p.error[3]))),
+    Variant("error: the prior one alone", priors=lambda p: replace(p, error=(0.0, 1.0, 0.0, 0.0))),
+    Variant("error: without the local misfit", priors=lambda p: replace(p, error=(*p.error[:2], 0.0, p.error[3]))),
 )
 
 

@@ -21,7 +21,7 @@ ONE = 3 * 48 * 48  # pixels that a window of 5 x 64 x 64 adds to a map, for it o
 
 def run() -> None:
     """Print the cost of each method, with the weights that ship or fitted on noise."""
-    print("core-seconds a window of 5 x 64 x 64 (3 x 48 x 48 pixels of the map), half of it observed, one channel")
+    print("core-seconds per window of 5 x 64 x 64 (3 x 48 x 48 pixels of the map), half of it observed, one channel")
     print(f"{'background':40}{seconds_a_window(Background()):8.4f}")
     for name in CLASSICAL:
         method = find(name)
