@@ -91,9 +91,9 @@ def test_dtypes(dtype):
 
 def test_what_is_no_array():
     """Names and numpy arrays are no DataArrays."""
-    with pytest.raises(TypeError, match="DataArray is wanted"):
+    with pytest.raises(TypeError, match="expected a DataArray"):
         xgapfill.background(CHL.values)
-    with pytest.raises(TypeError, match="DataArray is wanted"):
+    with pytest.raises(TypeError, match="expected a DataArray"):
         xgapfill.background(PSC, "CHL")
 
 
@@ -107,12 +107,12 @@ def test_unknown_quantities():
 def test_classes():
     """Unlabelled, missing, doubled and superfluous classes."""
     refused("names the size classes", PSC.drop_vars("size_class"), CHL)
-    refused("all of", PSC.isel(size_class=[0, 1]), CHL)
-    refused("all of", PSC.assign_coords(size_class=["micro", "micro", "pico"]), CHL)
-    refused("one class alone", PSC, CHL, size_class="micro")
+    refused("expected each of", PSC.isel(size_class=[0, 1]), CHL)
+    refused("expected each of", PSC.assign_coords(size_class=["micro", "micro", "pico"]), CHL)
+    refused("for a single class", PSC, CHL, size_class="micro")
     refused("must be one of", MICRO, CHL, size_class="large")
     refused(r"has \['micro'\] along", PSC.isel(size_class=[0]), CHL, size_class="nano")
-    refused("beside time, latitude and longitude", CHL.expand_dims(depth=2))
+    refused("besides time, latitude and longitude", CHL.expand_dims(depth=2))
     with pytest.raises(ValueError, match="the 3 parts micro, nano, pico"):
         xgapfill.background([MICRO, NANO], CHL)
     with pytest.raises(ValueError, match="the 3 parts micro, nano, pico"):
@@ -200,7 +200,7 @@ def test_sea():
     refused("true or false", CHL, sea=np.ones((8, 10)), error=TypeError)
     mask = xr.DataArray(np.ones((8, 10), bool), {"lat": CHL.lat + 0.02, "lon": CHL.lon}, ("lat", "lon"))
     refused("another grid", CHL, sea=mask)
-    refused("latitude and longitude are wanted", CHL, sea=mask.assign_coords(lat=CHL.lat).expand_dims(depth=2))
+    refused("expected latitude and longitude", CHL, sea=mask.assign_coords(lat=CHL.lat).expand_dims(depth=2))
 
 
 def test_impossible_values_in_memory_are_missing(recwarn):

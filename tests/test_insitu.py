@@ -272,20 +272,20 @@ def test_what_is_wrong_with_a_table_is_said():
         (good.values, chl, "DataFrame or an xarray Dataset"),
         (good.drop(columns="lat"), chl, "no column of latitude"),
         (good.drop(columns="time"), chl, "no column of time"),
-        (good.rename(columns={"CHL": "salinity"}), chl, "no column of values: call it 'CHL'"),
+        (good.rename(columns={"CHL": "salinity"}), chl, "no column of values; name it 'CHL'"),
         (good.assign(chlor_a=1.0).drop(columns="CHL").assign(chla=1.0), chl, "several columns"),
-        (good.assign(CHL=-1.0), chl, "3 values of the in-situ CHL are impossible, as -1"),
+        (good.assign(CHL=-1.0), chl, "3 values of the in-situ CHL are impossible, such as -1"),
         (good.assign(CHL="much"), chl, "must be numbers"),
         (good.assign(error=-0.1), chl, "negative or infinite"),
         (good.assign(lat=120.0), chl, "beyond 90"),
         (good.assign(time="yesterday or so"), chl, "must be dates"),
-        (good.rename(columns={"CHL": "micro"}), target, "two or three are wanted"),
-        (good, target, "has none of psc_ilr1"),
+        (good.rename(columns={"CHL": "micro"}), target, "expected two or three parts"),
+        (good, target, "filled from psc_ilr1, psc_ilr2; insitu has a column for none"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             samples_of(given, where, CHL if where is chl else PSC[:2])
     sst = chl.rename("SST").assign_attrs(units="degC", standard_name="sea_surface_temperature")
-    with pytest.raises(ValueError, match="says nothing of sea surface temperature"):
+    with pytest.raises(ValueError, match="expected the error of sea surface temperature in degC"):
         read_error(sst.assign_attrs(units="%"), inputs.read(sst))
     with pytest.raises(ValueError, match="negative or infinite"):
         read_error(chl - 100, inputs.read(chl))

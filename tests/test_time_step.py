@@ -36,7 +36,9 @@ def grid(array, **said):
 @pytest.mark.parametrize(("day", "taken"), [("05", "an 8-day composite"), ("03", "a day")])
 def test_a_guess_is_warned_of(day, taken):
     """The only map of a kind is taken for something with a warning that has the words to type."""
-    with pytest.warns(UserWarning, match=rf"'CHL' is; dated 2020-01-{day}, it is taken for {taken}.*time_step='1D'"):
+    with pytest.warns(
+        UserWarning, match=rf"'CHL' is not stated; dated 2020-01-{day}, it is taken for {taken}.*time_step='1D'"
+    ):
         inputs.read(dated(f"2020-01-{day}"))
 
 

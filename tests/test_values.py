@@ -127,9 +127,9 @@ def test_a_fit_reads_its_mask(method):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (0.1, "an error that all pixels share changes nothing"),
-        (np.float32(0.1), "an error that all pixels share"),
-        ("CHL_uncertainty", "names go with a Dataset"),
+        (0.1, "an error shared by all pixels changes nothing"),
+        (np.float32(0.1), "an error shared by all pixels"),
+        ("CHL_uncertainty", "to pass names use ds.gapfill"),
         (CHL.values, "found ndarray"),
         ([1, 2], "found int"),
     ],

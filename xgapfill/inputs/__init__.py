@@ -1,1 +1,1 @@
-"""From xarray objects of users to sources with addresses."""
+"""Turns the user's xarray objects into sources with addresses."""

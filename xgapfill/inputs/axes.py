@@ -1,4 +1,4 @@
-"""Reads coordinates and labels of parts: what xarray objects say about themselves."""
+"""Reads the coordinates of xarray objects and the labels of their parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 from xgapfill.variables import Variable
 from xgapfill.variables.registry import part_labelled
 
-# Names tried, in lower case, where the attributes say nothing.
+# Names (in lower case) that are tried where attributes do not identify a coordinate.
 NAMES = {
     "latitude": ("lat", "latitude", "lats", "nav_lat"),
     "longitude": ("lon", "longitude", "lons", "long", "nav_lon"),
@@ -26,13 +26,13 @@ class Axes:
     Attributes
     ----------
     time : str or None
-        Dimension of time; None where there is none (the array may still have one date).
+        Dimension of time. None if the array has no such dimension; it may still have one date.
     lat, lon : str
         Dimensions of latitude and longitude.
     names : mapping
         Names of the coordinates ``time``, ``latitude``, ``longitude``.
     others : tuple of str
-        Dimensions beside these, in order.
+        All other dimensions, in order.
     """
 
     time: Hashable | None
@@ -53,7 +53,7 @@ def find_axes(da: xr.DataArray) -> Axes:
     Raises
     ------
     ValueError
-        Where latitude or longitude is missing or two-dimensional; the message lists the candidates.
+        Latitude or longitude is missing or two-dimensional; the message lists the candidates.
     """
     names = {what: name for what in NAMES if (name := _coordinate(da, what)) is not None}
     for what in ("latitude", "longitude"):
@@ -61,31 +61,29 @@ def find_axes(da: xr.DataArray) -> Axes:
             raise ValueError(_no_axis(da, what))
         if da.coords[names[what]].ndim != 1:
             raise ValueError(
-                f"{what} {names[what]!r} of {da.name!r} has the dimensions {da.coords[names[what]].dims}; one "
-                "with equal steps is wanted. Put curvilinear grids or swaths on such a grid first, as with xesmf"
+                f"expected one dimension with equal steps for {what}; {names[what]!r} of {da.name!r} has the "
+                f"dimensions {da.coords[names[what]].dims}. Regrid curvilinear grids or swaths first, e.g. with xesmf"
             )
     lat, lon = (da.coords[names[what]].dims[0] for what in ("latitude", "longitude"))
     if lat == lon:
-        raise ValueError(f"latitude and longitude of {da.name!r} share the dimension {lat!r}: a track is no map")
+        raise ValueError(f"expected a map; latitude and longitude of {da.name!r} share the dimension {lat!r} (a track)")
     times = da.coords[names["time"]].dims if "time" in names else ()
     time = next((dim for dim in da.dims if dim in times), None)
     bare = next((dim for dim in da.dims if str(dim).lower() == "time" and dim not in times), None)
     if bare is not None:
-        raise ValueError(
-            f"the dimension {bare!r} of {da.name!r} has no dates; give it a coordinate with .assign_coords"
-        )
+        raise ValueError(f"the dimension {bare!r} of {da.name!r} has no dates; add a coordinate with .assign_coords")
     others = tuple(dim for dim in da.dims if dim not in (time, lat, lon))
     return Axes(time, lat, lon, names, others)
 
 
 def _coordinate(da: xr.DataArray, what: str) -> Hashable | None:
-    """Name of the coordinate that is latitude, longitude or time; one-dimensional ones come first."""
+    """Name of the latitude, longitude or time coordinate; one-dimensional coordinates come first."""
     found = [name for name in da.cf.coordinates.get(what, []) if name in da.coords]
     if not found:
         found = [name for name in da.coords if str(name).lower() in NAMES[what]]
     if not found and what == "time":
         found = [name for name, each in da.coords.items() if each.dtype.kind == "M" and each.ndim < 2]
-    # the date of every pixel is no axis, and neither is a latitude that was selected
+    # neither the date of every pixel nor a scalar latitude left by a selection is an axis
     found = [name for name in found if da.coords[name].ndim > 0 or what == "time"]
     found = [name for name in found if da.coords[name].ndim < 2 or what != "time"]
     found.sort(key=lambda name: (da.coords[name].ndim != 1, name not in da.dims))
@@ -97,13 +95,13 @@ def _no_axis(da: xr.DataArray, what: str) -> str:
     bare = [str(dim) for dim in da.dims if dim not in da.coords]
     return (
         f"{da.name!r} has no {what} that can be recognised. Its coordinates: {', '.join(listed) or 'none'}; dimensions "
-        f"without coordinates: {', '.join(bare) or 'none'}. Rename the right one to {NAMES[what][0]!r}, or set its "
+        f"without coordinates: {', '.join(bare) or 'none'}. Rename the {what} to {NAMES[what][0]!r}, or set its "
         f"attrs['standard_name'] = {what!r}"
     )
 
 
 def parts_along(da: xr.DataArray, dim: Hashable) -> tuple[type[Variable], tuple[int, ...]] | None:
-    """Composition, as the size classes, and index of the part at each place of a dimension; None: labels say none."""
+    """Composition (such as the size classes) and part index at each position of a dimension; None if not labelled."""
     for coordinate in da.coords.values():
         if coordinate.dims == (dim,):
             found = [part_labelled(text) for text in _labels(coordinate)]
@@ -114,7 +112,7 @@ def parts_along(da: xr.DataArray, dim: Hashable) -> tuple[type[Variable], tuple[
 
 
 def part_here(da: xr.DataArray) -> tuple[type[Variable], int] | None:
-    """Composition and part that a coordinate without dimension names, as after ``.sel(size_class="micro")``."""
+    """Composition and part named by a scalar coordinate, as after ``.sel(size_class="micro")``."""
     found = {part_labelled(text) for each in da.coords.values() if each.ndim == 0 for text in _labels(each)}
     found.discard(None)
     return found.pop() if len(found) == 1 else None

@@ -1,4 +1,4 @@
-"""Reads dates of any calendar, and what is said of the time step of a map."""
+"""Reads dates of any calendar, and the time step of a map from its metadata."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _YEAR_DAYS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 3
 _MONTH = re.compile(r"(p?1?\s*-?\s*(m|ms|me|months?)|monthly)", re.IGNORECASE)
 _WORDS = {"daily": "1D", "day": "1D", "weekly": "7D", "week": "7D"}
 _DAYS = re.compile(r"p?0*(\d+)\s*-?_?\s*(d|days?)", re.IGNORECASE)
-# Attributes (ACDD, and what NASA writes) that say how long a map is, and how long all maps of a file are together.
+# Attributes (ACDD, and those of NASA) for the period of one map, and for the period of all maps of a file together.
 _RESOLUTION = ("time_coverage_resolution", "temporal_resolution", "temporal_range")
 _DURATION = ("time_coverage_duration",)
 
 
 def dates_of(time: Any) -> Dates:
-    """Take dates apart: datetime64 of any unit or cftime of any calendar, one or several.
+    """Split dates into their components: datetime64 of any unit or cftime of any calendar, one or several.
 
     Raises
     ------
     ValueError
-        They are not dates, or some are missing.
+        The values are not dates, or some are missing.
     """
     values = np.atleast_1d(np.asarray(time))
     if values.ndim > 1 or values.size == 0:
@@ -56,7 +56,7 @@ def dates_of(time: Any) -> Dates:
 
 
 def grid_at(time: Any, lat: ArrayLike, lon: ArrayLike, *, like: Grid | None = None, step: Step | None = None) -> Grid:
-    """Find the lattice of coordinates as they come, see `Grid.of`.
+    """Find the lattice of coordinates given as arrays, see `Grid.of`.
 
     Examples
     --------
@@ -68,12 +68,12 @@ def grid_at(time: Any, lat: ArrayLike, lon: ArrayLike, *, like: Grid | None = No
 
 
 def step_of(time_step: Any) -> Step | None:
-    """Read ``time_step=``; None where nothing is said.
+    """Read ``time_step=``; None stays None.
 
     Raises
     ------
     ValueError
-        It is no step of time.
+        The value is not a time step.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def step_of(time_step: Any) -> Step | None:
 
 
 def said_step(array: xr.DataArray, time: Any) -> Step | None:
-    """What an array with a single date says of how long it is: by its attributes, or what its file says."""
+    """Time step of an array with a single date, from its attributes or those of its file; None if unknown."""
     for attrs in (array.attrs, *([array.coords[time].attrs] if time in array.coords else [])):
         if (step := _in_attrs(attrs, _RESOLUTION)) is not None:
             return step
@@ -105,12 +105,12 @@ def said_step(array: xr.DataArray, time: Any) -> Step | None:
     try:
         with xr.open_dataset(source, decode_times=False) as file:
             return step_in(file)
-    except (OSError, ValueError):  # the array is at hand: its file is only asked
+    except (OSError, ValueError):  # the array is in hand; its file is only an additional hint
         return None
 
 
 def step_beside(ds: xr.Dataset, target: Any) -> Step | None:
-    """What a data set says of how long the only map of its variable is; None where dates tell, or nothing is said."""
+    """Time step that a dataset states for the only map of its variable; None for several dates, or if unknown."""
     first = target[0] if isinstance(target, list | tuple) and target else target
     if not isinstance(first, xr.DataArray):
         return None
@@ -119,7 +119,7 @@ def step_beside(ds: xr.Dataset, target: Any) -> Step | None:
 
 
 def step_in(ds: xr.Dataset) -> Step | None:
-    """What a data set with a single date says of how long its maps are, by its attributes or the bounds of its time."""
+    """Time step of a dataset with a single date, from its attributes or the bounds of its time; None if unknown."""
     if (step := _in_attrs(ds.attrs, _RESOLUTION)) is not None:
         return step
     times = [
@@ -136,13 +136,13 @@ def _in_attrs(attrs: Mapping[Any, Any], names: tuple[str, ...]) -> Step | None:
         try:
             if isinstance(attrs.get(name), str) and (step := step_of(attrs[name])) is not None:
                 return step
-        except ValueError:  # "varying", "instantaneous": nothing that is known here
+        except ValueError:  # "varying", "instantaneous": not a period
             continue
     return None
 
 
 def _in_bounds(variables: Any, time: xr.DataArray) -> Step | None:
-    """Length of the bounds of a time that has them."""
+    """Step from the bounds of a time coordinate; None if it has none."""
     name = time.attrs.get("bounds", time.encoding.get("bounds"))
     if name not in variables or variables[name].size != 2:
         return None

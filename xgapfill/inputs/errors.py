@@ -1,4 +1,4 @@
-"""Reads how much satellite maps err: ``error=``, an array like the map."""
+"""Reads ``error=``: standard errors of satellite maps, an array like the map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xgapfill.variables import ErrorUnits
 
 @dataclass(frozen=True)
 class ErrorField:
-    """Errors of what is filled: their units, and one source a part of its variable with the addresses of its pixels."""
+    """Errors of the target: their units, and one source per part of its variable with the addresses of its pixels."""
 
     units: ErrorUnits
     sources: tuple[Source, ...]
@@ -28,19 +28,21 @@ class ErrorField:
 
 
 def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -> ErrorField:
-    """Read the error of the target: one array like it, or three where it is three; nothing is loaded.
+    """Read the error of the target: one array like it, or three if the target is three; nothing is loaded.
 
     Raises
     ------
     TypeError
-        Not DataArrays of floating numbers.
+        The error is not a DataArray of floating dtype.
     ValueError
-        Other places than those of the target, units that cannot be read, negative values (all of those in memory, of
-        others those among a few small reads).
+        The coordinates differ from those of the target, the units cannot be read, or values are negative (of arrays
+        in memory all are checked, of others a few).
     """
     arrays = (given,) if isinstance(given, xr.DataArray) else _listed(given, target)
     if len(arrays) != len(target.arrays):
-        raise ValueError(f"error= must be like {target.label}: {len(target.arrays)} arrays, found {len(arrays)}")
+        raise ValueError(
+            f"error= must be like {target.label}: expected {len(target.arrays)} arrays, found {len(arrays)}"
+        )
     sources, grids, units = [], [], set()
     for part in range(target.variable.parts):
         array = _array_of(arrays, part, target)
@@ -63,13 +65,14 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
 
 
 def _listed(given: Any, target: Quantity) -> tuple[xr.DataArray, ...]:
-    """Several arrays; TypeError for what is none, with what would be."""
+    """Several arrays; TypeError for anything else."""
     wanted = f"error= must be a DataArray like {target.label}, such as ds.{target.label}_uncertainty"
     if isinstance(given, str):
-        raise TypeError(f"{wanted}; found the name {given!r}: names go with a Dataset, ds.gapfill")
+        raise TypeError(f"{wanted}; found the name {given!r}: to pass names use ds.gapfill")
     if isinstance(given, int | float | np.number):
         raise TypeError(
-            f"{wanted}; found {given!r}: an error that all pixels share changes nothing, only what sets some apart does"
+            f"{wanted}; found {given!r}: an error shared by all pixels changes nothing, only differences between "
+            "pixels count"
         )
     arrays = tuple(given) if isinstance(given, Sequence) else (given,)
     for array in arrays:
@@ -79,7 +82,7 @@ def _listed(given: Any, target: Quantity) -> tuple[xr.DataArray, ...]:
 
 
 def _array_of(arrays: Sequence[xr.DataArray], part: int, target: Quantity) -> xr.DataArray:
-    """The array of a part: the only one, or that of its name."""
+    """The array of a part: the only one, or the one named after it."""
     if len(arrays) == 1:
         return arrays[0]
     found = [target.variable.part_of(str(array.name), array.attrs) for array in arrays]
@@ -90,7 +93,7 @@ def _array_of(arrays: Sequence[xr.DataArray], part: int, target: Quantity) -> xr
 
 
 def _index(array: xr.DataArray, dim: Hashable, part: int, target: Quantity) -> int:
-    """Where along a dimension of parts the error of a part of the target stands."""
+    """Index of the error of a part of the target along a dimension of parts."""
     along = cf.parts_along(array, dim)
     wanted = part if target.variable.alone is None else target.variable.alone
     if along is None or along[0] is not type(target.variable) or wanted not in along[1]:
@@ -99,10 +102,10 @@ def _index(array: xr.DataArray, dim: Hashable, part: int, target: Quantity) -> i
 
 
 def check_errors(error: NDArray, what: str) -> None:
-    """ValueError when a standard deviation is negative or infinite; missing ones may be."""
+    """ValueError where a standard deviation is negative or infinite; missing ones are allowed."""
     with np.errstate(invalid="ignore"):
         wrong = (error < 0) | np.isinf(error)
     if wrong.any():
         raise ValueError(
-            f"{what} has {np.count_nonzero(wrong)} negative or infinite values; standard deviations are wanted"
+            f"expected standard deviations; {what} has {np.count_nonzero(wrong)} negative or infinite values"
         )

@@ -1,4 +1,4 @@
-"""Reads tables of samples taken in the water: which columns are what, how much they err, where they lie."""
+"""Reads tables of in-situ samples: the meaning of their columns, their errors, their positions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUE, ERROR = "value", "error"
 
 @dataclass(frozen=True)
 class _Table:
-    """Columns of a table, the attributes of each, where the places stand, and how many rows have none."""
+    """Columns of a table with their attributes, the positions of the rows, and the number of rows without position."""
 
     columns: Mapping[str, NDArray[Any]]
     attrs: Mapping[str, Mapping[str, Any]]
@@ -40,29 +40,29 @@ class _Table:
 
 
 def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) -> Samples | None:
-    """Read samples taken in the water and put them on the lattice of what is filled; None where none lies on it.
+    """Read in-situ samples and put them on the lattice of the target; None if no sample lies on it.
 
     Parameters
     ----------
     given : DataFrame or Dataset
         As described in `xgapfill.repaint`.
     maps : sequence of Quantity
-        What is filled, then its conditions.
+        The target, then its predictors.
     channels : sequence of str
-        Channels of the method: samples of others are not used.
+        Channels of the method: samples of other channels are not used.
 
     Raises
     ------
     TypeError
-        `given` is no table.
+        `given` is not a table.
     ValueError
-        Columns are missing or ambiguous, values or errors impossible.
+        Columns are missing or ambiguous, or values or errors are impossible.
     """
     table, grid = _table(given, timed=maps[0].grid.calendar != "none"), maps[0].grid
     found: list[tuple[NDArray, ...]] = []
     whole = np.full(table.lat.size, np.nan, np.float32)
     kind = maps[0].variable.whole
-    # the whole comes first: parts in its units are shares of it
+    # the whole comes first: parts in its units are divided by it
     columns = sorted(_columns(table, maps).items(), key=lambda item: kind is None or item[0].channels != kind.channels)
     for variable, names in columns:
         values, observed, variances = _encoded(table, variable, names, whole, maps[0])
@@ -74,7 +74,9 @@ def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) 
                 numbers = np.full(at.size, list(channels).index(channel))
                 found.append((at, numbers, values[number, at], variances[number, at]))
     if not found:
-        raise ValueError(f"insitu has none of {', '.join(channels)}, which {maps[0].label} is filled from")
+        raise ValueError(
+            f"{maps[0].label} is filled from {', '.join(channels)}; insitu has a column for none of these channels"
+        )
     which, numbers, values, variances = (np.concatenate(part) for part in zip(*found, strict=True))
     places = np.column_stack(grid.places(None if table.time is None else dates_of(table.time), table.lat, table.lon))
     there = grid.index_cols(places[:, 2]) >= 0
@@ -83,13 +85,13 @@ def read_samples(given: Any, maps: Sequence[Quantity], channels: Sequence[str]) 
     used = np.unique(which)
     _warn_of_missing(table, used.size)
     if outside := int(np.count_nonzero(~there[used])):
-        warn(f"{outside} of {used.size} in-situ samples lie outside of the times or the region of {maps[0].label}")
+        warn(f"{outside} of {used.size} in-situ samples lie outside the times or the region of {maps[0].label}")
     which, numbers, values, variances = (part[there[which]] for part in (which, numbers, values, variances))
     return combined(numbers, places[which], values, variances, grid.ncols) if which.size else None
 
 
 def _warn_of_missing(table: _Table, used: int) -> None:
-    """Tell how many rows of a table count for nothing, and why."""
+    """Warn of rows of a table that are not used, with the reasons."""
     reasons = {"a date, a latitude or a longitude": table.nowhere, "a value that is used": table.lat.size - used}
     said = [f"{count} without {what}" for what, count in reasons.items() if count]
     if said:
@@ -98,7 +100,7 @@ def _warn_of_missing(table: _Table, used: int) -> None:
 
 
 def _table(given: Any, timed: bool) -> _Table:
-    """A DataFrame, or a Dataset with one or more dimensions of samples, as columns without missing places."""
+    """A DataFrame, or a Dataset with one or more dimensions of samples, as columns without missing positions."""
     attrs: dict[str, Mapping[str, Any]] = {}
     if isinstance(given, xr.Dataset):
         given = _without_classes(given)
@@ -123,7 +125,7 @@ def _table(given: Any, timed: bool) -> _Table:
 
 
 def _without_classes(ds: xr.Dataset) -> xr.Dataset:
-    """Variables along a labelled dimension of parts become one variable per part."""
+    """Split variables along a labelled dimension of parts into one variable per part."""
     variables = dict(ds.data_vars)
     for name, each in ds.data_vars.items():
         labelled = {dim: found for dim in each.dims if (found := cf.parts_along(each, dim)) is not None}
@@ -144,7 +146,7 @@ def _place(frame: pd.DataFrame, attrs: Mapping[str, Mapping[str, Any]], what: st
         if name.lower() in cf.NAMES[what]:
             return str(name)
     raise ValueError(
-        f"insitu has no column of {what}: call it {cf.NAMES[what][0]!r}. Its columns: {', '.join(frame.columns)}"
+        f"insitu has no column of {what}; name it {cf.NAMES[what][0]!r}. Its columns: {', '.join(frame.columns)}"
     )
 
 
@@ -156,7 +158,7 @@ def _numbers(column: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 
 def _dates(column: pd.Series) -> NDArray[Any]:
-    """Dates or ISO 8601 text as datetime64 without time zone (UTC); dates of other calendars as they are."""
+    """Dates or ISO 8601 text as datetime64 without time zone (UTC); dates of other calendars stay unchanged."""
     if any(hasattr(date, "dayofyr") for date in column[:1]):
         return column.to_numpy()
     try:
@@ -166,7 +168,7 @@ def _dates(column: pd.Series) -> NDArray[Any]:
 
 
 def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str | None]]:
-    """Variables that the table holds, and the column of each of their parts (None: it has none)."""
+    """Variables of the table, and the column of each of their parts (None if the part has no column)."""
     target, first = maps[0].variable, maps[0].arrays[0].name
     names = [name for name in table.columns if name != ERROR and not name.endswith(f"_{ERROR}")]
     own = [name for name in (str(first), VALUE) if name in names][:1] if target.parts == 1 else []
@@ -186,17 +188,17 @@ def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str
         elif kind is type(target) and target.alone is not None and parts[target.alone] is not None:
             found[_in_units(kind, there, table, maps, target.alone)] = [parts[target.alone]]
         elif kind is type(target):
-            raise ValueError(f"insitu has one part of {kind.name}, {there[0]!r}; two or three are wanted")
+            raise ValueError(f"expected two or three parts of {kind.name} in insitu; found only {there[0]!r}")
     if not found:
         wanted = first if target.parts == 1 else ", ".join(target.part_names)
-        raise ValueError(f"insitu has no column of values: call it {wanted!r}. Its columns: {', '.join(table.columns)}")
+        raise ValueError(f"insitu has no column of values; name it {wanted!r}. Its columns: {', '.join(table.columns)}")
     return found
 
 
 def _columns_of(
     kind: type[Variable], names: Sequence[str], table: _Table, preferred: Sequence[str]
 ) -> list[str | None]:
-    """The column of each part of a variable, None where the table has none."""
+    """The column of each part of a variable; None if the table has no such column."""
     held: list[list[str]] = [[] for _ in range(max(1, len(kind.part_names)))]
     for name in names:
         part = 0 if name.lower() in kind.sample_names else kind.part_of(name, table.attrs.get(name, {}))
@@ -207,17 +209,17 @@ def _columns_of(
 
 
 def _only(names: list[str], what: str, preferred: Sequence[str] = ()) -> str | None:
-    """The only name, or that of a map; ValueError where there are several."""
+    """The only name, or the name of a map; ValueError if several names remain."""
     chosen = [name for name in names if name in preferred] if len(names) > 1 else names
     if len(chosen) > 1 or (names and not chosen):
-        raise ValueError(f"insitu has several columns of {what}: {', '.join(names)}; leave one")
+        raise ValueError(f"insitu has several columns of {what}: {', '.join(names)}; keep one")
     return chosen[0] if chosen else None
 
 
 def _in_units(
     kind: type[Variable], names: Sequence[str], table: _Table, maps: Sequence[Quantity], alone: int | None
 ) -> Variable:
-    """A variable in the units of its columns, else in those of its map, else in the usual ones."""
+    """A variable in the units of its columns, else in those of its map, else in its default units."""
     attrs = [table.attrs.get(name, {}) for name in names]
     usual = next((each.variable for each in maps if type(each.variable) is kind), kind())
     if any(units_of(each) is not None for each in attrs):
@@ -231,15 +233,15 @@ def _in_units(
 def _encoded(
     table: _Table, variable: Variable, names: Sequence[str | None], whole: NDArray, target: Quantity
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-    """Channels of columns, where they are known, and the variances of their errors, (c, n) each."""
+    """Channels of columns, a mask where they are known, and the variances of their errors, (c, n) each."""
     missing = np.full(table.lat.size, np.nan)
     raw = np.stack([missing if name is None else table.numbers(name) for name in names])
     label = ", ".join(name for name in names if name)
     invalid = variable.possible(raw)[1]
     if invalid.any():
         raise ValueError(
-            f"{np.count_nonzero(invalid)} values of the in-situ {label} are impossible, as {raw[invalid][0]:.4g}; "
-            f"wanted: {variable.wanted}"
+            f"{np.count_nonzero(invalid)} values of the in-situ {label} are impossible, such as "
+            f"{raw[invalid][0]:.4g}; expected: {variable.wanted}"
         )
     encoded = variable.encode(raw, whole)
     general = ERROR if variable.channels == target.variable.channels and ERROR in table.columns else None

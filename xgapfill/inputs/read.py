@@ -1,4 +1,4 @@
-"""From xarray objects to sources, addresses and variables: what is given, checked at the call without loading it."""
+"""Turns xarray objects into sources, addresses and variables; checks them at the call without loading them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xgapfill.variables.registry import part_named
 
 @dataclass(frozen=True)
 class Place:
-    """Where a part of a variable comes from: which array, which place along its class dimension (None: it has none)."""
+    """Origin of a part of a variable: number of its array, index along the class dimension (None without one)."""
 
     array: int
     index: int | None
@@ -30,12 +30,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A variable, or three that belong together, as its variable sees it.
+    """The user's arrays of one variable: one array, or the three size classes.
 
     Attributes
     ----------
     arrays : tuple of DataArray
-        What the user gave; results look like these.
+        The user's arrays; results have their form.
     axes : tuple of Axes
         Of each array.
     class_dim : hashable or None
@@ -70,7 +70,7 @@ class Quantity:
 
     @property
     def in_memory(self) -> bool:
-        """Whether all values are at hand."""
+        """Whether all values are in memory."""
         return all(array.variable._in_memory and array.chunks is None for array in self.arrays)
 
     def source_grids(self) -> list[Grid]:
@@ -90,19 +90,19 @@ def read(
     ----------
     given : DataArray or sequence of three
     size_class : {"micro", "nano", "pico"}, optional
-        Which class a variable without such a dimension holds, where its name does not say.
+        Size class of a variable without such a dimension whose name does not identify it.
     like : Grid, optional
-        Where the coordinates are too few to tell the step.
+        Grid that gives the steps where the coordinates are too few to determine them.
     time_step : number of days, str or timedelta, optional
-        How far apart neighbouring maps are, where the dates do not tell: ``"1D"``, ``"8D"``, ``"MS"``. A map with a
-        single date that says nothing of it is warned of.
+        Distance between neighbouring maps where the dates do not determine it: ``"1D"``, ``"8D"``, ``"MS"``. A map
+        with a single date and no metadata about its period gives a warning.
 
     Raises
     ------
     TypeError
-        Not DataArrays of floating numbers.
+        An input is not a DataArray of floating dtype.
     ValueError
-        Coordinates, classes, names or units that cannot be read.
+        Coordinates, classes, names or units cannot be read.
     """
     arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
     for array in arrays:
@@ -126,10 +126,10 @@ def read(
 
 
 def check_kind(array: Any) -> None:
-    """TypeError for what is no DataArray of floating numbers."""
+    """TypeError unless the input is a DataArray of floating dtype."""
     if not isinstance(array, xr.DataArray):
         raise TypeError(
-            f"a DataArray is wanted, such as ds.CHL, found {type(array).__name__}; names go with a Dataset: ds.gapfill"
+            f"expected a DataArray, such as ds.CHL; found {type(array).__name__}. To pass names use ds.gapfill"
         )
     dtype = array.dtype
     if dtype.kind == "f":
@@ -138,18 +138,18 @@ def check_kind(array: Any) -> None:
     advice = {
         "i": codes,
         "u": codes,
-        "b": "true and false are a mask, not a field",
-        "O": "objects cannot be computed with: convert with .astype('float32')",
+        "b": "a mask is not a field",
+        "O": "objects are not numbers: convert with .astype('float32')",
     }.get(dtype.kind, "convert with .astype('float32')")
     raise TypeError(f"{array.name!r} must have a floating dtype, found {dtype}; {advice}")
 
 
 def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None, time_step: Any = None) -> Grid:
-    """Addresses of an array; ValueError names it."""
+    """Addresses of an array; a ValueError names the array."""
     name = axes.names.get("time")
     time = None if name is None else array.coords[name].values
     if time is not None and np.ndim(time) == 0 and axes.time is None and np.asarray(time).dtype.kind not in "MO":
-        time = None  # a number that is called t
+        time = None  # a scalar named t that is no date
     lat, lon = (array.coords[axes.names[what]].values for what in ("latitude", "longitude"))
     try:
         step, dates = step_of(time_step), None if time is None else dates_of(time)
@@ -166,13 +166,16 @@ def _warn_of_guess(array: xr.DataArray, dates: Dates) -> None:
     taken = "an 8-day composite" if guess(dates) == "8day" else "a day"
     date = f"{dates.year[0]}-{dates.month[0]:02d}-{dates.day[0]:02d}"
     words = "time_step='1D' (a day), time_step='8D' (an 8-day composite) or time_step='MS' (a month)"
-    warn(f"nothing says how long the only map of {array.name!r} is; dated {date}, it is taken for {taken}. Say {words}")
+    warn(
+        f"the period of the only map of {array.name!r} is not stated; dated {date}, it is taken for {taken}. "
+        f"Set {words}"
+    )
 
 
 def _one(
     array: xr.DataArray, axes: cf.Axes, size_class: str | None
 ) -> tuple[Variable, tuple[int, ...], Hashable | None]:
-    """Variable of a single array, the index along the dimension of parts of each part, and this dimension."""
+    """Variable of a single array, the index of each part along the dimension of parts, and this dimension."""
     said = _part_said(size_class)
     name = "" if array.name is None else str(array.name)
     if not axes.others:
@@ -183,30 +186,32 @@ def _one(
     if len(axes.others) > 1 or not labelled:
         dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])
         raise ValueError(
-            f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) beside time, latitude and longitude, and no "
+            f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) besides time, latitude and longitude, and no "
             f"coordinate along it names the size classes {', '.join(SizeClasses.part_names)}. Select along it with "
             f".isel({dim}=0), or label it: .assign_coords({dim}={list(SizeClasses.part_names)!r})"
         )
     ((dim, (kind, parts)),) = labelled.items()
     labels = [kind.part_names[part] for part in parts]
     if said is not None and (len(parts) > 1 or said != (kind, parts[0])):
-        raise ValueError(f"size_class={size_class!r} is for one class alone; {name!r} has {labels} along {dim!r}")
+        raise ValueError(f"size_class={size_class!r} is for a single class; {name!r} has {labels} along {dim!r}")
     variable = kind.of(array.attrs, name)
     if len(parts) == 1:
         return variable.only(parts[0]), (0,), dim
     if sorted(parts) != list(range(len(kind.part_names))):
         raise ValueError(
-            f"{name!r} has the parts {labels} along {dim!r}; all of {kind.part_names} are wanted, once, or one"
+            f"expected each of {kind.part_names} once, or one of them, along {dim!r}; {name!r} has {labels}"
         )
     return variable, tuple(parts.index(part) for part in range(len(parts))), dim
 
 
 def _several(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple[Variable, tuple[int, ...]]:
-    """Variable of several arrays, its parts, and which of them is which part."""
+    """Variable of several arrays, and for each of its parts the number of its array."""
     found = []
     for array, each in zip(arrays, axes, strict=True):
         if each.others:
-            raise ValueError(f"{array.name!r} has the dimensions {array.dims}; a list has time, lat and lon only")
+            raise ValueError(
+                f"expected only time, lat and lon for arrays of a list; {array.name!r} has the dimensions {array.dims}"
+            )
         found.append(cf.part_here(array) or part_named(str(array.name), array.attrs))
     kinds, parts = {each[0] for each in found if each is not None}, [each[1] for each in found if each is not None]
     wanted = next(iter(kinds)) if len(kinds) == 1 else SizeClasses
@@ -233,7 +238,7 @@ def _part_said(size_class: str | None) -> tuple[type[Variable], int] | None:
 
 
 def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> None:
-    """Raise ValueError where arrays are not on the places of the first."""
+    """Raise ValueError where the coordinates of arrays differ from those of the first."""
     first = grids[0]
     for array, grid in zip(arrays[1:], grids[1:], strict=True):
         if grid.same_places(first):
@@ -244,8 +249,8 @@ def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> Non
         elif set(grid.rows) != set(first.rows) or set(grid.cols) != set(first.cols):
             what = "latitudes or longitudes"
         raise ValueError(
-            f"{arrays[0].name!r} {_extent(first)} and {array.name!r} {_extent(grid)} have different {what}; bring them "
-            "together first, with xr.align, .reindex, .sel or .interp"
+            f"{arrays[0].name!r} {_extent(first)} and {array.name!r} {_extent(grid)} have different {what}; align them "
+            "first with xr.align, .reindex, .sel or .interp"
         )
 
 
@@ -259,7 +264,7 @@ def _extent(grid: Grid) -> str:
 
 
 def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
-    """Read what the target is filled given: one DataArray, several, or none."""
+    """Read the predictors of the target: one DataArray, several, or none."""
     if given is None:
         return ()
     listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)

@@ -1,4 +1,4 @@
-"""Sea and land masks: found among variables, read, checked against the grid."""
+"""Finds sea and land masks among variables, reads them, and checks them against the grid."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LAND_NAMES = ("land", "land_mask", "landmask", "lsm")
 
 
 def sea_flag(mask: xr.DataArray) -> SeaFlag:
-    """How a mask says where sea is: by CF flag meanings, else true is sea (land, where its name says so).
+    """Encoding of sea in a mask: by CF flag meanings, else true is sea (or land, if the mask is named so).
 
     Raises
     ------
     ValueError
-        Where its flag meanings have neither land nor sea.
+        The flag meanings name neither land nor sea.
     """
     words = str(mask.attrs.get("flag_meanings", "")).lower().split()
     if not words:
@@ -37,19 +37,19 @@ def sea_flag(mask: xr.DataArray) -> SeaFlag:
         bit = None if bits is None else int(np.ravel(bits)[at])
         value = bit if values is None and bit is not None else at if values is None else int(np.ravel(values)[at])
         return SeaFlag(mask=bit, value=value, land=wanted == ("land",))
-    raise ValueError(f"the flags {words} of {mask.name!r} have neither land nor sea")
+    raise ValueError(f"expected a flag for land, sea, water or ocean in {mask.name!r}; its flags are {words}")
 
 
 SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
 
 
 def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
-    """Read a sea mask: what its values mean, where they come from, where they are.
+    """Read a sea mask: the meaning of its values, their source, their addresses.
 
     Parameters
     ----------
     sea : DataArray, array or None
-        True or 1 where sea is: a DataArray with latitude and longitude, an array in the order of the target's
+        True or 1 at sea: a DataArray with latitude and longitude, an array in the order of the target's
         latitudes and longitudes, or CF flags with a meaning ``land``, ``sea`` or ``water``, with or without time.
         None: a coordinate of the target that is such a mask, if there is one.
     target : Quantity
@@ -66,25 +66,25 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
         coords = {axes.names[what]: array.coords[axes.names[what]] for what in ("latitude", "longitude")}
         sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
     if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
-        raise TypeError(f"sea must be true or false or whole numbers, found {sea.dtype}; use .astype(bool)")
+        raise TypeError(f"sea must be boolean or integer, found {sea.dtype}; use .astype(bool)")
     found = cf.find_axes(sea)
     if found.others:
         raise ValueError(
-            f"sea has the dimensions {sea.dims}; latitude and longitude are wanted, and time if it changes"
+            f"sea has the dimensions {sea.dims}; expected latitude and longitude, and time if the mask changes"
         )
     lat, lon = (sea.coords[found.names[what]].values for what in ("latitude", "longitude"))
     time = None if found.time is None else sea.coords[found.names["time"]].values
     grid = grid_at(time, lat, lon, like=target.grid)
     if not grid.same_lattice(target.grid):
         raise ValueError(
-            f"sea {_extent(grid)} is on another grid than {target.label} {_extent(target.grid)}; interpolate it"
+            f"sea {_extent(grid)} is not on the grid of {target.label} {_extent(target.grid)}; interpolate it"
         )
     _check_cover(grid, target)
     return sea_flag(sea), source_of(sea.variable, found.dims), grid
 
 
 def _check_cover(mask: Grid, target: Quantity) -> None:
-    """ValueError where a mask lies elsewhere; a warning where it does not know all of the map."""
+    """ValueError where a mask lies elsewhere; a warning where it covers only part of the map."""
     grid = target.grid
     known = {
         "latitudes": mask.index_rows(grid.rows) >= 0,
@@ -98,11 +98,11 @@ def _check_cover(mask: Grid, target: Quantity) -> None:
                 "region"
             )
     if lacking := [f"{int((~there).sum())} of {there.size} {what}" for what, there in known.items() if not there.all()]:
-        warn(f"sea= lacks {', '.join(lacking)} of {target.label}: what it does not know counts as sea")
+        warn(f"sea= lacks {', '.join(lacking)} of {target.label}: pixels outside the mask count as sea")
 
 
 def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:
-    """A variable on the map of `array` that says where sea or land is, by CF flag meanings or by name; None without."""
+    """Find a sea or land mask on the map of `array`, by CF flag meanings or by name; None if there is none."""
     axes = cf.find_axes(array)
     for name, each in variables.items():
         words = set(str(each.attrs.get("flag_meanings", "")).lower().split())

@@ -1,4 +1,4 @@
-"""Looks at values at the call, whether they can be the variable in these units."""
+"""Checks a sample of values at the call: whether they can be the variable in these units."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
 from xgapfill.variables.base import invalid_message
 
-ENOUGH = 2000  # values of a sample that decide
+ENOUGH = 2000  # values in a sample
 
 
 def check_values(given: Quantity) -> bool:
-    """Look at a few values, wherever they are, and at all of them in memory; return whether all were looked at.
+    """Check a sample of values, or all values of arrays in memory; return whether all were checked.
 
     Raises
     ------
     ValueError
-        Most of the few are impossible, or they cannot be in the units that they are said to be in.
+        Most values of the sample are impossible, or they contradict the stated units.
     """
     variable = given.variable
     sample = _sample(given)
     there, impossible = int(np.count_nonzero(~np.isnan(sample))), int(np.count_nonzero(variable.possible(sample)[1]))
     if impossible > there / 2:
         raise ValueError(
-            f"most values of {given.label} ({impossible} of {there} looked at) are impossible, such as "
-            f"{sample[variable.possible(sample)[1]][0]:.4g}; wanted: {variable.wanted}"
+            f"most values of {given.label} ({impossible} of {there} checked) are impossible, such as "
+            f"{sample[variable.possible(sample)[1]][0]:.4g}; expected: {variable.wanted}"
         )
     try:
         variable.check(sample, given.arrays[0].attrs)
@@ -44,7 +44,7 @@ def check_values(given: Quantity) -> bool:
 
 
 def _sample(given: Quantity) -> NDArray[Any]:
-    """Values (p, n) of a few spots of the parts: until enough are there, or no more are read."""
+    """Values (p, n) of the parts at a few spots, read until enough values are present or no spots are left."""
     found = [np.empty((given.variable.parts, 0), np.float32)]
     count = 0
     for spot in spots(given.sources, given.source_grids()):

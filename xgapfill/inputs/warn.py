@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def warn(message: str) -> None:
-    """Warn at the line of the user: the first one outside of the package."""
+    """Warn at the user's line, the first one outside the package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""What is filled: one file a physical variable, with its names, units, valid range, transform and priors."""
+"""Physical variables, one file per variable: names, units, valid range, transform and priors."""
 
 from xgapfill.variables.base import Encoded, ErrorUnits, Given, Variable
 from xgapfill.variables.chlorophyll import Chlorophyll

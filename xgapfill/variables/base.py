@@ -1,4 +1,4 @@
-"""What all variables have in common: the base class, with its defaults in sight."""
+"""The base class of variables, with its defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xgapfill.variables.prior import Prior
 
 @dataclass(frozen=True)
 class Encoded:
-    """Physical values in the units of the methods, and what became of each of them.
+    """Physical values transformed to channels, with masks of their status.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class Encoded:
     observed : (c, ...) bool
         Where a channel is known.
     present : (p, ...) bool
-        Parts that come back as they are.
+        Observed parts; they are returned unchanged.
     invalid : (p, ...) bool
         Impossible values, which count as missing.
     total : (...) float32 or None
-        The whole that the parts add up to, in the units of its variable, NaN where they do not say; None where they
-        are no shares of anything.
+        The sum of the parts in the units of their whole, NaN where the parts do not determine it; None where the
+        parts are not shares of a whole.
     """
 
     values: NDArray[np.float32]
@@ -39,7 +39,7 @@ class Encoded:
     total: NDArray[np.float32] | None = None
 
     def within(self, part: tuple[slice, ...]) -> Encoded:
-        """Return a part of the last axes."""
+        """Return a subset along the last axes."""
         cut: tuple[Any, ...] = (..., *part)
         total = None if self.total is None else self.total[cut]
         return Encoded(self.values[cut], self.observed[cut], self.present[cut], self.invalid[cut], total)
@@ -47,14 +47,14 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Given:
-    """What is known at the n pixels that are decoded, beside the filled channels.
+    """Known values at the n decoded pixels, besides the filled channels.
 
     Attributes
     ----------
     parts : (p, n) float32
         Observed parts as in the input, NaN where missing.
     whole, whole_spread : (n,) float32 or None
-        What the parts are shares of, and its standard deviation, 0 where it was observed.
+        The whole of which the parts are shares, and its standard deviation, 0 where the whole was observed.
     """
 
     parts: NDArray[np.float32]
@@ -64,22 +64,22 @@ class Given:
 
 @dataclass(frozen=True)
 class ErrorUnits:
-    """What the numbers of an error field are.
+    """Units of an error field.
 
     Attributes
     ----------
     kind : str
-        ``"share"`` of the values, ``"log10"``, the standard deviation of the logarithm, or ``"same"``, a standard
-        deviation in the units of the values.
+        ``"share"``: a fraction of the values. ``"log10"``: the standard deviation of the logarithm. ``"same"``: a
+        standard deviation in the units of the values.
     factor : float
-        The numbers times this are shares of 1, or in the units of the values.
+        Multiplies the errors to give fractions of 1, or the units of the values.
     """
 
     kind: str
     factor: float = 1.0
 
     def absolute(self, error: NDArray, raw: NDArray) -> NDArray[Any]:
-        """Return errors in the units of the values they belong to."""
+        """Return errors in the units of their values."""
         if self.kind == "share":
             return error * raw * self.factor
         if self.kind == "log10":
@@ -89,39 +89,39 @@ class ErrorUnits:
 
 
 class Variable:
-    """One physical variable: how it is recognised, what is possible, how it is filled.
+    """One physical variable: its names, its possible values, its transform.
 
-    Subclasses are frozen dataclasses whose fields say in which units an array came; they are picklable, and their
-    arithmetic is in float32. A variable of one part needs a name, a channel, a prior, and what `Positive` or `Plain` in
-    `xgapfill.variables.kinds` ask for. Add it to the list in `xgapfill.variables.registry`, or, from another package,
-    by `xgapfill.variables.register` or the entry-point group ``xgapfill.variables``.
+    Subclasses are frozen dataclasses whose fields hold the units of an array. They are picklable and compute in
+    float32. A variable of one part needs a name, a channel, a prior, and the attributes of `Positive` or `Plain` in
+    `xgapfill.variables.kinds`. Add it to the list in `xgapfill.variables.registry`, or, from another package, by
+    `xgapfill.variables.register` or the entry-point group ``xgapfill.variables``.
 
     Attributes
     ----------
     name : str
-        Of an array that has no name.
+        Name of results for an array without name.
     channels : tuple of str
-        Channels it is filled as; no other variable has them.
+        Channels in which the variable is filled; no other variable has them.
     priors : mapping of channel to Prior
-        What is believed of each channel before any value was seen.
+        Prior of each channel.
     standard_name, long_name, usual_units : str
         CF attributes of an array that has none.
     standard_names : frozenset of str
-        CF standard names that mean this variable, beside `standard_name`.
+        Further CF standard names of this variable, besides `standard_name`.
     names : regular expression
-        Names of arrays that mean this variable, in lower case.
+        Array names of this variable, in lower case.
     known_as : str
         The variable and some of its names, for messages.
     part_names : tuple of str
         Labels of the parts of a composition; empty for a variable of one part.
     logarithmic : bool
-        Whether it is filled as log10: then its spread is given, and it is scored, as log10 too.
+        Whether the variable is filled as log10; its spread and scores are then in log10, too.
     weights : str or None
-        Shipped weights that fill it.
+        Shipped weights that fill the variable.
     whole : type of Variable or None
-        What its parts are shares of, which encoding looks at where it is a condition.
+        The variable of which the parts are shares; encoding uses it where it is a predictor.
     sample_names : tuple of str
-        Columns of tables of in-situ samples that mean this variable, in lower case, beside `names`.
+        Further column names of this variable in tables of in-situ samples, in lower case, besides `names`.
     """
 
     name: ClassVar[str]
@@ -149,36 +149,36 @@ class Variable:
 
     @classmethod
     def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
-        """Return the variable in the units that attributes say; ValueError where they cannot be its units."""
+        """Return the variable in the units of the attributes; ValueError where they cannot be its units."""
         return cls()
 
     @classmethod
     def part_of(cls, name: str, attrs: Mapping[Any, Any]) -> int | None:
-        """Index of the part that an array of this name and these attributes holds; None where it holds none."""
+        """Index of the part that an array of this name and these attributes holds; None if it holds none."""
         return 0 if cls.recognises(name, attrs) else None
 
     def only(self, part: int | None) -> Variable:
-        """Return the variable where only one part of a composition is given, in the same units; None: all parts."""
+        """Return the variable of a single part of a composition, in the same units; None: all parts."""
         return self
 
     @property
     def parts(self) -> int:
-        """Number of arrays or labels it comes as."""
+        """Number of parts."""
         return max(1, len(self.part_names))
 
     @property
     def alone(self) -> int | None:
-        """Index of the only part that is given of a composition, None for all else."""
+        """Index of the part if only one part of a composition is given, else None."""
         return None
 
     @property
     def needs_whole(self) -> bool:
-        """Whether decoding needs what the parts are shares of."""
+        """Whether decoding needs the whole of which the parts are shares."""
         return False
 
     @property
     def wanted(self) -> str:
-        """What values are possible, for messages."""
+        """Possible values, for messages."""
         raise NotImplementedError
 
     @property
@@ -188,15 +188,15 @@ class Variable:
         return {name: value for name, value in said.items() if value}
 
     def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where (p, ...) values are observed, and where they are there but impossible."""
+        """Return masks of (p, ...) values: observed, and present but impossible."""
         raise NotImplementedError
 
     def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
-        """Turn (p, ...) physical values, NaN where missing, into channels; `whole` : (...), NaN where missing."""
+        """Turn (p, ...) physical values into channels, given the (...) `whole`; both are NaN where missing."""
         raise NotImplementedError
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
-        """Turn (c, n) channels of one draw into (p, n) physical values."""
+        """Turn (c, n) channels of one realisation into (p, n) physical values."""
         raise NotImplementedError
 
     def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
@@ -204,7 +204,7 @@ class Variable:
         raise NotImplementedError
 
     def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
-        """What the numbers of an error of this variable are; ValueError for units that cannot be those of one."""
+        """Units of an error field of this variable; ValueError for units that an error cannot have."""
         raise NotImplementedError
 
     def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
@@ -212,21 +212,21 @@ class Variable:
         raise NotImplementedError
 
     def usual_error(self, raw: NDArray) -> NDArray:
-        """Standard deviation of the error of (p, ...) in-situ values as measures of a pixel, where nobody says it."""
+        """Default standard error of (p, ...) in-situ values as measurements of a pixel."""
         raise NotImplementedError
 
     def check(self, raw: NDArray, attrs: Mapping[Any, Any]) -> None:
-        """ValueError where a sample of (p, n) values cannot be the variable in these units, as percent for fractions.
+        """ValueError where a sample of (p, n) values contradicts the units, such as percent for fractions.
 
-        Single impossible values are no matter of this.
+        Single impossible values are not checked here.
         """
 
     def score(self, values: NDArray) -> NDArray:
-        """Values as they are scored: the logarithm where that is filled, all else as it is; NaN where impossible."""
+        """Values for scoring: log10 of a logarithmic variable (NaN where impossible), other values unchanged."""
         return np.log10(np.where(values > 0, values, np.nan)) if self.logarithmic else values
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process, such as a worker, knows a registered variable once it has seen it."""
+        """Register the variable when it is unpickled, so that workers know it."""
         return _revived, (type(self), *(getattr(self, each.name) for each in fields(self)))  # type: ignore[arg-type]
 
 
@@ -239,15 +239,15 @@ def _revived(kind: type[Variable], *values: Any) -> Variable:
 
 
 def invalid_message(name: str, variable: Variable, count: int | None) -> str:
-    """What is said of impossible values."""
+    """Return the warning about impossible values."""
     number = "impossible values" if count is None else f"{count} impossible values"
-    return f"{number} in the input of {name} count as missing (status invalid_input); wanted: {variable.wanted}"
+    return f"{number} in the input of {name} count as missing (status invalid_input); expected: {variable.wanted}"
 
 
 def relative_sd(error: NDArray, values: NDArray) -> NDArray[np.float32]:
     """Standard deviation of the natural logarithm of values with this error, log(1 + error / value).
 
-    NaN where the error is none: missing or negative.
+    NaN where the error is missing or negative.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         relative = np.where(error >= 0, error, np.nan) / np.maximum(values, 0)
@@ -255,7 +255,7 @@ def relative_sd(error: NDArray, values: NDArray) -> NDArray[np.float32]:
 
 
 def outside(raw: NDArray, possible: Callable[[NDArray], NDArray]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where values are observed and `possible`, and where they are there but impossible (infinite too)."""
+    """Return masks of values: observed and `possible`, and present but impossible (including infinite)."""
     with np.errstate(invalid="ignore", over="ignore"):
         present = np.asarray(np.isfinite(raw) & possible(raw))
     return present, np.asarray(~np.isnan(raw) & ~present)

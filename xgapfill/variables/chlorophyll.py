@@ -37,5 +37,5 @@ class Chlorophyll(Positive):
     weights = "chl"
     lowest, highest = 1e-3, 1e3
     likely = (1e-3, 1e2)
-    # a day's value departs by 0.19 from the 8-day composite (MODIS, NE Pacific, January to May 2020)
+    # daily values differ by 0.19 from the 8-day composite (MODIS, NE Pacific, January to May 2020)
     sample_sd = 0.2

@@ -1,4 +1,4 @@
-"""Kinds of variables of one part: positive ones, filled as their logarithm, and plain ones, filled as they are."""
+"""Kinds of variables of one part: positive ones, filled as their logarithm, and plain ones, filled untransformed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from xgapfill.variables.base import Encoded, ErrorUnits, Given, Variable, outsid
 from xgapfill.variables.transforms import LN10, log10, lognormal_spread, power10
 from xgapfill.variables.units import conversion, is_dimensionless, units_of
 
-_DECADES = 3.0  # of doubt are as good as any more, and do not overflow
+_DECADES = 3.0  # upper limit of a standard deviation in log10, against overflow
 
 
 def _read(units: str, variable: type[Variable], name: str) -> tuple[float, float]:
-    """Factor and offset to the usual units; ValueError that names the attribute and what it may be."""
+    """Factor and offset to the default units; ValueError that names the attribute and the units it may have."""
     try:
         return conversion(units, variable.usual_units)
     except ValueError as error:
@@ -30,16 +30,16 @@ def _read(units: str, variable: type[Variable], name: str) -> tuple[float, float
 
 @dataclass(frozen=True)
 class Positive(Variable):
-    """A variable above zero that varies by factors, filled as log10; `factor` times the values is the usual units.
+    """A positive variable that varies by factors, filled as log10; `factor` times the values is in default units.
 
     Attributes
     ----------
     lowest, highest : float
-        In the usual units: values below the first count as the first, those above the second are impossible.
+        In default units: values below `lowest` count as `lowest`, values above `highest` are impossible.
     likely : (float, float)
-        Between which the median of a map lies: of an array without units only this tells that they are the usual ones.
+        Range of the median of a map. It verifies that an array without units is in default units.
     sample_sd : float
-        Usual error of an in-situ sample as a measure of a pixel, in log10.
+        Default error of an in-situ sample as a measurement of a pixel, in log10.
     """
 
     factor: float = 1.0
@@ -52,22 +52,22 @@ class Positive(Variable):
 
     @classmethod
     def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
-        """Return the variable in the units of attributes, in the usual ones without."""
+        """Return the variable in the units of the attributes, else in default units."""
         units = units_of(attrs)
         return cls() if units is None else cls(_read(units, cls, name)[0])
 
     @property
     def wanted(self) -> str:
-        """What values are possible."""
+        """Possible values, for messages."""
         upper = f" and up to {self.highest:g}" if np.isfinite(self.highest) else ""
         return f"values above 0{upper} {self.usual_units} (not their logarithms)"
 
     def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where values are observed, and where they are impossible."""
+        """Return masks of observed values and of impossible values."""
         return outside(raw, lambda value: (value > 0) & (value * self.factor <= self.highest))
 
     def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
-        """Return log10 of (1, ...) values in the usual units; `whole` is not used."""
+        """Return log10 of (1, ...) values in default units; `whole` is not used."""
         present, invalid = self.possible(raw)
         values = np.zeros(raw.shape, np.float32)
         usual = raw[present].astype(np.float32) * np.float32(self.factor)
@@ -75,7 +75,7 @@ class Positive(Variable):
         return Encoded(values, present, present, invalid)
 
     def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
-        """Shares of the value, its units, or log10 where the name says so."""
+        """Fractions of the value, its units, or log10 if the name contains it."""
         units = units_of(attrs)
         if "log10" in f"{name} {attrs.get('long_name', '')}".lower():
             return ErrorUnits("log10")
@@ -88,7 +88,7 @@ class Positive(Variable):
         return np.square(relative_sd(error, raw) / np.float32(LN10))
 
     def usual_error(self, raw: NDArray) -> NDArray:
-        """Return the error of in-situ values that makes `sample_sd` in log10."""
+        """Return the error of in-situ values that equals `sample_sd` in log10."""
         return raw * (10**self.sample_sd - 1)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
@@ -102,7 +102,7 @@ class Positive(Variable):
         return self._usual(mean) / factor, width / factor
 
     def check(self, raw: NDArray, attrs: Mapping[Any, Any]) -> None:
-        """Without units only the size of the numbers tells that they are the usual ones."""
+        """Check the median of values without units against `likely`."""
         values = raw[self.possible(raw)[0]]
         if units_of(attrs) is not None or not values.size:
             return
@@ -113,7 +113,7 @@ class Positive(Variable):
             )
 
     def _usual(self, values: NDArray) -> NDArray:
-        """Values of logarithms in the usual units, within what is possible."""
+        """Values of logarithms in default units, clipped to the possible range."""
         low, high = np.log10(self.lowest), min(np.log10(self.highest), 30.0)
         powers = power10(np.clip(values, low - 1, high + 1))
         return np.clip(powers, np.float32(self.lowest), np.float32(self.highest))
@@ -121,18 +121,18 @@ class Positive(Variable):
 
 @dataclass(frozen=True)
 class Plain(Variable):
-    """A variable that is near enough to normal as it is: it is only shifted and scaled.
+    """A variable that is approximately normal; it is only shifted and scaled.
 
-    `factor` times the values plus `offset` is the usual units.
+    `factor` times the values plus `offset` is in default units.
 
     Attributes
     ----------
     lowest, highest : float
-        Possible values in the usual units.
+        Range of possible values in default units.
     middle, scale : float
-        The channel is the value less the first, divided by the second.
+        The channel is (value - `middle`) / `scale`.
     sample_sd : float
-        Usual error of an in-situ sample as a measure of a pixel, in the usual units.
+        Default error of an in-situ sample as a measurement of a pixel, in default units.
     """
 
     offset: float = 0.0
@@ -146,7 +146,7 @@ class Plain(Variable):
 
     @classmethod
     def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
-        """Return the variable in the units of attributes, in the usual ones without."""
+        """Return the variable in the units of the attributes, else in default units."""
         units = units_of(attrs)
         if units is None:
             return cls()
@@ -155,27 +155,27 @@ class Plain(Variable):
 
     @property
     def wanted(self) -> str:
-        """What values are possible."""
+        """Possible values, for messages."""
         return f"values from {self.lowest:g} to {self.highest:g} {self.usual_units}"
 
     def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where values are observed, and where they are impossible."""
+        """Return masks of observed values and of impossible values."""
         return outside(raw, lambda value: (self._usual(value) >= self.lowest) & (self._usual(value) <= self.highest))
 
     def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
         """Return the shifted and scaled (1, ...) values; `whole` is not used."""
         present, invalid = self.possible(raw)
-        # kelvin are shifted in their own dtype: a float32 of 288.15 has few digits to lose
+        # shift kelvin in the dtype of the input: float32 loses digits at 288.15
         values = np.where(present, raw, 0) * self.factor + (self.offset - self.middle)
         return Encoded(np.where(present, (values / self.scale).astype(np.float32), 0), present, present, invalid)
 
     def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
-        """Its units: a share of a value on a scale with any zero says nothing."""
+        """Units of the variable; a fraction of a value is meaningless on a scale with an arbitrary zero."""
         units = units_of(attrs)
         if units is not None and is_dimensionless(units) and not is_dimensionless(self.usual_units):
             raise ValueError(
-                f"{name!r} is in {units!r}, which says nothing of {self.long_name or self.name}; give "
-                f"{self.usual_units}"
+                f"expected the error of {self.long_name or self.name} in {self.usual_units}; {name!r} is in "
+                f"{units!r}; convert it"
             )
         return ErrorUnits("same", 1.0 if units is None else _read(units, type(self), name)[0] / self.factor)
 
@@ -189,11 +189,11 @@ class Plain(Variable):
         return np.full(raw.shape, self.sample_sd / self.factor)
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
-        """Return the values of (1, n) scaled ones."""
+        """Return the physical values of (1, n) scaled values."""
         return values * np.float32(self.scale / self.factor) + np.float32((self.middle - self.offset) / self.factor)
 
     def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
-        """Return values and their standard deviation."""
+        """Return physical values and their standard deviation."""
         return self.decode_draw(mean, given), spread * np.float32(self.scale / self.factor)
 
     def _usual(self, values: NDArray) -> NDArray:

@@ -1,4 +1,4 @@
-"""What is believed of a channel before any of its values were seen."""
+"""The prior of a channel: its statistics before any observation is used."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 import numpy as np
 
 LARGEST = 1e12
-# Fields: whether they are positive, and how many numbers they are.
+# For each field: whether it must be positive, and its number of values.
 _PARTS = (("mean", False, 1), ("variance", True, 1), ("covariance", True, 8), ("belief", True, 8), ("error", False, 4))
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Beliefs about one channel, in its transformed units; the defaults suit any map.
+    """Prior of one channel, in its transformed units; the defaults suit any map.
 
-    Those of the variables of this package were fitted by ``python -m xgapfill.training --priors``.
+    The priors of this package's variables were fitted by ``python -m xgapfill.training --priors``.
 
     Attributes
     ----------
     mean, variance : float
-        Of the channel where nothing is known of the window.
+        Of the channel in a space-time tile (window) without observations.
     covariance : tuple of float
-        Usual `covariance.PARAMETERS` of departures of variance 1, km and days.
+        Prior `covariance.PARAMETERS` of anomalies of variance 1, in km and days.
     belief : tuple of float
-        Standard deviation of the logarithm of each between windows.
+        Prior standard deviation: that of the logarithm of each covariance parameter between windows.
     error : tuple of float
-        log of the error's variance as a share of the departures': constant, and what multiplies the logarithms of its
-        usual share, of the misfit around, and of the nugget's share.
-    regression : mapping of condition -> (slope, curvature)
-        Prior dependence on each condition, taken about its `centre`.
+        Model of the logarithm of the error variance as a fraction of the anomaly variance: a constant, then the
+        factors of the logarithms of its prior fraction, of the misfit around, and of the nugget's fraction.
+    regression : mapping of predictor -> (slope, curvature)
+        Prior dependence on each predictor, about its `centre`.
     centre : float
-        About which the channel enters the regression of others.
+        Centre of the channel where it is a predictor of others.
 
     Raises
     ------
     ValueError
-        When a field has another number of numbers, or some that are missing, absurd or not positive.
+        A field has a wrong number of values, or values that are missing, absurd or not positive.
     """
 
     mean: float
@@ -53,7 +53,7 @@ class Prior:
             values = np.ravel(getattr(self, name))
             if len(values) != length or not (np.abs(values) <= LARGEST).all() or (positive and not (values > 0).all()):
                 wanted = f"{length} {'positive ' if positive else ''}numbers up to {LARGEST:g}"
-                raise ValueError(f"{name} of the background must be {wanted}, found {getattr(self, name)}")
+                raise ValueError(f"{name} of a prior must be {wanted}, found {getattr(self, name)}")
         for name, slopes in self.regression.items():
             if len(slopes) != 2 or not (np.abs(slopes) <= LARGEST).all():
-                raise ValueError(f"regression of the background on {name} must be two numbers, found {slopes}")
+                raise ValueError(f"regression on {name} in a prior must be two numbers, found {slopes}")

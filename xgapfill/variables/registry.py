@@ -1,4 +1,4 @@
-"""Which variables there are: those of the package and those that other packages add."""
+"""The list of variables: those of the package and those added by other packages."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _registered: list[type[Variable]] = []
 
 
 def register(kind: type[Variable]) -> type[Variable]:
-    """Add a variable to those that are recognised, for this session; usable as a decorator.
+    """Add a variable to those that are recognised in this session; usable as a decorator.
 
     A package adds its own by the entry-point group ``xgapfill.variables`` (name = "module:class") instead.
 
     Parameters
     ----------
     kind : type of Variable
-        A frozen dataclass that follows `Variable`. One with the channels of a registered one takes its place.
+        A frozen dataclass that extends `Variable`. It replaces a registered variable with the same channels.
 
     Returns
     -------
     type of Variable
-        As given.
+        The class itself.
 
     Raises
     ------
     TypeError
-        No class of this kind, or one without name, channels or priors.
+        `kind` is not a subclass of `Variable`, or lacks name, channels or priors.
     ValueError
         Its channels belong to a variable of the package.
 
@@ -60,7 +60,7 @@ def register(kind: type[Variable]) -> type[Variable]:
     _check(kind)
     for other in (*VARIABLES, *_entered()):
         if other is not kind and set(other.channels) & set(kind.channels):
-            raise ValueError(f"{kind.__name__} has channels of {other.__name__}, {other.channels}: give it its own")
+            raise ValueError(f"{kind.__name__} has channels of {other.__name__}, {other.channels}; rename its channels")
     _registered[:] = [other for other in _registered if not set(other.channels) & set(kind.channels)]
     if kind not in known():
         _registered.append(kind)
@@ -68,17 +68,17 @@ def register(kind: type[Variable]) -> type[Variable]:
 
 
 def known() -> tuple[type[Variable], ...]:
-    """All variables: those of the package, of packages that add some, and those registered."""
+    """All variables: those of the package, of other packages, and those registered."""
     return (*VARIABLES, *_entered(), *_registered)
 
 
 def priors() -> dict[str, Prior]:
-    """What is believed of each channel of each variable."""
+    """The prior of each channel of each variable."""
     return {channel: prior for kind in known() for channel, prior in kind.priors.items()}
 
 
 def filling(weights: str) -> type[Variable]:
-    """Return the variable that shipped weights of this name fill; ValueError when there is none."""
+    """Return the variable that shipped weights of this name fill; ValueError if there is none."""
     for kind in known():
         if kind.weights == weights:
             return kind
@@ -86,12 +86,12 @@ def filling(weights: str) -> type[Variable]:
 
 
 def part_labelled(label: str) -> tuple[type[Variable], int] | None:
-    """Return the variable and the part that a label, as ``micro``, speaks of; None where it speaks of none."""
+    """Return the variable and the part that a label, such as ``micro``, names; None if it names none."""
     return part_named(label, {})
 
 
 def part_named(name: str, attrs: Mapping[Any, Any]) -> tuple[type[Variable], int] | None:
-    """Return the composition and the part of it that an array of this name and these attributes holds."""
+    """Return the composition and its part that an array of this name and these attributes holds; None if none."""
     for kind in known():
         if kind.part_names and (part := kind.part_of(name, attrs)) is not None:
             return kind, part
@@ -99,7 +99,7 @@ def part_named(name: str, attrs: Mapping[Any, Any]) -> tuple[type[Variable], int
 
 
 def kind_of(name: str, attrs: Mapping[Any, Any]) -> type[Variable] | None:
-    """Return the variable that an array of this name and these attributes holds, or a part of; None if unknown."""
+    """Return the variable of which an array of this name and these attributes holds all or a part; None if unknown."""
     return next((kind for kind in known() if kind.recognises(name, attrs)), None)
 
 
@@ -109,14 +109,14 @@ def recognise(name: str, attrs: Mapping[Any, Any]) -> Variable:
     Raises
     ------
     ValueError
-        When it is no known variable, or its units cannot be read.
+        The array is not a known variable, or its units cannot be read.
     """
     kind = kind_of(name, attrs)
     if kind is None:
         *others, last = (each.known_as or f"{each.long_name} ({each.name})" for each in known())
         raise ValueError(
-            f"{name!r} is no variable that is known here: known are {', '.join(others)} and {last}. Rename it, set "
-            "attrs['standard_name'], say size_class='micro', 'nano' or 'pico' if it is one size class, or add it by "
+            f"{name!r} is not a known variable; known are {', '.join(others)} and {last}. Rename it, set "
+            "attrs['standard_name'], set size_class='micro', 'nano' or 'pico' if it is one size class, or add it with "
             "xgapfill.variables.register"
         )
     part = kind.part_of(name, attrs)
@@ -126,7 +126,7 @@ def recognise(name: str, attrs: Mapping[Any, Any]) -> Variable:
 
 @cache
 def _entered() -> tuple[type[Variable], ...]:
-    """Variables of other packages; one that cannot be loaded must not take the others down."""
+    """Variables of other packages; a broken one must not break the others."""
     found = []
     for point in entry_points(group=GROUP):
         try:
@@ -141,7 +141,7 @@ def _entered() -> tuple[type[Variable], ...]:
 
 def _check(kind: Any) -> None:
     if not (isinstance(kind, type) and issubclass(kind, Variable)):
-        raise TypeError(f"a subclass of xgapfill.variables.Variable is wanted; found {kind!r}")
+        raise TypeError(f"expected a subclass of xgapfill.variables.Variable; found {kind!r}")
     for attribute in ("name", "channels", "priors"):
         if not getattr(kind, attribute, None):
             raise TypeError(f"{kind.__name__} needs the class attribute {attribute!r}")

@@ -2,7 +2,7 @@
 
 The mean starts from the three-component model of Brewin et al. (2010, doi:10.1016/j.ecolmodel.2010.02.014). Its
 isometric log-ratios are scaled and given a dependence on temperature by least squares on size-fractionated
-chlorophyll of 2077 samples (filters of 2 and 20 um, with co-located temperature). Size classes told from pigments
+chlorophyll of 2077 samples (filters of 2 and 20 um, with co-located temperature). Size classes derived from pigments
 (HPLC, diagnostic pigments weighted as by Uitz et al. 2006, doi:10.1029/2005JC003207; 1962 surface samples of BOUSSOLE
 and IMOS) hold more micro- and nanophytoplankton at the same chlorophyll; the difference is fitted as well. The command
 ``python -m xgapfill.variables.relation DATA_FOLDER`` repeats the fits and prints the constants of this file.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xgapfill.variables.transforms import ilr, ilr_inverse, power10
 
 CLASSES = ("micro", "nano", "pico")
-# Beyond these ends the relation continues as a constant.
+# Outside these ranges the relation is constant.
 LOG10_CHL_RANGE = (-2.0, 1.5)
 SST_RANGE = (-2.0, 32.0)
 # Rows psc_ilr1, psc_ilr2; columns constant, Brewin log-ratio, t, t^2, x t with x = log10 CHL, t = (degC - 15) / 10.
@@ -30,7 +30,7 @@ COEFFICIENTS = np.array(
         [-0.7008, 0.6896, -0.2322, 0.0940, 0.0453],
     ]
 )
-# Temperature of the samples at a chlorophyll: constant and slope on log10 CHL. Used where temperature is unknown.
+# Mean temperature of the samples at a chlorophyll: constant and slope on log10 CHL. Used where temperature is unknown.
 TEMPERATURE_AT_CHL = np.array([15.3421, -6.1034])
 # Standard deviation of the two log-ratios about the mean, and their correlation.
 SCATTER = np.array([0.9131, 0.6371])
@@ -48,9 +48,9 @@ def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float
     log10_chl : (...) float
         log10 of chlorophyll in mg m-3. NaN stays NaN.
     sst : (...) float, optional
-        Temperature in degC; without it the temperature usual at this chlorophyll is taken.
+        Temperature in degC. Default: the mean temperature of the samples at this chlorophyll.
     pigments : float
-        0: size classes as filters of 2 and 20 um part them; 1: as diagnostic pigments tell them; or in between.
+        0: size classes from filters of 2 and 20 um; 1: from diagnostic pigments; or a value in between.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def scatter_factor() -> NDArray[np.float64]:
 
 
 def read_samples(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Read an in-situ table: tchl (mg m-3), the (3, n) fractions as ``parts`` and temp (degC) where it has one."""
+    """Read an in-situ table: tchl (mg m-3), the (3, n) fractions as ``parts``, and temp (degC) if present."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: np.array([float(row[name]) for row in rows]) for name in ("tchl", "temp") if name in rows[0]}
@@ -127,7 +127,7 @@ def fit(samples: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64
 
 
 def fit_pigments(samples: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Fit ``PIGMENTS`` to samples of `read_samples` whose size classes were told from pigments."""
+    """Fit ``PIGMENTS`` to samples of `read_samples` whose size classes were derived from pigments."""
     x = np.log10(samples["tchl"])
     difference = ilr(samples["parts"]) - psc_ilr_mean(x)
     return np.array([np.polynomial.polynomial.polyfit(x, row, 1) for row in difference])

@@ -1,4 +1,4 @@
-"""Phytoplankton size classes, micro, nano and pico: a composition, so they are filled as isometric log-ratios."""
+"""Phytoplankton size classes micro, nano and pico: a composition, filled as isometric log-ratios."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CHANNELS = ("psc_ilr1", "psc_ilr2")
 ROUNDING = 1e-5
 """Fractions may lie this far outside [0, 1] before they are impossible: packed files round."""
 USUAL_CHL = 0.3
-"""Chlorophyll, mg m-3, that says how two unknown classes share what is left where chlorophyll is missing."""
+"""Chlorophyll, mg m-3, assumed where it is missing, to divide the remainder between two unknown classes."""
 SAMPLE_SD = 0.1
-"""Usual error of an in-situ sample as a measure of a pixel, in fractions: of samples of one station within 8 days, each
-departs by 0.035 (surface HPLC of BOUSSOLE and IMOS); the rest is that pigments are not what satellites see."""
+"""Default error of an in-situ sample as a measurement of a pixel, in fractions. Samples of one station within 8 days
+differ by 0.035 (surface HPLC of BOUSSOLE and IMOS); the rest is the difference between pigments and satellite data."""
 
 # micro, f_micro, Microphytoplankton, MICRO_frac, chl_micro; not microwave or nanometre
 _WORD = re.compile(
@@ -39,11 +39,11 @@ class SizeClasses(Variable):
     Attributes
     ----------
     factor : float
-        This times the values is a fraction of chlorophyll, or mg m-3 of it.
+        Multiplies the values to give a fraction of chlorophyll, or mg m-3.
     concentrations : bool
-        Whether they are mg m-3.
+        Whether the values are concentrations (mg m-3).
     alone : int or None
-        Index of the class when there is only one; the other two are taken to share the rest as is usual at the
+        Index of the class if there is only one. The other two then divide the remainder in the mean ratio at the
         chlorophyll of the pixel.
     """
 
@@ -75,12 +75,12 @@ class SizeClasses(Variable):
 
     @classmethod
     def recognises(cls, name: str, attrs: Mapping[Any, Any]) -> bool:
-        """Tell whether the name or the attributes speak of one class."""
+        """Tell whether the name or the attributes name one class."""
         return cls.part_of(name, attrs) is not None
 
     @classmethod
     def part_of(cls, name: str, attrs: Mapping[Any, Any]) -> int | None:
-        """Index of the only size class that the name, or else the attributes, speak of."""
+        """Index of the only size class in the name, or else in the attributes; None if there is none."""
         for text in (name, attrs.get("standard_name"), attrs.get("long_name")):
             if isinstance(text, str) and (found := class_of(text)) is not None:
                 return found
@@ -88,12 +88,12 @@ class SizeClasses(Variable):
 
     @classmethod
     def of(cls, attrs: Mapping[Any, Any], name: str = "") -> SizeClasses:
-        """Return the three classes in the units of attributes; without units they are fractions.
+        """Return the three classes in the units of the attributes; without units they are fractions.
 
         Raises
         ------
         ValueError
-            Units of neither a fraction nor a concentration.
+            The units are neither those of a fraction nor of a concentration.
         """
         units = units_of(attrs)
         if units is None:
@@ -109,12 +109,12 @@ class SizeClasses(Variable):
             ) from error
 
     def only(self, part: int | None) -> SizeClasses:
-        """Return one of the classes in the same units, or all."""
+        """Return one of the classes in the same units, or all for None."""
         return replace(self, alone=part)
 
     @property
     def parts(self) -> int:
-        """3, or 1 for a class alone."""
+        """3, or 1 for a single class."""
         return 3 if self.alone is None else 1
 
     @property
@@ -124,11 +124,11 @@ class SizeClasses(Variable):
 
     @property
     def wanted(self) -> str:
-        """What values are possible."""
+        """Possible values, for messages."""
         if self.concentrations:
             return f"concentrations from 0 to {Chlorophyll.highest / self.factor:g}"
         upper = f"{1 / self.factor:g}"
-        return f"fractions between 0 and {upper} (percent or mg m-3 only with units that say so)"
+        return f"fractions between 0 and {upper} (percent or mg m-3 need attrs['units'])"
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -136,7 +136,7 @@ class SizeClasses(Variable):
         return {"long_name": self.long_name, "units": Chlorophyll.usual_units if self.concentrations else "1"}
 
     def possible(self, raw: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where classes are observed, and where they are impossible."""
+        """Return masks of observed values and of impossible values."""
         factor = self.factor
         if self.concentrations:
             return outside(raw, lambda part: (part >= 0) & (part * factor <= Chlorophyll.highest))
@@ -145,7 +145,7 @@ class SizeClasses(Variable):
     def encode(self, raw: NDArray, whole: NDArray | None = None) -> Encoded:
         """Return the two log-ratios of (p, ...) classes.
 
-        Two classes of three say what the third is, where the total is known; one of three says nothing to a method.
+        Two of the three classes determine the third where the total is known; one of three is not used.
         """
         present, invalid = self.possible(raw)
         known = np.where(present, raw, 0).astype(np.float32) * np.float32(self.factor)
@@ -171,7 +171,7 @@ class SizeClasses(Variable):
     def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
         """Return variances of the log-ratios, by the delta method, with errors of the classes independent.
 
-        A class that is missing is as uncertain as the two that say what it is.
+        A missing class is as uncertain as the two that determine it.
         """
         least = SMALLEST_PART * (np.nansum(raw, axis=0) if self.concentrations else 1 / self.factor)
         spread = relative_sd(error, np.maximum(raw, least))
@@ -179,13 +179,13 @@ class SizeClasses(Variable):
         if self.alone is None:
             spread = np.where(np.isnan(spread), np.fmax.reduce(spread), spread)
             return np.einsum("cp,p...->c...", weight, np.square(spread))
-        if not self.concentrations:  # what one class gains, the other two lose together
+        if not self.concentrations:  # an error of one class is an opposite error of the other two together
             spread = spread + relative_sd(error, np.maximum(1 / self.factor - raw, least))
-        # both log-ratios, for the usual shares of the others are no surer than the class
+        # for both log-ratios: the mean ratio of the other classes is no more certain than the class
         return np.broadcast_to(weight[:, self.alone].max() * np.square(spread), (len(CHANNELS), *raw.shape[1:]))
 
     def error_units(self, attrs: Mapping[Any, Any], name: str = "") -> ErrorUnits:
-        """Shares of the value, or units like those of the values: percent of fractions that are percent, too."""
+        """Fractions of the value, or the units of the values (percent if the values are percent)."""
         units = units_of(attrs)
         if units is None:
             return ErrorUnits("same")
@@ -204,7 +204,7 @@ class SizeClasses(Variable):
         return np.full(raw.shape, SAMPLE_SD) * total
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
-        """Return the classes of (2, n) log-ratios; observed parts stay, the others share what these leave."""
+        """Return the classes of (2, n) log-ratios; observed parts stay, the others divide the remainder."""
         parts = ilr_inverse(values)
         if given.whole is not None and self.concentrations:
             parts = parts * given.whole
@@ -220,7 +220,7 @@ class SizeClasses(Variable):
         return self._complete(parts, width, given)
 
     def check(self, raw: NDArray, attrs: Mapping[Any, Any]) -> None:
-        """Fractions of all classes sum to 1."""
+        """Check that fractions of all classes sum to 1."""
         if self.concentrations or self.alone is not None:
             return
         total = raw.sum(axis=0)[self.possible(raw)[0].all(axis=0)] * self.factor
@@ -231,7 +231,7 @@ class SizeClasses(Variable):
             )
 
     def _with_usual_others(self, fraction: NDArray, chl: NDArray) -> NDArray:
-        """Fractions of all classes where only one is known."""
+        """Fractions of all classes from the only known one; the others divide the remainder in their mean ratio."""
         from xgapfill.variables.relation import psc_mean
 
         usual = psc_mean(np.log10(np.where(chl > 0, chl, np.float32(USUAL_CHL))))
@@ -241,7 +241,7 @@ class SizeClasses(Variable):
         return parts
 
     def _complete(self, parts: NDArray, width: NDArray, given: Given) -> tuple[NDArray, NDArray]:
-        """Keep the observed parts, let the others share the rest, and return to the units of the input."""
+        """Keep the observed parts, divide the remainder between the others, and convert to the units of the input."""
         factor = np.float32(self.factor)
         if self.alone is not None:
             return parts[self.alone][None] / factor, width[self.alone][None] / factor
@@ -250,20 +250,20 @@ class SizeClasses(Variable):
         doubt = given.whole_spread if self.concentrations and given.whole_spread is not None else np.float32(0)
         rest = np.maximum(total - np.where(open_, np.float32(0), held).sum(axis=0), np.float32(0))
         scale = rest / np.maximum((parts * open_).sum(axis=0), np.float32(1e-12))
-        # the last open part is known as well as the total is
+        # a single open part is as certain as the total
         width = np.where(open_.sum(axis=0) == 1, doubt, width * scale)
         zero = np.float32(0)
         return np.where(open_, parts * scale, held) / factor, np.where(open_, width, zero) / factor
 
 
 def class_of(text: str) -> int | None:
-    """Index of the only size class that a name or label speaks of, None when it speaks of none or of several."""
+    """Index of the only size class in a name or label; None if it has none or several."""
     found = {CLASSES.index(word) for word in _WORD.findall(text.lower())}
     return found.pop() if len(found) == 1 else None
 
 
 def _channels(parts: NDArray, observed: NDArray) -> tuple[NDArray, NDArray]:
-    """Log-ratios of (3, n) parts, put where they were observed."""
+    """Log-ratios of (3, n) parts, inserted at the observed pixels."""
     values = np.zeros((2, *observed.shape), np.float32)
     values[:, observed] = ilr(parts)
     return values, np.broadcast_to(observed, values.shape)

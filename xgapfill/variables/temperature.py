@@ -1,4 +1,4 @@
-"""Sea surface temperature: near enough to normal, so it is only shifted and scaled."""
+"""Sea surface temperature: approximately normal, so it is only shifted and scaled."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Temperature(Plain):
     known_as = "sea surface temperature (SST)"
     lowest, highest = -5.0, 50.0
     middle, scale = 15.0, 10.0
-    # that of a drifting buoy against a satellite's pixel, 0.2 to 0.3 (O'Carroll et al. 2008,
-    # doi:10.1175/2007JTECHO542.1), and the changes of some days
+    # a drifting buoy differs from a satellite pixel by 0.2 to 0.3 (O'Carroll et al. 2008,
+    # doi:10.1175/2007JTECHO542.1); changes within some days come on top
     sample_sd = 0.4
 
     @property
     def wanted(self) -> str:
-        """What values are possible."""
-        return "temperatures from -5 to 50 degC, or kelvin with units that say so"
+        """Possible values, for messages."""
+        return "temperatures from -5 to 50 degC, or kelvin with attrs['units'] = 'K'"

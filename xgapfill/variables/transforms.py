@@ -1,4 +1,4 @@
-"""From physical values to dimensionless ones and back: pure numpy, elementwise, nothing is missing here."""
+"""Transforms physical values to dimensionless ones and back: pure numpy, elementwise, no missing values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST_PART = 0.005
-"""A part of a composition below this counts as this: logarithms of zero do not exist (multiplicative replacement)."""
+"""Smaller parts of a composition are raised to this, since the logarithm of zero is undefined (multiplicative
+replacement)."""
 
 LN10 = float(np.log(10.0))
 
@@ -86,9 +87,9 @@ def ilr_inverse(balances: NDArray) -> NDArray:
 
 
 def ilr_moments(mean: NDArray, spread: NDArray, nodes: int = 5) -> tuple[NDArray, NDArray]:
-    """Mean and standard deviation of the fractions whose log-ratios are normal: the inverse of a mean is not the mean.
+    """Mean and standard deviation of fractions with normal log-ratios (the inverse of a mean is not the mean).
 
-    Gauss-Hermite quadrature, `nodes` x `nodes` points, log-ratios independent of each other.
+    Gauss-Hermite quadrature, `nodes` x `nodes` points, independent log-ratios.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What units say, by pint with the spellings of CF: how to turn values into the units of a variable."""
+"""Reads units with pint and the spellings of CF, and converts values to the units of a variable."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-# What providers write and pint does not read, in lower case.
+# Spellings of data providers that pint does not read, in lower case.
 _WORDS = {
     **dict.fromkeys(("fraction", "fractions", "unitless", "ratio", "none", "-", "n/a"), "1"),
     **dict.fromkeys(("pct", "percentage", "per cent", "per_cent"), "percent"),
     **dict.fromkeys(("kelvins", "degree_kelvin", "degrees_kelvin", "degree kelvin", "degrees kelvin"), "kelvin"),
 }
 _CELSIUS = re.compile(r"\s*deg(ree)?s?[\s_]*c(elsius)?\s*", re.IGNORECASE)
-# what is measured, among its units: mg chl m-3, mg (chl-a) m-3
+# the substance among the units: mg chl m-3, mg (chl-a) m-3
 _SUBSTANCE = re.compile(r"\(?\b(chl(orophyll)?)([\s_-]?a\b)?\)?", re.IGNORECASE)
 _JOINED = re.compile(r"(?<![a-z])([kmunµμ]?g)(?=m[-^*⁻³])", re.IGNORECASE)  # mgm-3
 _POWER = re.compile(r"\b10\s?(-\d)\s?(?=[a-z])", re.IGNORECASE)
 
 
 def units_of(attrs: Mapping[Any, Any]) -> str | None:
-    """Units that attributes give; None where they give none."""
+    """Units in the attributes; None if there are none."""
     units = attrs.get("units")
     if units is None or (isinstance(units, str) and not units.strip()):
         return None
@@ -30,12 +30,12 @@ def units_of(attrs: Mapping[Any, Any]) -> str | None:
 
 @cache
 def conversion(units: str, wanted: str) -> tuple[float, float]:
-    """Return what values in `units` are multiplied by, and what is then added to them, to be in `wanted`.
+    """Return the factor and the offset that convert values from `units` to `wanted`.
 
     Raises
     ------
     ValueError
-        The units cannot be read, or are of something else.
+        The units cannot be read, or have another dimension.
 
     Examples
     --------
@@ -44,13 +44,13 @@ def conversion(units: str, wanted: str) -> tuple[float, float]:
     >>> conversion("K", "degC")
     (1.0, -273.15)
     """
-    if units == wanted:  # most are, and pint takes its time to import
+    if units == wanted:  # the common case needs no import of pint, which is slow
         return 1.0, 0.0
     error: Exception | None = None
     for spelling in _spellings(units):
         try:
             none, one = (_converted(value, spelling, wanted) for value in (0.0, 1.0))
-        except Exception as found:  # pint raises what its tokenizer raises as well
+        except Exception as found:  # pint passes on exceptions of its tokenizer
             error = error or found
         else:
             return float(f"{one - none:.12g}"), float(f"{none:.12g}")
@@ -58,7 +58,7 @@ def conversion(units: str, wanted: str) -> tuple[float, float]:
 
 
 def is_dimensionless(units: str) -> bool:
-    """Whether units are those of a fraction: 1, percent and the like."""
+    """Whether units are those of a fraction, such as 1 or percent."""
     try:
         conversion(units, "1")
     except ValueError:
@@ -88,5 +88,5 @@ def _registry() -> Any:
     before = pint.get_application_registry().get()
     from cf_xarray.units import units
 
-    pint.set_application_registry(before)  # the user's, which cf_xarray replaces by its own
+    pint.set_application_registry(before)  # restore the user's registry: the import of cf_xarray.units replaces it
     return units
