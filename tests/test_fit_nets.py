@@ -180,7 +180,7 @@ def test_nothing_better_returns_the_weights_it_began_with(chl, monkeypatch):
     """Where training makes nothing better, the first weights come back, with a warning."""
     monkeypatch.setattr(fit_module, "ratios", lambda after, before: (1.5, 1.5))
     first = tiny_weights("chl")
-    with pytest.warns(UserWarning, match="did not get better than 'tiny-chl'"):
+    with pytest.warns(UserWarning, match="did not improve on 'tiny-chl'"):
         assert xgapfill.fit(chl, "repaint", init=first, steps=1) is first
 
 
@@ -301,7 +301,7 @@ def test_what_cannot_be_fitted(target, message, options):
 def test_a_variable_without_shipped_weights_is_told_of_init():
     """Where no weights ship for a variable, the error names the way to begin from nothing."""
     sst = (290 + chl_map(SHAPE)).rename("SST").assign_attrs(units="K", standard_name="sea_surface_temperature")
-    with pytest.raises(ValueError, match="init=None begins from nothing"):
+    with pytest.raises(ValueError, match="init=None starts from random weights"):
         sst.gapfill.fit("repaint", steps=1)
 
 

@@ -276,7 +276,7 @@ def test_wrong_calls_are_refused(chl):
         validate(chl, ["krigging"])
     with pytest.raises(ValueError, match="masks must be bool of shape"):
         validate(chl, SIMPLE, masks=np.ones((2, 24, 30), bool))
-    with pytest.raises(ValueError, match="two methods have one name"):
+    with pytest.raises(ValueError, match="two methods have the same name"):
         validate(chl, [Level(), Level(1.0)])
     with pytest.raises(ValueError, match="nothing is hidden"):
         validate(chl, SIMPLE, masks=np.zeros(chl.shape, bool))

@@ -323,7 +323,7 @@ def test_what_cannot_be_written(source, tmp_path):
         xgapfill.write(lazy, tmp_path / "foreign.zarr")
     with pytest.raises(TypeError, match="computed already"):
         xgapfill.write(lazy.compute(), tmp_path / "a.zarr")
-    with pytest.raises(TypeError, match="Dataset is wanted"):
+    with pytest.raises(TypeError, match="expected a DataArray or Dataset"):
         xgapfill.write(lazy.data, tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="other blocks"):
         xgapfill.write(xr.Dataset({"a": lazy, "b": lazy.chunk(time=1)}), tmp_path / "a.zarr")

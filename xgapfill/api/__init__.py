@@ -1,1 +1,1 @@
-"""What users call: one file per verb or family of verbs."""
+"""The public functions: one file per verb or family of verbs."""

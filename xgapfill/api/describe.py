@@ -1,4 +1,4 @@
-"""How data were understood: variable, units, times, grid, sea mask and default weights, without computing anything."""
+"""Describes how data are interpreted (variable, units, times, grid, sea mask, weights) without computing anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xgapfill.methods.repaint import Repaint
 
 @dataclass(frozen=True)
 class Description:
-    """Rows of a table; shows itself as text and as HTML.
+    """Rows of a table, displayed as text and as HTML.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Description:
 
 
 def describe(da: xr.DataArray) -> Description:
-    """Say how a DataArray is understood, or why it cannot be filled.
+    """Describe how a DataArray is interpreted, or why it cannot be filled.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def describe(da: xr.DataArray) -> Description:
 
 
 def describe_dataset(ds: xr.Dataset) -> Description:
-    """Say how each variable of a Dataset is understood."""
+    """Describe how each variable of a Dataset is interpreted."""
     rows = {}
     for name, da in ds.data_vars.items():
         found = describe(da).rows
@@ -109,7 +109,7 @@ def _weights(channels: tuple[str, ...]) -> str:
     try:
         return f"{Repaint().default_weights(channels)!r} for repaint and posterior_mean"
     except ValueError:
-        return "none ship for this variable; background and the classical methods need none"
+        return "no shipped weights for this variable; background and the classical methods need none"
 
 
 def _values(da: xr.DataArray) -> str:

@@ -1,4 +1,4 @@
-"""The verb `fit`: a method of whole series, or the net of a generative method, on a gappy series of the user."""
+"""The verb `fit`: fits a series method, or the net of a generative method, to a gappy series."""
 
 from __future__ import annotations
 
@@ -35,50 +35,50 @@ def fit(
     progress: bool | None = None,
     **parameters: Any,
 ) -> Weights:
-    """Fit a method on a gappy series now: on a sample of at most 512 MB, chosen by place, so chunks do not matter.
+    """Fit a method to a gappy series, immediately.
 
-    A method of whole series (``dineof``, ``som``) is fitted once, and that is all. The net of a generative method
-    (``repaint``, ``posterior_mean``, which share theirs) is trained for some minutes: observed pixels are hidden under
-    the gaps of other dates, and only these count. Blocks of the series are held out; they judge the training, stop it
-    when it gets no better, and calibrate the spread. Ctrl-C ends it early and keeps the best so far.
+    The fit uses a sample of at most 512 MB, chosen by position, so chunks do not matter. A series method (``dineof``,
+    ``som``) is fitted once. The net of a generative method (``repaint`` and ``posterior_mean`` share one) is trained
+    for some minutes: observed pixels are withheld under the gaps of other dates, and only these pixels enter the loss.
+    Blocks of the series form the validation set: they stop the training when it no longer improves, and calibrate
+    the spread. Ctrl-C ends the training early and keeps the best weights so far.
 
     Parameters
     ----------
     da, cond, sea, size_class, time_step
         As in `repaint`. A net needs at least 5 frames with gaps.
     method : str or Method
-        By name or as an object.
+        Name of a method, or an object.
     init : str, path, Weights or None
-        Weights to begin with, as `weights` in `repaint`; by default those that ship for the variable. None begins from
-        nothing. Nets only, as the next two.
+        Initial weights, as `weights` in `repaint`; by default the shipped weights of the variable. None starts from
+        random weights. `init`, `minutes` and `steps` are for nets only.
     minutes : float, optional
-        Wall clock to train for; 10 when `steps` is not given either. Reading before and calibration after come on top.
+        Wall time of the training; 10 if `steps` is not given either. Reading and calibration take additional time.
     steps : int, optional
-        Steps to train for instead: the same give the same bits on one machine.
+        Number of training steps, instead of `minutes`; results are then reproducible to the bit on one machine.
     seed : int, optional
-        Of the training; 0.
+        Seed of the training; default 0.
     progress : bool, optional
-        Whether to show a progress bar; by default that of a net is shown on terminals.
+        Whether to show a progress bar; by default the training of a net shows one on terminals.
     **parameters
-        Of a method given by name.
+        Parameters of a method given by name.
 
     Returns
     -------
     Weights
-        For ``weights=`` of the same method. Their card says what they were fitted on, from what and for how long, and
-        the scores at the blocks held out, before and after. Where the training made nothing better, `init`, with a
-        warning.
+        For ``weights=`` of the same method. Their card records the data, the initial weights, the duration, and the
+        scores on the validation set before and after. If the training improved nothing, `init` with a warning.
 
     Raises
     ------
     TypeError
-        The method has nothing to be fitted.
+        The method has no fit.
     ValueError
-        Too little to fit on, or weights that do not fit; the message says what is wanted.
+        The data are too few, or the weights do not fit; the message states what is expected.
 
     References
     ----------
-    Hiding what was observed: Barth et al. (2024), doi:10.5194/os-20-1567-2024.
+    Withholding observed pixels: Barth et al. (2024), doi:10.5194/os-20-1567-2024.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def fit(
     if isinstance(made, NetMethod):
         return tune(da, made, cond, options, init=init, minutes=minutes, steps=steps, **more)
     if init != "shipped" or minutes is not None or steps is not None:
-        raise TypeError(f"{made.name} has no net to train, so it takes no init=, minutes= or steps=")
+        raise TypeError(f"{made.name} has no net to train; leave out init=, minutes= and steps=")
     made = find(method, **parameters, **more) if more else made
     return fit_series(Job.of(da, made, cond, options))
 
@@ -111,20 +111,20 @@ def tune(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Weights:
-    """Train the net of a method on what was observed of a series; see `fit`.
+    """Train the net of a method on the observations of a series; see `fit`.
 
     Parameters
     ----------
     target, method, cond, options, init, minutes, steps, seed, progress
-        As there, the method an object.
+        As in `fit`, with the method as an object.
     """
     _check(minutes, steps, seed)
     job = _job(target, method, cond, options or FillOptions(), init)
     quantity = job.target
     if quantity.grid.calendar == "none":
         raise ValueError(
-            f"{quantity.label} has no times; a fit hides what was observed under the gaps of other dates, so it needs "
-            "a series of maps"
+            f"expected a series of maps, since a fit withholds observed pixels under the gaps of other dates; "
+            f"{quantity.label} has no times"
         )
     from xgapfill.training.fit import Budget, fit
     from xgapfill.training.gappy import Gappy
@@ -145,8 +145,8 @@ def tune(
     )
     if not done.better and first is not None:
         warn(
-            f"the fit to {quantity.label} did not get better than {first.card.name!r} at pixels held out, so these "
-            "weights are returned as they were; a longer series or more minutes may help"
+            f"the fit to {quantity.label} did not improve on {first.card.name!r} at pixels of the validation set; "
+            "returning these weights unchanged. A longer series or more minutes may help"
         )
     return done.weights
 
@@ -165,15 +165,15 @@ def _check(minutes: float | None, steps: int | None, seed: int) -> None:
 
 
 def _job(target: Any, method: NetMethod, cond: Any, options: FillOptions, init: Any) -> Job:
-    """What is fitted, with the weights to begin with if there are any."""
-    if init is None:  # the background knows which channels there are priors for
+    """The job to fit, with its initial weights if there are any."""
+    if init is None:  # the background method accepts every channel that has a prior
         return Job.of(target, Background(), cond, options)
     shipped = isinstance(init, str) and init == "shipped"
     try:
         job = Job.of(target, method, cond, replace(options, weights=None if shipped else init))
     except ValueError as error:
         if shipped and "no shipped weights" in str(error):
-            raise ValueError(f"{error} A fit with init=None begins from nothing.") from error
+            raise ValueError(f"{error} A fit with init=None starts from random weights.") from error
         raise
     return job
 

@@ -1,4 +1,4 @@
-"""Where gaps are: how much of the sea is missing in each frame, and how far each pixel is from an observed one."""
+"""Describes gaps: the missing share of the sea in each frame, and the distance to the nearest observed pixel."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def gaps(da: Target, sea: Any = None, *, size_class: str | None = None, time_ste
     Parameters
     ----------
     da, sea, size_class, time_step
-        As in `repaint`. A pixel of several size classes is observed where all of them are.
+        As in `repaint`. A pixel of several size classes counts as observed where all of them are observed.
 
     Returns
     -------
     Dataset
         ``missing_share`` (time): share of the sea that is missing. ``distance`` (km) and ``distance_pixels`` (time,
-        lat, lon): how far each sea pixel is from the nearest observed pixel of the same frame, across the dateline
-        where the map closes; 0 where observed, NaN on land and in frames without any.
+        lat, lon): distance of each sea pixel to the nearest observed pixel of the same frame, across the dateline
+        on global maps; 0 where observed, NaN on land and in frames without observations.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def gaps(da: Target, sea: Any = None, *, size_class: str | None = None, time_ste
 
 @dataclass(frozen=True)
 class ObservedKernel:
-    """What was observed, and where the sea is."""
+    """Masks of observed pixels and of the sea."""
 
     grid: Grid
     variable: Variable
@@ -99,7 +99,7 @@ class ObservedKernel:
     layout: Layout
 
     def __call__(self, arrays: list[NDArray], box: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return (t, y, x) of both on a box; what was observed is sea."""
+        """Return both (t, y, x) masks on a box; observed pixels are sea."""
         given = self.layout.named(arrays)
         observed = np.asarray(self.variable.possible(np.stack(given.variables[0]))[0].all(axis=0))
         if self.sea is not None:
@@ -122,7 +122,7 @@ class MissingKernel:
 
 @dataclass(frozen=True)
 class DistanceKernel:
-    """Distance in km and in pixels, NaN on land and where the frame has nothing."""
+    """Distance in km and in pixels, NaN on land and in frames without observations."""
 
     observed: ObservedKernel
 

@@ -1,4 +1,4 @@
-"""What a fill will cost before it is computed: blocks, windows, time and memory, from a sample of its blocks."""
+"""Estimates the cost of a fill (blocks, windows, time, memory) from a sample of its blocks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from xgapfill.nets.device import device_of
 from xgapfill.pipeline import lay_out
 
 SAMPLE = 32
-LOOK = 4  # every so many pixels are looked at to see where the sea is
-FLOOR = 0.02  # of a block without sea: the mask may be wrong there
+LOOK = 4  # the sea mask is sampled at every 4th row and column
+FLOOR = 0.02  # least share of sea assumed in a block: the mask may be wrong
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,22 @@ class Plan:
     ----------
     method : str
     blocks, sampled : int
-        Tasks of the result, and how many of them were looked at.
+        Tasks of the result, and the number of them in the sample.
     windows, windows_error : float
-        Windows with gaps and sea that the method is called for, and the standard error of that number.
+        Number of space-time tiles (windows) with gaps and sea, and its standard error.
     calls : float
-        Network passes over a batch of windows; 0 for methods without a network. As uncertain as `windows`.
+        Forward passes of the network over a batch of windows; 0 for methods without a network. As uncertain as
+        `windows`.
     missing_share : float
-        Of the sea.
+        Missing share of the sea.
     seconds, seconds_error : float
-        Core-seconds on this machine, as measured on some batches and in reading the sample.
+        Core-seconds on this machine, measured on some batches and while reading the sample, and their standard error.
     memory : float
-        Bytes a worker thread needs at most, beside those of the process.
+        Largest number of bytes per worker thread, besides those of the process.
     output_bytes : int
-        Of the result, not compressed.
+        Size of the result without compression.
     device : str
-        What computes: ``cpu``, or the device of torch that the method would use.
+        ``cpu``, or the torch device that the method would use.
     """
 
     method: str
@@ -78,18 +79,18 @@ class Plan:
     device: str = "cpu"
 
     def wall_seconds(self, workers: int | None = None) -> float:
-        """Wall time with so many cores, by default those of this machine."""
+        """Wall time on a number of cores, by default those of this machine."""
         return self.seconds / (workers or os.cpu_count() or 1)
 
     def __str__(self) -> str:
         cores = os.cpu_count() or 1
         lines = [
-            f"{self.method} on {self.device}: {self.blocks} blocks, {self.sampled} looked at",
+            f"{self.method} on {self.device}: {self.blocks} blocks, {self.sampled} sampled",
             f"missing: {self.missing_share:.0%} of the sea",
-            f"windows to fill: {self.windows:,.0f} +- {self.windows_error:,.0f}; network passes: {self.calls:,.0f}",
+            f"windows to fill: {self.windows:,.0f} +- {self.windows_error:,.0f}; forward passes: {self.calls:,.0f}",
             f"core time: {_duration(self.seconds)} +- {_duration(self.seconds_error)}; "
             f"on the {cores} cores of this machine about {_duration(self.wall_seconds())}",
-            f"memory: {self.memory / 1e9:.2f} GB a thread beside the process; "
+            f"memory: {self.memory / 1e9:.2f} GB per thread besides the process; "
             f"result {self.output_bytes / 1e9:.3g} GB before compression",
         ]
         return "\n".join(lines)
@@ -97,15 +98,15 @@ class Plan:
     __repr__ = __str__
 
 
-_PLAN = """Estimate what a fill costs, from at most 32 of its blocks and the measured speed of this machine.
+_PLAN = """Estimate the cost of a fill from at most 32 of its blocks and the measured speed of this machine.
 
-Fits of series methods are not part of it: give ``weights=`` from `xgapfill.fit`."""
+The estimate excludes fits of series methods: pass ``weights=`` from `xgapfill.fit`."""
 _OWN = """method : str or Method
     As in `xgapfill.fill`.
 cond : DataArray or sequence of DataArrays, optional
     Predictor(s).
 exact : bool
-    Look at all blocks: reads everything once."""
+    Use all blocks instead of a sample; this reads all data once."""
 _REST = """**parameters
     Parameters of a method given by name.
 
@@ -149,9 +150,9 @@ plan = _planning()
 
 
 def estimate(job: Job, most: int | None) -> Plan:
-    """Estimate what a job costs, from at most so many of its blocks."""
+    """Estimate the cost of a job from at most `most` of its blocks."""
     if job.needs_fit:
-        raise ValueError(f"{job.method.name} is fitted first: plan it with weights= from xgapfill.fit")
+        raise ValueError(f"{job.method.name} must be fitted first; pass weights= from xgapfill.fit")
     op = job.op
     counted = lay_out(job, Count(op), layers=len(COUNTS), dtype=np.float64)
     numbers, shares = _sample(counted, job, most)
@@ -183,24 +184,24 @@ def estimate(job: Job, most: int | None) -> Plan:
 
 
 def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
-    """Sums of a block, and the core-seconds it took."""
+    """Sums of a block, and the core-seconds spent on it."""
     start = time.process_time()
     block = compute_block(lazy, [int(n) for n in np.unravel_index(number, lazy.numblocks)])
     return block.sum(axis=(1, 2, 3)), time.process_time() - start
 
 
 def _sample(counted: Any, job: Job, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
-    """Return numbers of blocks to look at, and the share of the sea that each one has.
+    """Return the numbers of the sampled blocks, and the share of the sea in each.
 
-    More than `most` blocks are drawn in proportion to the sea that the mask of the package says they have, one from
-    each of `most` stretches of equal sea in the order of the blocks. No shares when all blocks are looked at.
+    If there are more than `most` blocks, `most` are drawn in proportion to their sea area in the mask of the package:
+    one from each of `most` strata of equal sea area in the order of the blocks. Otherwise all are used, without shares.
     """
     if most is None or counted.npartitions <= most:
         return list(range(counted.npartitions)), None
     grid = job.target.grid
     sea = seamask.sea(grid.lat_of(np.array(grid.rows)[::LOOK]), grid.lon_of(np.array(grid.cols)[::LOOK])).astype(float)
     for axis, sizes in enumerate(counted.chunks[2:]):
-        edges = -(-np.cumsum([0, *sizes[:-1]]) // LOOK)  # rounded up: the first pixel of a block that is looked at
+        edges = -(-np.cumsum([0, *sizes[:-1]]) // LOOK)  # rounded up: the first sampled pixel of a block
         sea = np.add.reduceat(sea, np.minimum(edges, sea.shape[axis] - 1), axis=axis)
     floor = FLOOR * np.prod([sizes[0] for sizes in counted.chunks[2:]]) / LOOK**2
     shares = (np.array(counted.chunks[1])[:, None] * (sea + floor).ravel()).ravel()
@@ -215,8 +216,8 @@ def _total(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum over all blocks from a sample of them, and its standard error.
 
-    Hansen & Hurwitz (1943), doi:10.1214/aoms/1177731356. The error is that of independent draws: too large, if
-    anything, for one draw a stretch.
+    Hansen & Hurwitz (1943), doi:10.1214/aoms/1177731356. The error is that of independent draws; for one draw per
+    stratum it is an upper estimate.
     """
     if shares is None:
         return sums.sum(axis=0), np.zeros(sums.shape[1])
@@ -225,7 +226,7 @@ def _total(
 
 
 def _memory(job: Job, counted: Any) -> float:
-    """Arrays of the largest block: what is read, encoded and blended, a batch of windows, and chunks of dask input."""
+    """Bytes of the largest block: values read, encoded and blended, a batch of windows, and chunks of dask input."""
     op, look = job.op, Look(job.op)
     kernel = look.kernel
     block = np.array([max(sizes) for sizes in counted.chunks[1:]])
@@ -235,10 +236,10 @@ def _memory(job: Job, counted: Any) -> float:
         around[0] = block[0]
     core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
     members, parts = max(look.drawn(core, 4)), kernel.variables[0].parts
-    read = np.prod(around) * 4 * len(job.sources)  # gone when windows are filled
+    read = np.prod(around) * 4 * len(job.sources)  # freed before windows are filled
     variances = 0 if kernel.error is None else kernel.targets
     if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
-        around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled a slab at a time
+        around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled one slab at a time
     known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3)
     layers = kernel.layers if isinstance(op, FillKernel) else op.layers + members * parts + _gathered(op)
     held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels))
@@ -247,7 +248,7 @@ def _memory(job: Job, counted: Any) -> float:
 
 
 def _gathered(op: reducing.Reduced) -> int:
-    """Layers of members, or as many bytes, that statistics keep: all of them for quantiles, sums for others."""
+    """Layers (or an equivalent number of bytes) kept for statistics: all members for quantiles, else sums."""
     kinds = {each.kind for field in op.fields if field.function is None for each in field.statistics}
     parts = op.kernel.variables[0].parts
     return parts * (op.kernel.members * ("quantile" in kinds) + 6 * bool(kinds - {"quantile"}))
@@ -262,7 +263,7 @@ def _output(op: Operation) -> int:
 
 
 def _chunks(job: Job, counted: Any) -> float:
-    """Bytes of the chunks of dask input that a block in the middle needs."""
+    """Bytes of the chunks of dask input needed by a block in the middle."""
     arrays = {source.array.name: source.array for source in job.sources if isinstance(source, Chunked)}
     if not arrays:
         return 0.0

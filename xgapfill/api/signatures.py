@@ -1,4 +1,4 @@
-"""Signatures and documentation of the verbs, made from the methods and the options: each parameter is said once."""
+"""Builds signatures and docstrings of the verbs from the methods and options, so each parameter is documented once."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ OF_MEMBERS, OF_ERRORS = ("members", "seed", "reduce"), ("insitu", "error")
 RESULT = "xr.DataArray | xr.Dataset"
 
 TARGET = """da : DataArray or sequence of three
-    The target, missing values NaN: chlorophyll (mg m-3), phytoplankton size classes (with a dimension labelled
-    micro, nano, pico; as three arrays; or one class alone; fractions, or mg m-3 that sum to chlorophyll), sea
+    The target, NaN where missing: chlorophyll (mg m-3), phytoplankton size classes (with a dimension labelled
+    micro, nano, pico; as three arrays; or a single class; fractions, or mg m-3 that sum to chlorophyll), sea
     surface temperature. Floating dtype, dimensions time (optional), latitude and longitude in any order, equal
-    steps. In memory, lazily opened from a file (best: one task per block), or of dask."""
+    steps. In memory, lazily opened from a file (best: one task per block), or as dask arrays."""
 PREDICTORS = """cond : DataArray or sequence of DataArrays, optional
     Predictor(s) on the same grid and times: chlorophyll for size classes."""
 RETURNS = """DataArray or Dataset
-    Like `da`, of dask arrays; nothing is read or computed before the result is. Observed pixels are returned bit for
+    Like `da`, as dask arrays; nothing is computed before the result is. Observed pixels are returned bit for
     bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and
     ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
     (one standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``, and
     ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land)."""
 RAISES = """TypeError
-    Values that are not floating numbers; a parameter that there is not.
+    The dtype is not floating, or a parameter does not exist.
 ValueError
-    Coordinates, units, names, grids or weights that do not fit; the message says what to do."""
+    Coordinates, units, names, grids or weights do not fit; the message says what to do."""
 
 
 def options_of(kind: type[Method]) -> dict[str, Any]:
@@ -49,19 +49,19 @@ def options_of(kind: type[Method]) -> dict[str, Any]:
 
 
 def signature_of(first: Iterable[Parameter], keywords: Mapping[str, Any], *, more: bool = False) -> Signature:
-    """Signature of some parameters and keywords with defaults; `more`: parameters of a method by name follow."""
+    """Signature of positional parameters and keywords; `more` adds ``**parameters`` of a method given by name."""
     named = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in keywords.items()]
     rest = [Parameter("parameters", Parameter.VAR_KEYWORD)] if more else []
     return Signature([*first, *named, *rest], return_annotation=RESULT)
 
 
 def positional(name: str, default: Any = Parameter.empty) -> Parameter:
-    """A parameter that may be given by place or by name."""
+    """A parameter that may be passed by position or by name."""
     return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
 def bound(signature: Signature, name: str, given: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a call by name; TypeError lists the parameters there are for one that there is not."""
+    """Arguments of a call by name; TypeError for an unknown parameter lists the known ones."""
     open_ended = any(each.kind is Parameter.VAR_KEYWORD for each in signature.parameters.values())
     if not open_ended:
         for word in keywords:
@@ -76,7 +76,7 @@ def bound(signature: Signature, name: str, given: tuple[Any, ...], keywords: Map
 
 
 def dressed(function: Callable[..., Any], name: str, signature: Signature, document: str) -> Callable[..., Any]:
-    """Give a function a name, a signature and a documentation of its own."""
+    """Set the name, the signature and the docstring of a function."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "xgapfill"
     function.__doc__ = document
@@ -85,7 +85,7 @@ def dressed(function: Callable[..., Any], name: str, signature: Signature, docum
 
 
 def document_of(kind: type[Method]) -> str:
-    """Numpydoc of the verb of a method: its own words, its own parameters, then the options that it takes."""
+    """Numpydoc of the verb of a method: summary and parameters of its class, then the options that it takes."""
     sections = _sections(inspect.getdoc(kind) or "")
     own, options = _entries(sections.get("Parameters", "")), _entries(_sections(_options_text())["Parameters"])
     names = options_of(kind)
@@ -101,7 +101,7 @@ def document_of(kind: type[Method]) -> str:
 
 
 def options_document(summary: str, own: str, names: Iterable[str]) -> str:
-    """Numpydoc of a function that takes options of a fill after parameters of its own."""
+    """Numpydoc of a function that takes options of a fill after its own parameters."""
     options = _entries(_sections(_options_text())["Parameters"])
     text = "\n".join([own, *dict.fromkeys(options[name] for name in names)])
     return "\n\n".join([summary, _section("Parameters", text)])
@@ -116,13 +116,13 @@ def _section(title: str, text: str) -> str:
 
 
 def _sections(document: str) -> dict[str, str]:
-    """Sections of a numpydoc text by title; the words before them under ''."""
+    """Sections of a numpydoc text by title; the text before them has the title ''."""
     parts = re.split(r"^(\w[\w ]*)\n-+\n", document, flags=re.M)
     return {"": parts[0].strip(), **{parts[k]: parts[k + 1].rstrip() for k in range(1, len(parts), 2)}}
 
 
 def _entries(text: str) -> dict[str, str]:
-    """Entries of a section by each name that they are about."""
+    """Entries of a section by parameter name."""
     found = {}
     for entry in re.split(r"\n(?=\S)", text.strip()):
         for name in entry.partition(" : ")[0].split(", "):

@@ -1,4 +1,4 @@
-"""Hide some of what was observed, fill it, and score it: which method is right, and does it know when it is wrong."""
+"""Withholds observed pixels, fills them with several methods, and scores estimates and their spreads."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from xgapfill.weights import Weights
 
 
 class _Unpasted(Look):
-    """A kernel that puts nothing back."""
+    """A kernel that does not insert observations into the result."""
 
     def given(self, fitted: Weights) -> _Unpasted:
-        """With weights that were fitted on the series that is filled."""
+        """Return the kernel with weights fitted to the series."""
         return _Unpasted(self.kernel.given(fitted))
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
@@ -44,12 +44,12 @@ class _Unpasted(Look):
 
 
 def unpasted(target: xr.DataArray, method: Method, cond: Any, options: FillOptions) -> NDArray:
-    """Fill without putting back what was observed: one member of methods that draw. Computes.
+    """Fill without inserting observations; one member for ensemble methods. This computes.
 
     Returns
     -------
     (p, t, y, x) float
-        Physical values, NaN where no window was filled: those without any gap are left alone. Parts in the order of
+        Physical values, NaN where no window was filled (windows without gaps are skipped). Parts are in the order of
         the variable, the other axes in that of the target.
     """
     job = Job.of(target, method, cond, options)
@@ -58,7 +58,7 @@ def unpasted(target: xr.DataArray, method: Method, cond: Any, options: FillOptio
 
 
 Methods = Sequence[str | Method] | Mapping[str, str | Method | Baseline]
-# These know nothing but the pixel itself; the others work on what the conditions leave.
+# These use only the pixel itself; the others fill the residual of a regression on the predictors.
 WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
 
 
@@ -80,41 +80,41 @@ def validate(
     scales: Mapping[str, SpreadScale] | None = None,
     smoothing: bool = False,
 ) -> xr.Dataset:
-    """Score methods on pixels that were observed and are hidden from them. Computes, and wants the field in memory.
+    """Score methods on a test set: observed pixels that are withheld from them. Computes, with the field in memory.
 
-    Chlorophyll is scored as log10, size classes and temperature as they come.
+    Chlorophyll is scored as log10, size classes and temperature untransformed.
 
     Parameters
     ----------
     da : DataArray
-        What is filled: chlorophyll, size classes, sea surface temperature.
+        The target: chlorophyll, size classes, sea surface temperature.
     methods : sequence, or mapping of label to method
-        Names of methods (``xgapfill.list_methods`` lists them), names of simple fillers of whole fields with parameters
-        chosen on held-out pixels (``pixel_mean``, ``time_interpolation``, ``global_dct_pls``, ``global_kriging``), or
-        method objects.
+        Names of methods (``xgapfill.list_methods`` lists them), names of whole-field baselines with parameters tuned on
+        a validation set (``pixel_mean``, ``time_interpolation``, ``global_dct_pls``, ``global_kriging``), or method
+        objects.
     cond : DataArray or sequence of them, optional
-        Conditions; they are not hidden. ``global_dct_pls`` and ``global_kriging`` work on what a quadratic regression
-        on them leaves.
+        Predictors; they are not withheld. ``global_dct_pls`` and ``global_kriging`` fill the residual of a quadratic
+        regression on them.
     truth : DataArray, optional
-        The answer where the target is missing, if somebody knows it; nothing is hidden then.
+        The true field where the target is missing, if it is known; no pixels are withheld then.
     masks : bool array or DataArray (time, lat, lon), or path, optional
-        What to hide, or a file of `masks.freeze`. When not given, gaps of other dates are laid on each frame, drawn
-        from `seed`.
+        The pixels to withhold, or a file of `masks.freeze`. By default gaps of other dates, drawn from `seed`, are laid
+        on each frame.
     members : int
-        Members of methods that draw.
+        Number of members of ensemble methods.
     seed : int
-        Of the gaps and of the members.
+        Seed of the gaps and of the members.
     insitu, error
-        As in `xgapfill.repaint`, for the methods that weigh observations; the others are scored without. No sample is
-        hidden. Hidden pixels in which a sample of the target lies are not scored: it may be what the answer was made
-        from. Errors of hidden pixels are not used.
+        As in `xgapfill.repaint`, for methods that use observation errors; other methods are scored without them. No
+        sample is withheld. Test pixels that contain a sample of the target are not scored, since the truth may derive
+        from the sample. Errors of test pixels are not used.
     weights, sea, size_class, time_step
         As in `xgapfill.repaint`.
     scales : mapping, optional
-        Label -> factors of `fit_scales` for the spread of a method that does not draw, fitted on other data.
+        Label -> factors of `fit_scales` for the spread of a method without members, fitted on other data.
     smoothing : bool
-        Score the degree of smoothing as well: how much a fill differs from the observations at observed pixels before
-        these are put back. Methods of the package fill once more for it, with one member.
+        Score the degree of smoothing as well: the difference between fill and observations at observed pixels before
+        observations are inserted. Methods of the package fill a second time for it, with one member.
 
     Returns
     -------
@@ -125,8 +125,8 @@ def validate(
     Raises
     ------
     ValueError
-        When nothing is hidden, a mask has another shape, or a method is unknown; when samples or errors are given and
-        no method takes them.
+        No pixels are withheld, a mask has another shape, or a method is unknown; samples or errors are given and no
+        method takes them.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def validate(
             table["closure"] = (
                 "filled_by",
                 closure,
-                {"long_name": "largest departure from 1 of the sum of filled fractions"},
+                {"long_name": "largest deviation from 1 of the sum of filled fractions"},
             )
     return table.assign_attrs(
         scored=f"{'log10 of ' if withheld.quantity.variable.logarithmic else ''}{da.name}", members=members, seed=seed
@@ -186,15 +186,15 @@ def fit_scales(
     size_class: str | None = None,
     time_step: Any = None,
 ) -> dict[str, SpreadScale]:
-    """Factors, by distance class, that make the spread of each method as good as it can be on these data.
+    """Fit factors, by distance class, that optimise the spread of each method on these data.
 
-    For `scales` of `validate` on other data, so that an ensemble is not compared with a neglected error estimate.
-    Arguments as there; all variables of the target share the factors.
+    Pass them as `scales` to `validate` on other data, so that an ensemble is compared with calibrated error estimates.
+    Arguments are those of `validate`; all variables of the target share the factors.
 
     Returns
     -------
     dict
-        Label -> factors, of the methods that give a spread and no members.
+        Label -> factors, for methods with a spread and without members.
     """
     withheld = Withheld.of(da, truth, masks, seed, size_class, time_step)
     options = FillOptions(
@@ -217,7 +217,7 @@ def _reconstruct(
 ) -> dict[str, Reconstruction]:
     named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
     if len(named) < len(methods):
-        raise ValueError("two methods have one name; give a mapping of label to method")
+        raise ValueError("two methods have the same name; pass a mapping of label to method")
     _check_observations(named, options)
     found = {}
     for label, each in named.items():
@@ -238,7 +238,7 @@ def _reconstruct(
 
 
 def _own_options(withheld: Withheld, method: Method, cond: Any, options: FillOptions) -> FillOptions:
-    """Options that a method takes. Weights are for networks, methods of series are fitted."""
+    """Options that a method takes: weights for networks, fitted weights for series methods."""
     if not method.takes_errors:
         options = replace(options, insitu=None, error=None)
     if isinstance(method, SeriesMethod):
@@ -256,7 +256,7 @@ def _check_observations(named: Mapping[str, Any], options: FillOptions) -> None:
         if not (callable(each) or (isinstance(each, str) and each in BASELINES))
     ]
     if given and not any(method.takes_errors for method in methods):
-        raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out, or add background")
+        raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out or add 'background'")
 
 
 def _smoothing(withheld: Withheld, plain: NDArray) -> float:
@@ -265,7 +265,7 @@ def _smoothing(withheld: Withheld, plain: NDArray) -> float:
 
 
 def _fill(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
-    """Fill with a method of the package, through the door that users take."""
+    """Fill with a method of the package, through the public pipeline."""
     variable, target = withheld.quantity.variable, _named(withheld.shown)
     if method.draws:
         drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
@@ -280,10 +280,10 @@ def _fill(withheld: Withheld, method: Method, cond: Any, members: int, options: 
 
 
 def _fill_whole(withheld: Withheld, baseline: Baseline, cond: Any) -> Reconstruction:
-    """Fill whole fields, channel by channel of the variable."""
+    """Fill whole fields with a baseline, channel by channel."""
     variable = withheld.quantity.variable
     if variable.needs_whole:
-        raise ValueError("whole-field fillers take fractions, not concentrations; divide by chlorophyll first")
+        raise ValueError("whole-field baselines expect fractions, found concentrations; divide by chlorophyll first")
     encoded = variable.encode(cube(withheld.shown, withheld.quantity))
     blocks = held_out_like_gaps(np.all(encoded.observed, axis=0, keepdims=True)[0])
     if cond is not None:
@@ -305,7 +305,7 @@ def _fill_whole(withheld: Withheld, baseline: Baseline, cond: Any) -> Reconstruc
 
 
 def _conditions(withheld: Withheld, cond: Any) -> list[NDArray[np.float32]]:
-    """Channels of the conditions at the addresses of the target, NaN where missing."""
+    """Channels of the predictors at the addresses of the target, NaN where missing."""
     channels = []
     for given in inputs.conditions(cond, withheld.quantity):
         encoded = given.variable.encode(cube(given.arrays[0].compute(), given))
@@ -323,7 +323,7 @@ def _method(given: str | Method) -> Method:
     try:
         return find(given)
     except ValueError as error:
-        raise ValueError(f"{error}, and the whole-field fillers {', '.join(BASELINES)}") from None
+        raise ValueError(f"{error}, and the whole-field baselines {', '.join(BASELINES)}") from None
 
 
 def _label(given: str | Method) -> str:
@@ -335,6 +335,6 @@ def _named(target: xr.DataArray) -> xr.DataArray:
 
 
 def _closure(found: Reconstruction) -> float:
-    """Largest departure from 1 of the sum of the parts of the estimate and of each member."""
+    """Largest deviation from 1 of the sum of the parts, over the estimate and each member."""
     fields = [found.mean, *([] if found.members is None else found.members)]
     return max(float(np.nanmax(np.abs(field.sum(axis=0, dtype=np.float64) - 1))) for field in fields)

@@ -1,4 +1,4 @@
-"""The verbs that fill: `fill` with any method, and one verb per method of the package, made from its class."""
+"""The verbs: `fill` for any method, and one verb per method of the package, generated from its class."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from xgapfill.methods.registry import BUILT_IN, find, parameters_of
 Target: TypeAlias = "xr.DataArray | Sequence[xr.DataArray]"
 Predictors: TypeAlias = "xr.DataArray | Sequence[xr.DataArray] | None"
 
-_FILL = """Fill gaps with any method, by name or as an object of your own.
+_FILL = """Fill gaps with any method, given by name or as an object.
 
-``da.gapfill.fill(method, ...)`` is the same; ``xgapfill.repaint(da, ...)`` and its kin name the method instead."""
+``da.gapfill.fill(method, ...)`` is equivalent. Verbs such as ``xgapfill.repaint(da, ...)`` fill with one method."""
 _METHOD = """method : str or Method
     Name of a method (`xgapfill.list_methods` shows them), or an object of a class that extends
     `xgapfill.methods.Method`; it needs no registration."""
@@ -45,7 +45,7 @@ DataArray or Dataset
 Raises
 ------
 TypeError, ValueError
-    As `xgapfill.repaint`; a name that no method has, an object that is none, a parameter that the method does not have.
+    As `xgapfill.repaint`, and for an unknown method or an unknown parameter of the method.
 
 Examples
 --------
@@ -57,7 +57,7 @@ True
 
 
 def split(keywords: dict[str, Any]) -> tuple[FillOptions, dict[str, Any]]:
-    """Options of a fill, and what is left: parameters of a method."""
+    """Split keywords into options of a fill and parameters of a method."""
     names = {each.name for each in fields(FillOptions)}
     left = {name: value for name, value in keywords.items() if name not in names}
     return FillOptions(**{name: value for name, value in keywords.items() if name in names}), left

@@ -1,4 +1,4 @@
-"""Write a lazy fill to a store block by block, so that a run that dies can be resumed."""
+"""Writes a lazy fill to a store block by block, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ def write(
 ) -> xr.Dataset:
     """Compute a lazy result block by block into a zarr store or a netCDF file.
 
-    A block is one shard of the store, so no two tasks ever touch the same file. What is done is noted in the store
-    after it is written; a run that was killed goes on where it stopped when it is called again in the same way. Blocks
-    are computed on threads, or by the workers of the ``distributed.Client`` that there is. A lock file beside the
-    store keeps other runs away while one writes; each block is written only if the store still is that of the run.
+    A block is one shard of the store, so no two tasks write the same file. Each block is marked as done in the store
+    after it is written; a killed run resumes where it stopped when the call is repeated. Blocks are computed on
+    threads, or by the workers of the current ``distributed.Client``. A lock file beside the store excludes other runs;
+    each block is written only if the store still belongs to the run.
 
     Parameters
     ----------
     lazy : DataArray or Dataset
-        From a verb of this package: dask arrays with the same blocks along shared dimensions.
+        Result of a verb of this package: dask arrays with the same blocks along shared dimensions.
     store : str, Path or Store
-        Path or fsspec URL. One that ends in ``.zarr`` or has no suffix becomes a zarr v3 store; one that ends in
-        ``.nc``, ``.nc4``, ``.cdf`` or ``.netcdf`` a netCDF file, which appears when it is whole: until then, blocks
-        are gathered in a hidden folder beside it. Or an object of your own, a subclass of `xgapfill.stores.Store`.
+        Path or fsspec URL. The suffix ``.zarr``, or none, makes a zarr v3 store; ``.nc``, ``.nc4``, ``.cdf`` or
+        ``.netcdf`` a netCDF file. The netCDF file appears when it is complete: until then, blocks are collected in a
+        hidden folder beside it. Or an object of a subclass of `xgapfill.stores.Store`.
     resume : bool
-        Go on with a run of the same inputs, weights, parameters and version; False starts again from nothing, which
-        is refused where the store belongs to another run.
+        Resume a run of the same inputs, weights, parameters and version. False starts from scratch, which is refused
+        if the store belongs to another run.
     append : bool
-        Where the store holds the beginning of the same series, make it longer: only new blocks are computed, and those
-        within reach of the old end (4 frames by default); all frames before are left as they are, to the bit. The
-        input is trusted to have the same values as before there. A store that does not exist is made.
+        Extend a store that holds the beginning of the same series. Only new blocks are computed, and blocks within the
+        halo of the old end (4 frames by default). All earlier frames stay unchanged to the bit; their input is assumed
+        to be unchanged. A missing store is created.
     storage_options : mapping, optional
         For fsspec, if the store is a URL.
     progress : bool, optional
-        Show a progress bar with the time left, and the share of blocks in which nothing is (land). By default as
-        `set_options` says, else on terminals and in notebooks.
+        Show a progress bar with the remaining time and the share of empty blocks (land). The default is the option
+        ``progress`` of `set_options`, else a bar on terminals and in notebooks.
 
     Returns
     -------
     Dataset
-        What was written, opened lazily.
+        The written data, opened lazily.
 
     Raises
     ------
     ValueError
-        The store holds something else or another run, `lazy` cannot be written in blocks, or no store has such a name.
+        The store holds other data or another run, `lazy` cannot be written in blocks, or no store has such a suffix.
     OSError
-        The store cannot be written (a full disk, no permission, another run writes it), or a file of the input changed
-        while it was read. What is done stays, and the same call goes on from there.
+        The store cannot be written (a full disk, no permission, another run writes it), or an input file changed
+        while it was read. Written blocks stay; repeat the call to resume.
     TypeError
-        `lazy` is neither a DataArray nor a Dataset, or nothing in it is lazy; `store` is no path or Store.
+        `lazy` is neither a DataArray nor a Dataset, or nothing in it is lazy; `store` is neither a path nor a Store.
 
     Examples
     --------
@@ -83,15 +83,15 @@ def write(
     ds = _dataset(lazy)
     lazies = {str(name): array for name, array in ds.variables.items() if array.chunks is not None}
     if not lazies:
-        raise TypeError("nothing here is lazy: it has been computed already. Use .to_zarr() or .to_netcdf()")
+        raise TypeError("expected a lazy result, found one that is computed already; use .to_zarr() or .to_netcdf()")
     if append and not target.grows:
-        raise ValueError("append=True is for zarr stores: others, such as netCDF files, are written in one go")
+        raise ValueError("append=True needs a zarr store; others, such as netCDF files, are written in one go")
     if append and not resume:
-        raise ValueError("append=True goes on with what is there, resume=False starts anew: give one of them")
+        raise ValueError("append=True extends a store, resume=False starts from scratch; give one of them")
     notes = {name: found for name, array in lazies.items() if (found := LayerNotes.of(array.data))}
     inputs = _inputs_of(lazies)
     if target.place is not None and any(_is_in(each.place.path, target.place) for each in inputs):
-        raise ValueError(f"{target.name} holds what is to be filled: give the result another name")
+        raise ValueError(f"{target.name} holds the input of the fill; give the result another name")
     frames = {each.frames for each in notes.values()} if len(notes) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
     this, dims = Run.of(lazies, notes), tuple(each.dims for each in lazies.values())
@@ -112,7 +112,7 @@ def _inputs_of(lazies: Mapping[str, xr.Variable]) -> list[Input]:
 
 
 def _is_in(path: str, store: str) -> bool:
-    """Whether a path is that of a store, or of a part of it."""
+    """Whether a path is a store or lies in it."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(store))
 
 
@@ -126,8 +126,8 @@ def _dataset(lazy: Any) -> xr.Dataset:
     if isinstance(lazy, xr.DataArray):
         lazy = lazy.to_dataset(name=lazy.name or "filled")
     if not isinstance(lazy, xr.Dataset):
-        raise TypeError(f"a DataArray or Dataset is wanted, found {type(lazy).__name__}")
-    # fixed-width strings have no place in zarr v3
+        raise TypeError(f"expected a DataArray or Dataset, found {type(lazy).__name__}")
+    # zarr v3 has no fixed-width strings
     text = {name: array.astype(object) for name, array in lazy.variables.items() if array.dtype.kind == "U"}
     plain: xr.Dataset = lazy.assign({name: xr.Variable(a.dims, a.values, a.attrs) for name, a in text.items()})
     return plain

@@ -1,1 +1,1 @@
-"""From layers back to xarray objects with CF metadata."""
+"""Turns layers back into xarray objects with CF metadata."""

@@ -15,7 +15,7 @@ import xarray as xr
 from xgapfill._version import package_version
 from xgapfill.inputs.axes import NAMES, Axes
 
-# Storage of another array than the result: how it was cut and packed.
+# Encoding of the input that does not apply to the result: chunks, compression, packing.
 _STALE = (
     "chunks", "chunksizes", "preferred_chunks", "shards", "contiguous", "original_shape", "source", "scale_factor",
     "add_offset", "szip", "zstd", "bzip2", "blosc", "shuffle", "fletcher32", "complevel", "zlib", "compressor",
@@ -34,9 +34,9 @@ class Provenance:
     call : str
         The call in one line, for ``history``.
     attrs : mapping
-        What goes into the attributes ``xgapfill_...``.
+        Values of the attributes ``xgapfill_...``.
     comment : str
-        What users must know about the weights; empty if nothing.
+        Caveats about the weights; may be empty.
     """
 
     call: str
@@ -54,7 +54,7 @@ class Provenance:
 
 
 def _stamp() -> str:
-    # No clock: the same call must give the same file. Builds that want a date say which one.
+    # No clock: the same call must give the same file. SOURCE_DATE_EPOCH sets a date.
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     return f"[{datetime.fromtimestamp(int(epoch), UTC):%Y-%m-%dT%H:%M:%SZ}] " if epoch else ""
 
@@ -62,7 +62,7 @@ def _stamp() -> str:
 def wrap(
     data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, members: int | None = None
 ) -> xr.DataArray:
-    """Return `data` with the dimensions and coordinates of `template`, members first where there are any."""
+    """Return `data` with the dimensions and coordinates of `template`; members, if any, are the first dimension."""
     coords = {key: _coordinate_of_result(each, key, axes) for key, each in template.coords.items()}
     dims = template.dims
     if members is not None:
@@ -73,7 +73,7 @@ def wrap(
 
 
 def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -> xr.Variable:
-    """A copy of a coordinate with its CF attributes complete and the encoding of its old chunks gone."""
+    """A copy of a coordinate with complete CF attributes and without the encoding of its chunks."""
     variable = coordinate.variable.copy(deep=False)
     variable.attrs = dict(coordinate.attrs)
     variable.encoding = {k: v for k, v in coordinate.encoding.items() if k not in _STALE}
@@ -102,7 +102,7 @@ def kept_encoding(template: xr.DataArray) -> dict[Hashable, Any]:
 
 
 def data_attrs(template: xr.DataArray, usual: Mapping[str, str]) -> dict[Hashable, Any]:
-    """Attributes of the input, with `usual` ones where it has none."""
+    """Attributes of the input, with `usual` attributes where it has none."""
     return {**{key: value for key, value in usual.items() if not template.attrs.get(key)}, **template.attrs}
 
 
@@ -132,6 +132,6 @@ def status_attrs(attrs: Mapping[Hashable, Any], name: str) -> dict[Hashable, Any
 
 
 def with_ancillary(attrs: Mapping[Hashable, Any], names: list[str]) -> dict[Hashable, Any]:
-    """Return `attrs` that name further ancillary variables."""
+    """Return `attrs` with further ancillary variables."""
     known = str(attrs.get("ancillary_variables", "")).split()
     return dict(attrs) | {"ancillary_variables": " ".join([*known, *(name for name in names if name not in known)])}

@@ -1,4 +1,4 @@
-"""From layers of numbers to xarray variables that look like the input."""
+"""Turns layers into xarray variables in the form of the input."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from xgapfill.outputs.attributes import (
 def label(
     stack: dsa.Array, target: inputs.Quantity, kernel: FillKernel, made: Provenance, count: int | None
 ) -> dict[str, xr.DataArray]:
-    """Cut the layers apart and give them names, dimensions, coordinates and attributes of the input.
+    """Split the layers into variables with the names, dimensions, coordinates and attributes of the input.
 
-    `count` members get a dimension of their own; None: there is no such dimension.
+    `count` is the length of the dimension of members; None: there is no such dimension.
     """
     parts, members = target.variable.parts, kernel.members
     variables: dict[str, xr.DataArray] = {}
@@ -62,12 +62,12 @@ def label(
 
 
 def alike(target: inputs.Quantity, kernel: FillKernel) -> bool:
-    """Whether the only layer has the dimensions of the input as it is."""
+    """Whether there is only one layer, with the dimensions of the input in the same order."""
     return kernel.layers == 1 and target.class_dim is None and target.axes[0].dims == target.arrays[0].dims
 
 
 def name_of_array(array: xr.DataArray, target: inputs.Quantity) -> str:
-    """Name of what was given, or a usual one where it has none."""
+    """Name of the input array, or the default name of its variable."""
     return target.variable.name if array.name is None else str(array.name)
 
 
@@ -80,7 +80,7 @@ def _arranged(
     count: int | None,
     dtype: Any,
 ) -> dsa.Array:
-    """Layers `picked` of the stack (members x classes) with the dimensions in the order of the input, members first."""
+    """Layers `picked` of the stack (members x classes), with members first, then the dimensions of the input."""
     if stack.ndim == 3:
         return stack
     letters = {class_dim: "c", axes.time: "t", axes.lat: "y", axes.lon: "x"}
@@ -106,7 +106,7 @@ def _arranged(
 
 @dataclass(frozen=True)
 class _Arrange:
-    """Picks layers of a block (l, t, y, x), parts them in members and classes (m, c, t, y, x), and orders the axes."""
+    """Picks layers of a block (l, t, y, x), splits them into members and classes (m, c, t, y, x), orders the axes."""
 
     picked: tuple[int, ...]
     members: int

@@ -1,4 +1,4 @@
-"""From reduced layers to variables: names, dimensions, coordinates and attributes of statistics."""
+"""Turns layers of statistics into variables with names, dimensions, coordinates and attributes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xgapfill.outputs.label import name_of_array
 
 
 def label_statistics(stack: dsa.Array, target: Quantity, op: Reduced, made: Provenance) -> dict[str, xr.DataArray]:
-    """Cut the layers of statistics apart and give them names, dimensions, coordinates and attributes."""
+    """Split the layers of statistics into variables with names, dimensions, coordinates and attributes."""
     variables: dict[str, xr.DataArray] = {}
     sizes, start = iter(op.sizes), 0
     plain = len(op.fields) == len(target.arrays) and len(op.fields[0].statistics) == 1 and not op.series
@@ -84,7 +84,7 @@ def _picked(
 
 @dataclass(frozen=True)
 class _Pick:
-    """Takes a statistic out of a block (l, t, y, x), parts its layers in dimensions, and orders the axes."""
+    """Picks a statistic from a block (l, t, y, x), splits its layers into dimensions, orders the axes."""
 
     places: tuple[int, int]
     series: bool
@@ -132,7 +132,7 @@ def _described(
     result = xr.DataArray(data, coords, dims, array.name, made.added_to(attrs))
     result.encoding = kept_encoding(array) if field.function is None else {}
     if field.function is not None and axes.time in dims and result.sizes[axes.time] == array.sizes[axes.time]:
-        back = np.argsort(np.argsort(target.grids[field.array].slots))  # functions see times ascending
+        back = np.argsort(np.argsort(target.grids[field.array].slots))  # functions receive times in ascending order
         if (np.diff(back) < 0).any():
             result = result.isel({axes.time: back})
     return result
