@@ -1,8 +1,7 @@
 """Fill a global 8-day map of chlorophyll and draw it: ``python examples/global_frame.py``.
 
-The map has land, 59 % of gaps and closes at the dateline. It is filled twice: all of it by the posterior mean, the seas
-around the dateline by one realisation as well. Writes global_frame.png. The data are not part of the repository;
-``--data`` names their folder.
+The map has land, 59 % of gaps and closes at the dateline. The posterior mean fills all of it, one realisation the seas
+around the dateline. Writes global_frame.png. The data are not part of the repository; ``--data`` names their folder.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def main() -> int:
     given = parser.parse_args()
     path = given.data / FILE
     if not path.exists():
-        print(f"{path} was not found. Say where the data are: --data FOLDER", file=sys.stderr)
+        print(f"{path} was not found. Give their folder: --data FOLDER", file=sys.stderr)
         return 2
     xgapfill.set_options(progress=True)  # in log files, too
     print(f"opening {path}", flush=True)
@@ -57,7 +56,7 @@ def main() -> int:
 
 
 def timed(title: str, lazy: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """Compute and say how long it took."""
+    """Compute and print the time it took."""
     print(title, flush=True)
     start = time.perf_counter()
     result = lazy.compute()
@@ -66,7 +65,7 @@ def timed(title: str, lazy: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataAr
 
 
 def print_statuses(status: xr.DataArray) -> None:
-    """Print what became of the pixels."""
+    """Print the share of each status."""
     values, counts = np.unique(status.values, return_counts=True)
     names = status.attrs["flag_meanings"].split()
     print(", ".join(f"{names[value]} {count / status.size:.1%}" for value, count in zip(values, counts, strict=True)))

@@ -1,7 +1,7 @@
 """Fill the gaps of the simulated ocean and compare with its truth: ``python examples/quickstart.py``.
 
-Prints a table of scores and writes quickstart.png: the share of microphytoplankton in one 8-day composite as it was
-observed, its truth, the background, the posterior mean, one realisation, and the spread of the realisations.
+Prints a table of scores and writes quickstart.png, the share of microphytoplankton in one 8-day composite:
+observations, truth, background, posterior mean, one realisation, and the spread of the realisations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PICTURE = Path("quickstart.png")
 def main() -> None:
     """Open, fill, score, draw."""
     xgapfill.set_options(progress=True)  # in log files, too
-    print("opening the simulated ocean (made once, then kept) ...", flush=True)
+    print("opening the simulated ocean (simulated once, then cached) ...", flush=True)
     ocean = xgapfill.tutorial.open_dataset("ocean").isel(time=FRAMES)
     gappy, truth, chl = ocean.PSC, ocean.PSC_truth, ocean.CHL
     missing = gappy.isnull() & truth.notnull()
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def timed(title: str, fill: Callable[[], xr.Dataset | xr.DataArray]) -> xr.Dataset | xr.DataArray:
-    """Fill and say how long it took."""
+    """Fill and print the time it took."""
     print(f"\n{title} ...", flush=True)
     start = time.perf_counter()
     filled = fill().compute()
@@ -64,9 +64,9 @@ def timed(title: str, fill: Callable[[], xr.Dataset | xr.DataArray]) -> xr.Datas
 def print_scores(
     background: xr.Dataset, mean: xr.Dataset, members: xr.DataArray, truth: xr.DataArray, missing: xr.DataArray
 ) -> None:
-    """Print scores of the fractions at the missing pixels, each fill judged with the error that it states itself.
+    """Print scores of the fractions at the missing pixels, each fill with its own stated error.
 
-    The CRPS of a map is that of normal distributions with its values and spreads; that of the members is the fair one
+    The CRPS of a map is that of normal distributions with its values and spreads; that of the members is the fair CRPS
     of an ensemble. A single realisation states no error.
     """
     where, known = missing.values, truth.values

@@ -1,9 +1,9 @@
 """Fill real chlorophyll off Newfoundland and size classes on it, and print scores: ``python examples/real_chl.py``.
 
-The data are not part of the repository; ``--data`` names their folder. Chlorophyll of 2015 has the gaps of other dates
-laid on it, in addition to its own; the size classes are semi-synthetic (real chlorophyll and gaps, simulated classes)
-because no map of real ones is public. Error estimates of the methods that give no members are rescaled by distance on
-the NE Pacific in 2020. Nothing is chosen off Newfoundland.
+The data are not part of the repository; ``--data`` names their folder. Chlorophyll of 2015 gets the gaps of other dates
+in addition to its own; the size classes are semi-synthetic (real chlorophyll and gaps, simulated classes)
+because no map of real ones is public. Error estimates of methods without members are rescaled by distance on the
+validation set, the NE Pacific in 2020. Nothing is chosen on the test set, Newfoundland.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     given = parser.parse_args()
     absent = [name for name in FILES if not (given.data / name).exists()]
     if absent:
-        print(f"{given.data} lacks {', '.join(absent)}. Say where the data are: --data FOLDER", file=sys.stderr)
+        print(f"{given.data} lacks {', '.join(absent)}. Give their folder: --data FOLDER", file=sys.stderr)
         return 2
     xgapfill.set_options(progress=True)  # in log files, too
     if given.only != "psc":
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def chlorophyll(folder: Path, members: int, weights: str | None) -> xr.Dataset:
-    """Score chlorophyll, in log10, at pixels that were observed and are hidden."""
+    """Score chlorophyll, in log10, at hidden observed pixels."""
     print("chlorophyll: error estimates are rescaled on the NE Pacific, then all methods are scored ...", flush=True)
     rows = (*SIMPLE, "global_dct_pls", "global_kriging", *OURS)
     choose = problems.choose_problem(folder, gaps="transplanted")

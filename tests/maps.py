@@ -139,7 +139,7 @@ def counting(method: Any) -> Counting:
 
 @dataclass(frozen=True)
 class Quick(Method):
-    """Mean of what a window saw, with white noise around it if it draws: no torch, no weights."""
+    """Mean of the observations of a window, with white noise around it if it draws: no torch, no weights."""
 
     draws: bool = False
     scale: float = 1.0
@@ -169,7 +169,7 @@ FIVE_CHUNKINGS = (
 
 
 def chunked(da: xr.DataArray, chunks: dict[str, Any]) -> xr.DataArray:
-    """`da` of dask; -1 in a tuple is what is left of the dimension."""
+    """`da` of dask; -1 in a tuple is the rest of the dimension."""
     sizes = {}
     for dim, sizes_of in chunks.items():
         if isinstance(sizes_of, tuple):

@@ -21,13 +21,13 @@ def parts(length: int, most: int = 4) -> st.SearchStrategy[tuple[int, ...]]:
 
 @st.composite
 def chunkings(draw: Callable, sizes: Mapping[Hashable, int], most: int = 4) -> dict[Hashable, tuple[int, ...]]:
-    """Chunks of every dimension, at most so many along each; some dimensions stay whole."""
+    """Chunks of every dimension, a given number along each at most; some dimensions stay whole."""
     return {dim: draw(st.just((n,)) | parts(n, most)) for dim, n in sizes.items()}
 
 
 @st.composite
 def blocks(draw: Callable, shape: Shape, most: int = 2) -> Shape:
-    """Sizes of blocks: larger than the array along some axes, at most so many along the others, two at most."""
+    """Sizes of blocks: larger than the array along some axes, a given number along the others at most, two at most."""
     cut = draw(st.sets(st.integers(0, 2), max_size=2))
     t, y, x = (draw(st.integers(-(-n // most), n)) if axis in cut else 10 * n for axis, n in enumerate(shape))
     return t, y, x

@@ -128,7 +128,7 @@ def test_nothing_observed_gives_the_prior():
 
 
 def test_a_condition_alone_gives_the_prior_regression():
-    """Where only the condition is observed, the target follows it as the prior says."""
+    """Where only the predictor is observed, the target follows it as the prior says."""
     channels = ("psc_ilr1", "psc_ilr2", "log10_chl")
     w = windows(channels=channels, share=1.0)
     chl = np.full_like(w.values[:, :, 2], 0.2)
@@ -144,7 +144,7 @@ def test_a_condition_alone_gives_the_prior_regression():
 
 
 def test_a_smooth_field_is_found_again():
-    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was observed."""
+    """A smooth field with half of its pixels hidden comes back, and the error grows away from observations."""
     rows, cols = np.mgrid[:64, :64]
     field = (0.4 * np.sin(rows / 12) * np.cos(cols / 15)).astype(np.float32)
     w = windows()

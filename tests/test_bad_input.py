@@ -1,4 +1,4 @@
-"""Input that cannot be used is an error that says what was wanted, what was found and what to do."""
+"""Input that cannot be used is an error that says what was expected, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_undecoded_time():
     ],
 )
 def test_target_and_condition_on_different_places(other, message):
-    """PSC and CHL on other grids, parts of a grid or times are told apart and both described."""
+    """PSC and CHL on other grids, parts of a grid or times are distinguished and both described."""
     refused(rf"'PSC' .*'CHL' .*{message}", PSC, other.rename("CHL").assign_attrs(units="mg m-3"))
 
 
@@ -98,7 +98,7 @@ def test_what_is_no_array():
 
 
 def test_unknown_quantities():
-    """A variable that is no known quantity, as target or as condition."""
+    """A variable that is no known quantity, as target or as predictor."""
     refused("known are chlorophyll", CHL.rename("SSH").drop_attrs())
     refused("known are chlorophyll", PSC, CHL.rename("SSH").drop_attrs())
     refused("given twice", CHL, CHL.copy())
@@ -170,7 +170,7 @@ def test_seeds_and_schedules():
 
 
 def test_weights_that_do_not_fit(tmp_path):
-    """Weights of other targets, a condition they do not know, corrupted and foreign files."""
+    """Weights of other targets, an unknown predictor, corrupted and foreign files."""
     refused("fill log10_chl, not psc_ilr1", PSC, CHL, verb="posterior_mean", weights=tiny_weights("chl"))
     sst = CHL.copy(data=np.full(CHL.shape, 15.0)).rename("SST").drop_attrs()
     refused("do not know sst", PSC, [CHL, sst], verb="posterior_mean", weights=tiny_weights("psc-chl"))
@@ -237,7 +237,7 @@ def test_impossible_values_of_lazy_input_are_missing(recwarn):
 
 
 def test_impossible_values_of_a_condition_are_missing(recwarn):
-    """A negative chlorophyll counts as not given where size classes are filled."""
+    """A negative chlorophyll counts as missing where size classes are filled."""
     chl = CHL.fillna(0.3).copy()
     chl[:, 2, 2] = -1.0
     result = PSC.where(False).gapfill.background(chl, full=True).compute()
@@ -247,7 +247,7 @@ def test_impossible_values_of_a_condition_are_missing(recwarn):
 
 
 def test_no_condition_is_warned_of_once(recwarn):
-    """Where weights know a condition, leaving it out is one warning; elsewhere it is none."""
+    """Where weights have a predictor, leaving it out gives one warning; elsewhere none."""
     PSC.gapfill.posterior_mean(weights=tiny_weights("psc-chl")).compute()
     assert len(recwarn) == 1
     assert "without cond=" in str(recwarn.list[0].message)

@@ -1,4 +1,4 @@
-"""Opponents must be right: a straw man proves nothing."""
+"""Baselines must be right: a weak one proves nothing."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_kriging_wants_something_observed():
         kriging(np.full((1, 2, 2), NAN, np.float32), np.ones((1, 2, 2), bool), Covariance())
 
 
-def test_tuned_opponents_are_no_straw_men(ocean):
+def test_tuned_baselines_are_strong(ocean):
     """On a smooth field the tuned ones must leave less than half the error of the simple ones, and know it."""
     truth, values, hidden = ocean
     simple = min(rmse(fill(values), truth, hidden) for fill in (pixel_mean, time_interpolation))
@@ -124,7 +124,7 @@ def test_tuning_beats_a_bad_guess(ocean):
 
 
 @pytest.mark.parametrize("name", ["pixel_mean", "time_interpolation", "global_dct_pls"])
-def test_every_opponent_knows_its_error(ocean, name):
+def test_every_baseline_knows_its_error(ocean, name):
     """The spread of each baseline must be its error, class of distance by class, within a third."""
     truth, values, hidden = ocean
     blocks = disc_blocks(np.isfinite(values), radius=(2, 5), seed=9)
@@ -136,7 +136,7 @@ def test_every_opponent_knows_its_error(ocean, name):
 
 
 def test_held_out_pixels_were_observed_in_every_frame(ocean):
-    """Every frame that sees anything must give up some of it, and only that."""
+    """Every frame with observations must give up some of them, and nothing else."""
     observed = np.isfinite(ocean[1])
     observed[0] = True
     observed[1] = False
@@ -146,7 +146,7 @@ def test_held_out_pixels_were_observed_in_every_frame(ocean):
 
 
 def test_a_condition_that_tells_all_leaves_no_error(ocean):
-    """A field that is a quadratic of its condition must come back exactly, far from anything observed."""
+    """A field that is a quadratic of its predictor must come back exactly, far from anything observed."""
     condition = ocean[0]
     truth = 1 + 2 * condition - 0.5 * condition**2
     hidden = np.zeros(truth.shape, bool)
@@ -158,14 +158,14 @@ def test_a_condition_that_tells_all_leaves_no_error(ocean):
 
 
 def test_missing_data_are_named(tmp_path, capsys):
-    """Without the data the benchmark must say which file it wants, and fail."""
+    """Without the data the benchmark must say which file it needs, and fail."""
     assert main(["background", "--data", str(tmp_path)]) == 2
     assert "ne_pacific_modis_2020_8day.nc was not found" in capsys.readouterr().err
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("gaps", ["discs", "transplanted"])
-def test_the_choose_set(shared_data, gaps):
+def test_the_validation_set(shared_data, gaps):
     """The problem must hide observed pixels of late frames only, on a lattice without absent rows."""
     problem = problems.choose_problem(shared_data, gaps=gaps)
     assert problem.values.shape == (8, 336, 285)
@@ -188,7 +188,7 @@ def test_kept_masks_are_those_of_their_seeds(shared_data):
 
 
 @pytest.mark.shared
-def test_the_report_set(shared_data):
+def test_the_test_set(shared_data):
     """The report problem must cover 2015 off Newfoundland and hide some, but never most, of a frame."""
     problem = problems.report_problem(shared_data)
     assert problem.values.shape == (46, 96, 160)

@@ -48,7 +48,7 @@ def means(gappy):
 
 
 def test_the_factors_of_the_card_scale_mean_and_spread(gappy, means):
-    """Each channel departs from the background by its mean factor; the spread is so many times as large."""
+    """Each channel departs from the background by its mean factor; the spread has its own factor."""
     plain, guess, missing = means
     factors = np.array([0.0, 0.4, 1.0], np.float32)
     found = PosteriorMean().fill(gappy, lively("psc-chl", mean_factor=factors.tolist(), spread_factor=0.5), NOISE, 1)
@@ -60,7 +60,7 @@ def test_the_factors_of_the_card_scale_mean_and_spread(gappy, means):
 
 
 def test_the_inflation_of_the_card_scales_departures_of_members(gappy, means):
-    """Members of repaint depart from the one-pass estimate, as calibrated, by so many times as much."""
+    """Members of repaint depart from the one-pass estimate, as calibrated, by this factor."""
     plain, guess, missing = means
     one = Repaint(WALK).fill(gappy, lively("psc-chl"), NOISE, 1)
     factors = [0.5, 0.5, 1.0]

@@ -55,7 +55,7 @@ def test_members_are_never_drawn_together(hidden):
 
 
 def test_factors_come_and_go_on_the_card():
-    """They stand on the card, conditions with 1, and are taken off it for the next calibration."""
+    """They are on the card, predictors with 1, and are taken off it for the next calibration."""
     plain = tiny_weights("psc-chl")
     card = Factors(MEANS, SPREAD, INFLATION).put(plain).card
     assert card.network["mean_factor"] == (*MEANS, 1.0)

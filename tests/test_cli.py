@@ -91,7 +91,7 @@ def test_statistics_and_longer_series(store, tmp_path):
 
 
 def test_validate_prints_a_table(store, capsys):
-    """One line a method."""
+    """One line per method."""
     assert main(["validate", store, "--var", "CHL", "--method", "pixel_mean", "background"]) == 0
     out = capsys.readouterr().out
     assert "per-pixel mean" in out
@@ -192,7 +192,7 @@ def test_a_region_that_cannot_be_is_told(tmp_path, region, words):
 
 
 def test_all_variables_that_are_named_are_cut(tmp_path):
-    """Region and time cut conditions and errors as well, and an empty dimension of another variable does not matter."""
+    """Region and time cut predictors and errors as well, and an empty dimension of another variable does not matter."""
     chl = chl_map((3, 12, 12))
     sst = chl.rename("SST", lat="latitude", lon="longitude")
     ds = xr.merge([chl, sst]).assign(empty=("nothing", np.zeros(0)))
@@ -251,7 +251,7 @@ def test_one_date(tmp_path, frame):
 
 
 def test_region_and_time_of_maps_with_other_dimensions(tmp_path, capsys):
-    """The whole command on what is neither named nor ordered as usual; what cannot be is told in a line."""
+    """The whole command on what has other names and another order; what cannot be filled is an error of one line."""
     chl = chl_map((4, 12, 12))
     ds = named_otherwise(chl.isel(time=slice(None, None, -1)).to_dataset())
     ds.to_netcdf(tmp_path / "in.nc")

@@ -36,7 +36,7 @@ def yearly(years: int, seed: int = 0, side: int = 6) -> np.ndarray:
 
 
 def test_mean_of_all_times():
-    """Each pixel takes the mean of what it saw; one that never saw anything that of its neighbour."""
+    """Each pixel takes the mean of its observations; one without any takes that of its neighbour."""
     values = yearly(1)
     values[np.random.default_rng(1).random(values.shape) < 0.5] = np.nan
     values[:, 0, 0, 0] = np.nan
@@ -73,7 +73,7 @@ def test_auto_wants_two_years():
 
 
 def test_a_season_never_observed_takes_that_of_the_window():
-    """A pixel that sees no winter takes its mean and what winter is to the others."""
+    """A pixel without observations in winter takes its mean and the winter anomaly of the others."""
     values = yearly(4)
     dark = np.arange(48) % 12 < 5
     values[dark, 0, 2, 2] = np.nan
@@ -135,7 +135,7 @@ def test_windows_hold_the_whole_series():
 
 
 def test_wrong_parameters_are_refused():
-    """Messages say what was wanted."""
+    """Messages say what was expected."""
     with pytest.raises(ValueError, match="by must be 'auto'"):
         Climatology("month")
     with pytest.raises(ValueError, match="climatology has priors for"):

@@ -88,7 +88,7 @@ def test_the_nearest_observed_pixel_is_that_of_a_distance_transform(slot):
 
 
 def test_equals_the_whole_field_version():
-    """Where the window is the whole field, both versions say the same."""
+    """Where the window is the whole field, both versions agree."""
     values = np.where(np.random.default_rng(1).random((5, 64, 64)) < 0.4, smooth(), np.nan)
     expected = dct_pls(values.astype(np.float32), Dct(0.5, 0.1), iterations=300, tolerance=1e-6)
     batch = np.full((BATCH, 5, 1, 64, 64), np.nan)
@@ -122,7 +122,7 @@ def test_little_observed_keeps_to_the_usual():
 
 
 def test_a_smooth_field_is_found_again():
-    """A smooth field with half of its pixels hidden comes back, and the error grows away from what was observed."""
+    """A smooth field with half of its pixels hidden comes back, and the error grows away from observations."""
     values = np.broadcast_to(smooth()[:, None], (BATCH, 5, 1, 64, 64))
     shown = np.where(np.arange(64) < 32, values, np.nan)
     filled = DctPls().fill(windows(shown), None, NOISE, 1)
@@ -156,7 +156,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch():
 
 
 def test_wrong_parameters_are_refused():
-    """Messages say what was wanted."""
+    """Messages say what was expected."""
     for name in ("smoothing", "time_weight"):
         for value in (0, -1.0, float("nan"), float("inf")):
             with pytest.raises(ValueError, match=f"{name} must be a number from 1e-06 to 1e+06".replace("+", ".")):

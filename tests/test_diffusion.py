@@ -35,7 +35,7 @@ def test_published_counts(steps, length, samples, counts):
 
 
 def test_linear_sigmas_are_those_of_the_variance_schedule():
-    """The noisiest level of the usual thousand steps leaves 0.00632 of the signal."""
+    """The noisiest level of the common thousand steps leaves 0.00632 of the signal."""
     sigmas = linear_sigmas(250)
     assert len(sigmas) == 250
     assert np.isclose(1 / np.sqrt(1 + sigmas[-1] ** 2), 0.00635, atol=1e-4)

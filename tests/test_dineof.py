@@ -226,7 +226,7 @@ def test_fills_pixels_it_was_not_fitted_on():
 
 
 def test_size_classes_profit_from_chlorophyll():
-    """Where only the condition is observed, the targets follow it."""
+    """Where only the predictor is observed, the targets follow it."""
     fields, observed = ocean(c=3)
     errors = []
     for c, channels in ((3, ("psc_ilr1", "psc_ilr2", "log10_chl")), (2, ("psc_ilr1", "psc_ilr2"))):
@@ -307,7 +307,7 @@ def test_bad_input():
 
 
 def test_bad_series():
-    """The same of series: the channel, the frames and the slots are named."""
+    """The same of series: the channel, the frames and the time steps are named."""
     fields, observed = ocean(c=2, size=12, t=8)
     names = "psc_ilr1", "psc_ilr2"
     sample, windows = box(fields, observed, names, 2)

@@ -113,7 +113,7 @@ def test_the_dateline_is_no_edge():
 
 
 def test_blending_weights_sum_to_one():
-    """Windows that all say the same blend to exactly that, at every pixel."""
+    """Windows with the same value blend to exactly that, at every pixel."""
     chl = chl_map((5, 70, 80), share=0.7)
     result = fill(chl, Constant(0.0)).compute()
     np.testing.assert_allclose(result.where(chl.isnull(), 1), 1, rtol=1e-6)
@@ -155,7 +155,7 @@ def test_partly_observed_triples_keep_what_was_observed():
 
 
 def test_status_tells_values_outside_the_training_range():
-    """Fills beyond the range of the weights' training, or given a condition beyond it, are marked."""
+    """Fills beyond the range of the weights' training, or given a predictor beyond it, are marked."""
     from dataclasses import replace
 
     from xgapfill.weights import Weights
@@ -175,7 +175,7 @@ def test_status_tells_values_outside_the_training_range():
 
 
 def test_too_little_context_is_left_missing():
-    """Sea farther from all observations than a window reaches stays missing and says so."""
+    """Sea farther from all observations than a window extends stays missing and says so."""
     chl = chl_map((1, 8, 200), share=0.0)
     chl = chl.where(chl.lon < chl.lon[4])
     result = fill(chl, Background(), full=True).compute()
@@ -186,7 +186,7 @@ def test_too_little_context_is_left_missing():
 
 
 def test_what_was_observed_is_sea():
-    """A pixel that the mask calls land is filled in windows that saw it, in the target or in a condition."""
+    """A pixel that the mask calls land is filled in windows where it was observed, in the target or in a predictor."""
     chl = chl_map((3, 8, 10), share=0.0).copy()
     chl[1, 3, 3] = np.nan
     chl[:, 5, 5] = np.nan
@@ -200,7 +200,7 @@ def test_what_was_observed_is_sea():
 
 
 def test_provenance_of_simulated_weights():
-    """Where weights saw simulated fields fields the attributes of the result say so."""
+    """Where weights were trained on simulated fields, the attributes of the result say so."""
     from dataclasses import replace
 
     from xgapfill.weights import Weights
@@ -219,7 +219,7 @@ def test_provenance_of_simulated_weights():
 
 
 def test_an_archive_builds_its_graph_at_once(tmp_path):
-    """1068 maps of 4320 x 8640 pixels: a graph of one task a block within 2 s, and a window of it computes."""
+    """1068 maps of 4320 x 8640 pixels: a graph of one task per block within 2 s, and a window of it computes."""
     import time
 
     import zarr
@@ -255,7 +255,7 @@ def test_an_archive_builds_its_graph_at_once(tmp_path):
 
 
 def test_dask_input_needs_no_even_chunks(monkeypatch):
-    """Target and condition may be chunked differently, and one of them not at all."""
+    """Target and predictor may be chunked differently, and one of them not at all."""
     chl = chl_map((4, 12, 14), lat=40.75)
     psc = psc_map(chl)
     expected = fill(psc, Background(), cond=chl).compute()
@@ -336,7 +336,7 @@ def test_windows_are_those_of_the_tiling():
 
 
 def test_a_block_lets_go_of_what_it_read(tmp_path):
-    """It holds some 50 bytes a pixel around it at once: four variables, three channels, bits and the result."""
+    """It holds some 50 bytes per pixel around it at once: four variables, three channels, bits and the result."""
     chl = chl_map((6, 96, 96))
     xr.merge([psc_map(chl), chl]).to_zarr(tmp_path / "in.zarr", consolidated=False)
     opened = xr.open_zarr(tmp_path / "in.zarr", chunks=None, consolidated=False)

@@ -245,7 +245,7 @@ def test_variational_nets_are_fitted_alike(chl):
 
 
 def test_from_nothing_given_a_condition(monkeypatch):
-    """Without weights to begin with, a net learns targets and conditions from the series alone."""
+    """Without weights to begin with, a net learns targets and predictors from the series alone."""
     kind = fit_module.MODELS["diffusion"]
     small = replace(kind, objective=replace(kind.objective, widths=(8, 16)))
     monkeypatch.setattr(fit_module, "MODELS", {"diffusion": small})
@@ -287,7 +287,7 @@ xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
     ],
 )
 def test_what_cannot_be_fitted(target, message, options):
-    """Bad input is an error that says what is wanted."""
+    """Bad input is an error that says what is expected."""
     if options.get("cond") == "sst":
         sst = (
             (290 + target).fillna(290.0).rename("SST").assign_attrs(units="K", standard_name="sea_surface_temperature")

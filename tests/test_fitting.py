@@ -44,7 +44,7 @@ class Mean(SeriesMethod):
         return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series):
-        """Mean of what was observed."""
+        """Mean of the observations."""
         assert np.array_equal(series.slots, np.arange(series.slots[0], series.slots[-1] + 1))
         assert not series.values[~series.observed].any()
         mean = series.values.sum(axis=(1, 2), dtype=np.float64) / series.observed.sum(axis=(1, 2))

@@ -65,7 +65,7 @@ def test_distances_go_across_the_dateline():
 
 
 def test_land_is_no_gap():
-    """Land is neither missing nor has it a distance; what was observed is sea."""
+    """Land is neither missing nor has it a distance; observed pixels are sea."""
     da = chl_map((2, 8, 10), share=0.0).copy()
     sea = xr.ones_like(da[0], bool).drop_vars("time")
     sea[:, :5] = False

@@ -172,14 +172,14 @@ def test_sizes_of_pixels_shrink_poleward():
     ],
 )
 def test_slots_of_calendars(time, calendar, step, slots):
-    """Each kind of series has its slots: 8-day composites, months, equal steps, single frames, no time."""
+    """Each kind of series has its time steps: 8-day composites, months, equal steps, single frames, no time."""
     grid = grid_at(time, LAT, LON)
     assert (grid.calendar, grid.step_days, list(grid.slots)) == (calendar, pytest.approx(step), slots)
 
 
 @pytest.mark.parametrize("name", ["noleap", "360_day", "standard"])
 def test_cftime_dates(name: str):
-    """Dates of climate calendars have slots and seasons of their own year."""
+    """Dates of climate calendars have time steps and seasons of their own year."""
     dates = [cftime.datetime(2001, 1, 1, calendar=name), cftime.datetime(2001, 1, 9, calendar=name)]
     grid = grid_at(np.array(dates), LAT, LON)
     assert grid.slots == (46 * 2001, 46 * 2001 + 1)

@@ -9,7 +9,7 @@ from bench import headroom
 
 
 def _found(n: int = 20000) -> headroom.Estimates:
-    """Estimates of four methods whose errors are independent, each with its own error told wrong."""
+    """Estimates of four methods whose errors are independent, each with a wrong estimate of its error."""
     rng = np.random.default_rng(0)
     truth, width = rng.standard_normal(n), np.exp(0.5 * rng.standard_normal(n))
     names = ("background", "posterior_mean", "kriging", "dctpls")

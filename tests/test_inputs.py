@@ -135,7 +135,7 @@ def test_chunks_that_are_not_read_do_not_count(maps, tmp_path, kind, layout):
 
 
 def test_what_cannot_be_known_has_another_name_every_time(maps):
-    """Stores in memory, arrays of unknown readers, and URLs that say nothing of what lies there."""
+    """Stores in memory, arrays of unknown readers, and URLs that reveal nothing about their contents."""
     store: dict = {}
     maps[0].to_zarr(store, consolidated=False)
 
@@ -185,7 +185,7 @@ def test_the_last_values_are_filled_not_the_first(maps, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["plain", "dask", "nc", "many nc"])
 def test_a_run_is_not_resumed_on_other_values(maps, tmp_path, monkeypatch, kind):
-    """An input that changed between a kill and the resume, or since the call, or while it runs, is told."""
+    """An input that changed between a kill and the resume, or since the call, or while it runs, is an error."""
     write(maps[0], tmp_path, kind)
 
     def lazy():
@@ -246,7 +246,7 @@ def opened_lazily(folder: Path) -> xr.DataArray:
 
 
 def test_a_look_holds_no_list_and_skips_what_is_not_read(tmp_path):
-    """Folders of chunks that are not wanted are not even opened; files that are no chunks do not count."""
+    """Folders of chunks that are not needed are not even opened; files that are no chunks do not count."""
     for t in range(20):
         (tmp_path / f"c/{t}").mkdir(parents=True)
         for y in range(5):

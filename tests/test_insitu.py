@@ -1,4 +1,4 @@
-"""Samples taken in the water and errors of maps: how they are read, and where they arrive."""
+"""In-situ samples and errors of maps: how they are read, and where they arrive."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_errors_in_the_units_of_methods(variable):
 
 
 def test_samples_arrive_in_windows():
-    """Each window that holds a sample is given it with its variance, another in its stead where satellites saw."""
+    """Each window that holds a sample is given it with its variance, other windows keep the satellite's value."""
     target = chl_map((3, 30, 80))
     hidden, observed = missing(target, 1)[0], np.argwhere(target.notnull().values)[40]
     given = table(target, [hidden, observed], CHL=[0.1, 50.0], error=[0.05, 5.0])
@@ -189,7 +189,7 @@ def test_samples_arrive_in_windows():
 
 
 def test_samples_alone_are_enough():
-    """A map where satellites saw nothing is filled around a sample, across the dateline too."""
+    """A map without satellite observations is filled around a sample, across the dateline too."""
     lon = (np.arange(60) - 30 + 0.5) / 4 + 180
     target = chl_map((1, 20, 60), lat=10.0).where(False).assign_coords(lon=np.where(lon > 180, lon - 360, lon))
     target = target.assign_coords(lat=10 + (np.arange(20) + 0.5) / 4)
@@ -255,7 +255,7 @@ def test_errors_of_size_classes():
 
 
 def test_methods_that_make_nothing_of_errors_refuse_them():
-    """A method that takes all observations as the same says so, instead of leaving samples or errors out."""
+    """A method that ignores errors of observations refuses them, instead of leaving them out."""
     target = chl_map()
     given = table(target, missing(target), CHL=0.3)
     with pytest.raises(ValueError, match="climatology ignores observation errors, so insitu= is not supported"):
@@ -265,7 +265,7 @@ def test_methods_that_make_nothing_of_errors_refuse_them():
 
 
 def test_what_is_wrong_with_a_table_is_said():
-    """Every table that cannot be used raises at the call and says what is wanted."""
+    """Every table that cannot be used raises at the call and says what is expected."""
     target, chl = psc_map(chl_map()), chl_map()
     good = table(chl, missing(chl), CHL=0.3)
     for given, where, message in (

@@ -146,7 +146,7 @@ def test_error_factor():
 
 
 def test_wrong_parameters_are_refused():
-    """Messages say what was wanted."""
+    """Messages say what was expected."""
     with pytest.raises(ValueError, match="max_gap must be a whole number"):
         Interpolate(max_steps=-1)
     with pytest.raises(ValueError, match="max_gap must be a whole number"):

@@ -75,7 +75,7 @@ def test_members_have_the_kriging_covariance(small):
 
 
 def test_misfit_is_the_local_variance(small):
-    """Values ten times too large give a hundred times the variance, but for the belief in the covariance."""
+    """Values ten times too large give a hundred times the variance, except for the prior of the covariance."""
     observed, total, *_ = small
     values = 10 * (np.linalg.cholesky(total) @ np.random.default_rng(0).normal(size=observed.size)).reshape(
         1, *observed.shape
@@ -154,7 +154,7 @@ def test_a_window_does_not_depend_on_its_batch(realisations):
 
 
 def test_one_pixel_is_enough():
-    """All pixels of a window that saw one pixel in a corner are finite, near the prior and as uncertain."""
+    """All pixels of a window with one observed pixel in a corner are finite, near the prior and as uncertain."""
     observed = np.zeros((1, SIZE[0], 1, *SIZE[1:]), bool)
     observed[0, 0, 0, 0, 0] = True
     filled = Kriging().fill(windows(np.full(observed.shape, -0.3), observed), None, NOISE, 1)
@@ -164,7 +164,7 @@ def test_one_pixel_is_enough():
 
 
 def test_land_does_not_matter():
-    """The same bits in the sea whether the rest is land or sea that nobody saw."""
+    """The same bits in the sea whether the rest is land or missing sea."""
     observed = ~clouds((1, 20, 20), 0.5)[None, :, None]
     observed[..., 12:] = False
     batch = windows(np.random.default_rng(0).normal(size=observed.shape), observed)
@@ -174,7 +174,7 @@ def test_land_does_not_matter():
 
 
 def test_conditions_are_regressed_on_first():
-    """A target that follows its condition is found again in gaps where only the condition is observed."""
+    """A target that follows its predictor is found again in gaps where only the predictor is observed."""
     chl = field((3, 48, 48), replace(USUAL, v1=0.2, v2=0.05))
     target = -0.9 + 1.5 * (chl + 0.3) + 0.2 * field((3, 48, 48), USUAL, draw=1)
     values = np.stack([target, chl], axis=1)[None]
@@ -192,7 +192,7 @@ def test_conditions_are_regressed_on_first():
 
 
 def test_fit_follows_the_window():
-    """The variogram of a noisy, short-ranged field is found at near lags; without pixels it stays the usual one."""
+    """The variogram of a noisy, short-ranged field is found at near lags; without pixels it stays the prior one."""
     own = Covariance(v1=0.4, v2=0.4, nugget=0.2, l1=40.0, l2=10.0, t1=15.0, t2=5.0, power=1.0)
     values = field(SIZE, own)
     found = fit(values, np.ones(SIZE, bool), 1.0, STEP)
@@ -205,7 +205,7 @@ def test_fit_follows_the_window():
 
 
 def test_windows_have_margins():
-    """Each pixel belongs to the inner part of one window, which sees the margin around it."""
+    """Each pixel belongs to the inner part of one window, which has the margin around it as context."""
     tiling = Kriging().tiling(8640, (0, 10))
     assert tiling.size == tuple(c + 2 * m for c, m in zip(CORE, MARGIN, strict=True)) == SIZE
     assert tiling.stride == CORE

@@ -66,7 +66,7 @@ def filled(name, target, cond=None, **options):
 
 
 def maps_of(variable, **options):
-    """A variable and its condition; by default in one row of windows, in two columns and two times of them: a batch."""
+    """A variable and its predictor; by default in one row of windows, in two columns and two times of them: a batch."""
     chl = chl_map(**{"shape": (2, 30, 40), "lat": 40.75, **options})
     return (psc_map(chl), chl) if variable == "PSC" else (chl, None)
 
@@ -88,7 +88,7 @@ def test_what_was_observed_comes_back_bit_for_bit(name, variable):
 @every_method
 @every_variable
 def test_every_sea_pixel_near_anything_observed_is_filled(name, variable):
-    """A sea pixel is finite when its window saw one value of the target or of a condition."""
+    """A sea pixel is finite when its window has one observation of the target or of a predictor."""
     target, cond = maps_of(variable, lat=40.0)
     frame = target.isel(size_class=0, time=1) if variable == "PSC" else target.isel(time=1)
     y, x = np.argwhere(frame.notnull().values)[0]
@@ -201,7 +201,7 @@ def test_a_file_gives_the_same_bits(name, variable, tmp_path):
 
 @every_method
 def test_a_subset_changes_only_near_its_cut(name):
-    """Farther than one window's reach (4 frames, 63 pixels by default) from a cut, the subset has the whole's bits."""
+    """Beyond the halo of one window (by default 4 frames, 63 pixels) from a cut, the bits are those of the whole."""
     whole = chl_map((1, 20, 170), lat=40.75)
     tiling = METHODS[name].tiling(8640, (0, 1))
     reach = tiling.reach[2]
@@ -361,7 +361,7 @@ def test_orientation_does_not_matter(name, order, flip, east, roll, first):
 @given(target=maps((2, 10, 12)), seed=st.integers(0, 10**6))
 @few
 def test_any_gaps(name, target, seed):
-    """Whatever is missing: observed bits stay, windows that saw anything are filled, with positive values and
+    """Whatever is missing: observed bits stay, windows with any observation are filled, with positive values and
     spreads.
     """
     observed = target.notnull().values

@@ -1,4 +1,4 @@
-"""The lazy map: the same bits for every chunking, orientation, origin and kind of source; one task a block."""
+"""The lazy map: the same bits for every chunking, orientation, origin and kind of source; one task per block."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ calls: list[tuple[Box, Box]] = []
 
 @dataclass(frozen=True)
 class Stencil:
-    """Neighbours at the edge of the reach, weighted by address, in float32: a pixel depends on its address alone."""
+    """Neighbours at the edge of the halo, weighted by address, in float32: a pixel depends on its address alone."""
 
     ncols: int
     layers: int = 2
@@ -157,7 +157,7 @@ def test_orientation_origin_and_order_do_not_matter(data, expected, chunks, bloc
 
 
 def test_a_source_may_be_turned_otherwise_than_the_first(data, expected):
-    """Sources are matched by address: a flipped, rolled or larger condition is read at the right places."""
+    """Sources are matched by address: a flipped, rolled or larger predictor is read at the right places."""
     other = data.assign(data.copy())
     sources = [source_of(data.psc.variable, DIMS)]
     grids = [grid_at(data.time.values, data.lat.values, data.lon.values)]
@@ -305,7 +305,7 @@ CHUNKED_ARCHIVES = {
 
 @pytest.mark.parametrize("layout", CHUNKED_ARCHIVES)
 def test_the_archive_of_dask_takes_at_most_four_tasks_a_block(layout):
-    """Three classes and a condition: chunks that are read, and one task a block; nothing is cut or rechunked by dask.
+    """Three classes and a predictor: chunks that are read, and one task per block; nothing is cut or rechunked by dask.
 
     A window takes its blocks and the chunks around them, each cut in the task that reads it.
     """
@@ -353,7 +353,7 @@ def test_reads_of_a_block_are_less_than_three_times_the_block():
 
 @pytest.mark.parametrize("chunks", [(8, 270, 270), (12, 270, 270), (12, 240, 240)])
 def test_neighbouring_blocks_read_less_than_three_times_what_they_hold(chunks):
-    """Of dask input `write` computes so many neighbours together that chunks, whole ones, are read but a few times."""
+    """Of dask input `write` computes neighbours together, so that whole chunks are read only a few times."""
     from xgapfill.lattice.tiling import Tiling
     from xgapfill.stores.run import NEIGHBOURS
 
@@ -374,7 +374,7 @@ def test_neighbouring_blocks_read_less_than_three_times_what_they_hold(chunks):
 
 @dataclass(frozen=True)
 class Corners:
-    """Sum of neighbours at the edge of the reach, missing ones -1."""
+    """Sum of neighbours at the edge of the halo, missing ones -1."""
 
     def __call__(self, arrays, box, core):
         """Return the sum on the core."""
@@ -385,7 +385,7 @@ class Corners:
 
 
 def corners(*arrays):
-    """Weighted sum, in float32 and in one order, of pixels that are smaller than the arrays by the reach."""
+    """Weighted sum, in float32 and in one order, of pixels that are smaller than the arrays by the halo."""
     inner = tuple(size - 2 * more for size, more in zip(arrays[0].shape, REACH, strict=True))
     out = np.zeros(inner, np.float32)
     for n, array in enumerate(arrays):

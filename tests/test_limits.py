@@ -16,7 +16,7 @@ from xgapfill.lattice.grid import Box
 
 
 def runs(observed):
-    """Slots between the observed dates around each pixel of (t, y, x), by looking: the first and last date at the
+    """Time steps between the observed dates around each pixel of (t, y, x), by looking: the first and last date at the
     ends.
     """
     out = np.zeros(observed.shape)

@@ -44,7 +44,7 @@ def test_transplanted_gaps_are_those_of_another_date(observed):
 
 
 def test_frames_that_no_date_suits_keep_their_pixels():
-    """Where every other date sees all or nothing, nothing may be hidden."""
+    """Where every other date observed all or nothing, nothing may be hidden."""
     observed = np.zeros((3, 4, 4), bool)
     observed[0] = True
     assert not masks.transplanted(observed).any()
@@ -58,7 +58,7 @@ def test_a_seed_fixes_the_mask(observed, draw):
 
 
 def test_a_frozen_mask_comes_back(observed, tmp_path):
-    """A mask kept in a file must come back bit for bit, and take about a bit a pixel at most."""
+    """A mask kept in a file must come back bit for bit, and take about a bit per pixel at most."""
     path = tmp_path / "mask.npz"
     masks.freeze(path, observed)
     assert np.array_equal(masks.load(path), observed)
@@ -66,7 +66,7 @@ def test_a_frozen_mask_comes_back(observed, tmp_path):
 
 
 def test_wrong_masks_are_refused(tmp_path):
-    """Wrong shapes, dtypes, shares and files must be refused with what was wanted."""
+    """Wrong shapes, dtypes, shares and files must be refused with what was expected."""
     with pytest.raises(ValueError, match="bool array"):
         masks.disc_blocks(np.ones((4, 4), bool))
     with pytest.raises(ValueError, match="share must lie"):

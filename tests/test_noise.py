@@ -39,7 +39,7 @@ def test_noise_goes_on_across_the_dateline(ncols: int):
 
 
 def test_everything_else_gives_other_noise():
-    """Seed, member, draw, channel, slot, row and column each change the noise entirely."""
+    """Seed, member, draw, channel, time step, row and column each change the noise entirely."""
     first = Noise(0, 8640)(0, 0, (0, 0, 0), (2, 1, 64, 64))
     others = [
         Noise(1, 8640)(0, 0, (0, 0, 0), (1, 1, 64, 64)),

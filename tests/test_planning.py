@@ -109,7 +109,7 @@ def test_a_sample_is_near_the_truth(monkeypatch, case):
 
 @pytest.mark.parametrize(("schedule", "members"), [("fast", 1), ([(30, 25), (25, 1), (1, 3), (3, 0)], 2)])
 def test_network_passes_are_those_of_the_fill(monkeypatch, schedule, members):
-    """Every batch of every block: exactly as many passes as the net makes, none for levels above the largest."""
+    """Every batch of every block: exactly the forward passes of the net, none for levels above the largest."""
     from xgapfill.nets.unet import UNet
 
     monkeypatch.setitem(OPTIONS, "block", (3, 12, 48))
@@ -141,7 +141,7 @@ REDUCED = {
 
 @pytest.mark.parametrize("case", REDUCED)
 def test_statistics_are_planned_as_they_are_computed(monkeypatch, case):
-    """As many passes as are made, members drawn two at a time; the size of the result is that of the statistics."""
+    """The forward passes of the fill, members drawn two at a time; the size of the result is that of the statistics."""
     monkeypatch.setitem(OPTIONS, "block", (1, 12, 48))
     monkeypatch.setattr(reducing, "TOGETHER", 2)
     monkeypatch.setattr(reducing, "SLAB", 3)

@@ -83,7 +83,7 @@ def test_write_shows_one_bar(chl, tmp_path, bars, scheduler):
 
 
 def test_nothing_is_shown_where_nobody_looks(chl, tmp_path, bars, monkeypatch):
-    """Not in scripts whose output goes to a file, and not when told; on terminals and in notebooks otherwise."""
+    """Not in scripts with output to a file, and not when switched off; on terminals and in notebooks otherwise."""
     lazy = chl.gapfill.fill(Quick())
     lazy.compute()
     xgapfill.write(lazy, tmp_path / "a.zarr")

@@ -43,7 +43,7 @@ def test_a_name_an_object_and_a_verb_do_the_same():
     ],
 )
 def test_what_is_no_method(method, options, error, words):
-    """Refused with what was wanted."""
+    """Refused with what was expected."""
     with pytest.raises(error, match=words):
         find(method, **options)
 

@@ -102,7 +102,7 @@ def test_fitted_finds_a_relation_of_the_window():
 
 
 def test_chlorophyll_alone_takes_the_mean_of_its_window():
-    """Without conditions there is nothing but a mean, and the spread about it."""
+    """Without predictors there is nothing but a mean, and the spread about it."""
     filled = Regression().fill(windows(gappy(3, 1, side=64) + 0.7, ("log10_chl",), 1), None, NOISE, 1)
     np.testing.assert_allclose(filled.values, 0.7, atol=0.05)
     np.testing.assert_allclose(filled.spread, 0.4, atol=0.05)
@@ -123,7 +123,7 @@ def test_bits_do_not_depend_on_the_neighbours_in_the_batch(relation):
 
 
 def test_wrong_calls_are_refused():
-    """Messages say what was wanted, found, and what to do."""
+    """Messages say what was expected, found, and what to do."""
     with pytest.raises(ValueError, match="relation must be 'fitted', 'brewin2010'"):
         Regression("uitz2006")
     with pytest.raises(ValueError, match="needs chlorophyll"):

@@ -43,7 +43,7 @@ def sheet(**changes: np.ndarray) -> xr.Dataset:
 
 
 def test_good_scores_pass():
-    """Scores that meet all targets must pass, one line a target and size class."""
+    """Scores that meet all targets must pass, one line per target and size class."""
     found = targets(sheet())
     assert all(each.met for each in found)
     assert len(found) == 3 + 1 + 2 + 2 + 1
@@ -99,7 +99,7 @@ def test_examples_say_which_data_they_want(name, tmp_path, monkeypatch, capsys):
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps", ["discs", "transplanted"])
-def test_the_background_is_as_good_as_the_best_opponent(shared_data, gaps):
+def test_the_background_is_as_good_as_the_best_baseline(shared_data, gaps):
     """On the validation set the background must be within 1.05 of the better of DCT-PLS and kriging, both tuned."""
     *baselines, ours = background.run(shared_data, gaps).values()
     assert ours <= background.TARGET * min(baselines)

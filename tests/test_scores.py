@@ -154,7 +154,7 @@ def test_degree_of_smoothing():
 
 
 def test_spread_scale_finds_the_factor_of_each_class():
-    """Error estimates wrong by a known factor a class must come back right, on places not used to fit it."""
+    """Error estimates wrong by a known factor per class must come back right, on places not used to fit it."""
     generator = np.random.default_rng(5)
     classes = generator.integers(0, 2, 20_000)
     spread = generator.uniform(0.5, 2, classes.size)
@@ -169,7 +169,7 @@ def test_spread_scale_finds_the_factor_of_each_class():
 
 
 def test_ensemble_shapes_are_checked():
-    """A wrong shape or a single member must be refused with what was wanted."""
+    """A wrong shape or a single member must be refused with what was expected."""
     with pytest.raises(ValueError, match=r"members must be \(m, 3\)"):
         scores.crps_ensemble(np.zeros((2, 4)), np.zeros(3))
     with pytest.raises(ValueError, match="at least 2 members"):
@@ -177,7 +177,7 @@ def test_ensemble_shapes_are_checked():
 
 
 def test_distance_is_that_of_the_frame():
-    """Distances must be Euclidean within the frame, infinite where it saw nothing, and fall into three classes."""
+    """Distances must be Euclidean within the frame, infinite in an empty one, and fall into three classes."""
     observed = np.zeros((2, 12, 12), bool)
     observed[0, 0, 0] = True
     distance = distance_to_observed(observed)

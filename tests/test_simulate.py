@@ -81,7 +81,7 @@ def test_places(ocean):
 
 
 def test_composites_restart_on_1_january():
-    """Slots of 8 days begin on 1 January, whatever day was asked for; the last of the year is short."""
+    """Composites of 8 days begin on 1 January, whatever day was asked for; the last of the year is short."""
     time = simulate(0, frames=4, shape=(16, 16), start_day=362, year=2011, spin_up=0).time
     assert time.astype("datetime64[D]").astype(str).tolist() == ["2011-12-27", "2012-01-01", "2012-01-09", "2012-01-17"]
     time = simulate(0, frames=2, shape=(16, 16), start_day=12, spin_up=0).time
@@ -190,7 +190,7 @@ def test_anomalies_have_the_scatter_of_the_samples():
     ],
 )
 def test_impossible_boxes(options, message):
-    """A box that cannot be simulated is refused, and the message says what is wanted."""
+    """A box that cannot be simulated is refused, and the message says what is expected."""
     with pytest.raises(ValueError, match=message):
         simulate(0, **{"frames": 1, **options})
 

@@ -90,7 +90,7 @@ def test_samples_bring_withheld_stations_nearer(name):
 
 @every_method
 def test_what_the_error_of_a_sample_does(name):
-    """A sample with a huge error changes next to nothing; one with a tiny error is met at its pixel."""
+    """A sample with a huge error changes almost nothing; one with a tiny error is reproduced at its pixel."""
     ds, places = ocean()
     without = without_samples(name).CHL
     told = stations(ds, places[:40], 0.3)
@@ -106,7 +106,7 @@ def test_what_the_error_of_a_sample_does(name):
 
 @mean_and_draw
 def test_an_error_of_pixels_keeps_them_to_themselves(name):
-    """Pixels that are wrong and said to err come back as they are; to their surroundings they are missing."""
+    """Wrong pixels with a large error are returned unchanged; for their surroundings they count as missing."""
     ds, _ = ocean()
     chl = ds.CHL.where(np.random.default_rng(0).random(ds.CHL.shape) < 0.5)
     wrong = xr.zeros_like(chl, bool)

@@ -229,7 +229,7 @@ def test_a_method_that_fails(tmp_path):
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.nc"])
 def test_two_runs_do_not_share_a_store(lazy, tmp_path, name, monkeypatch):
-    """The second is told who writes, and disturbs nothing; the lock goes with the run."""
+    """The second gets an error that names the writer, and disturbs nothing; the lock goes with the run."""
     seen = []
 
     def meanwhile():

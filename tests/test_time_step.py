@@ -1,4 +1,4 @@
-"""How long a map is: what is said of it, what is read, what is guessed."""
+"""Length of the time step of a map: given, read or guessed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_time_step_says_it(said, calendar, days):
 
 
 def test_a_map_without_time_has_a_length():
-    """Without any date the step is what is said, and nothing is guessed."""
+    """Without any date the step is the given one, and nothing is guessed."""
     timeless = dated("2020-01-05").isel(time=0, drop=True)
     assert grid(timeless, time_step="1D").step_days == 1
     assert grid(timeless).calendar == "none"
@@ -76,7 +76,7 @@ def test_a_map_without_time_has_a_length():
 
 @pytest.mark.parametrize("said", ["fortnight", "8X", -1, 0, float("nan"), True, [8], np.timedelta64("NaT"), "varying"])
 def test_what_is_no_step(said):
-    """A step that is none is told at the call."""
+    """A step that is none is refused at the call."""
     with pytest.raises(ValueError, match="time_step must be a positive number of days"):
         inputs.read(dated("2020-01-05"), time_step=said)
 
@@ -119,7 +119,7 @@ def test_a_data_set_says_it():
 
 
 def test_the_step_of_several_dates():
-    """Several dates follow the step that is said: hours of an overpass do not matter, other days are refused."""
+    """Several dates follow the given step: hours of an overpass do not matter, other days are refused."""
     passes = dated("2020-01-05T10:20", "2020-01-06T15:40", "2020-01-09T12:00")
     found = grid(passes, time_step="1D")
     assert np.diff(found.slots).tolist() == [1, 3]
@@ -160,7 +160,7 @@ def test_spans_of_any_kind(gap):
 
 @pytest.mark.parametrize("gap", ["soon", np.timedelta64(1, "M"), -1, "-3D", True, 1j, [16], np.timedelta64("NaT")])
 def test_what_is_no_span(gap):
-    """Spans that have no length in days are told at the call."""
+    """Spans without a length in days are refused at the call."""
     with pytest.raises(ValueError, match="max_gap must be a positive number of days, text such as '16D'"):
         xgapfill.background(chl_map((2, 4, 4)), max_gap=gap)
 

@@ -23,7 +23,7 @@ def ocean(folder, monkeypatch):
 
 
 def test_variables_and_coordinates(ocean):
-    """The data set has the documented variables on 24 eight-day slots and a 1/24 degree lattice."""
+    """The data set has the documented variables on 24 eight-day time steps and a 1/24 degree lattice."""
     assert dict(ocean.sizes) == {"time": 24, "size_class": 3, "lat": 128, "lon": 128}
     assert set(ocean.data_vars) == {"PSC", "CHL", "SST", "SSH", "PSC_truth", "CHL_truth", "sea"}
     assert ocean.size_class.values.tolist() == ["micro", "nano", "pico"]

@@ -1,4 +1,4 @@
-"""The variational autoencoder: its bound, its weights and its texture against exact Gaussian answers."""
+"""The variational autoencoder: its bound, its weights and its draws against exact Gaussian answers."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SIMPLE = ["pixel_mean", "time_interpolation"]
 
 @dataclass(frozen=True)
 class Level(Method):
-    """Fills everything with one level a channel and says how uncertain it is."""
+    """Fills everything with one level per channel and states its uncertainty."""
 
     level: float = 0.0
     spread: float = 0.5
@@ -85,7 +85,7 @@ def psc(chl) -> xr.DataArray:
 
 
 def test_scores_are_those_of_the_hidden_pixels(chl):
-    """The table of an baseline must be what its estimate scores at the hidden pixels, in log10."""
+    """The table of a baseline must be what its estimate scores at the hidden pixels, in log10."""
     hidden = transplanted(chl.notnull().values, seed=0)
     table = validate(chl, SIMPLE)
     truth = np.log10(chl.values)
@@ -118,7 +118,7 @@ def test_degree_of_smoothing_is_that_before_pasting(chl, method):
     assert np.isnan(validate(chl, [Level()]).smoothing)
 
 
-def test_degree_of_smoothing_of_fractions_and_opponents(chl, psc):
+def test_degree_of_smoothing_of_fractions_and_baselines(chl, psc):
     """Fractions are compared as fractions; whole-field fillers that paste have none, those that smooth have some."""
     thirds = validate(psc, [Level()], smoothing=True).smoothing
     observed = psc.values[:, ~transplanted(psc.notnull().all("psc").values, seed=0) & psc.notnull().all("psc").values]
@@ -129,7 +129,7 @@ def test_degree_of_smoothing_of_fractions_and_opponents(chl, psc):
 
 
 def test_members_are_scored_as_members(chl):
-    """Draws of the right distribution must be calibrated, and give the texture of the observed."""
+    """Draws of the right distribution must be calibrated, and have the small-scale variability of the observations."""
     table = validate(chl, [Dice(0.0, 0.5)], members=8)
     found = table.sel(filled_by="dice", distance_class="all")
     assert_allclose(found.coverage, 0.9, atol=0.03)
@@ -196,7 +196,7 @@ def test_size_classes_are_scored_one_by_one(psc):
 
 
 def test_a_condition_is_given_to_all_and_never_hidden(chl, psc):
-    """An baseline must profit from a condition that says all."""
+    """A baseline must profit from a predictor that determines the target."""
     micro = (0.3 * np.log10(chl)).pipe(lambda x: 0.2 + 0.6 / (1 + np.exp(-x))).fillna(0.3)
     other = (1 - micro) / 2
     told = xr.concat([micro, other, other], dim="psc").assign_coords(psc=["micro", "nano", "pico"]).rename("PSC")

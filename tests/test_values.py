@@ -1,4 +1,4 @@
-"""Values that cannot be the variable are told at the call, wherever they are."""
+"""Values that cannot be those of the variable are an error at the call, wherever they are."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_classes_in_arrays_that_run_in_other_directions():
 
 
 def test_a_mask_must_lie_on_the_map():
-    """A sea mask of another region is refused at the call, one of a part of the map is warned of."""
+    """A sea mask of another region is refused at the call, one of a part of the map gives a warning."""
     mask = xr.DataArray(np.ones((60, 110), bool), [CHL.lat, CHL.lon], name="sea")
     with pytest.raises(ValueError, match=r"sea .* has none of the latitudes of CHL"):
         xgapfill.background(CHL, sea=mask.assign_coords(lat=CHL.lat - 30))
@@ -119,7 +119,7 @@ def test_a_mask_must_lie_on_the_map():
 
 @pytest.mark.parametrize("method", ["dineof", "som"])
 def test_a_fit_reads_its_mask(method):
-    """A mask of a wrong shape is told by `fit`, too."""
+    """`fit` refuses a mask of a wrong shape, too."""
     with pytest.raises(ValueError, match="sea has the shape"):
         xgapfill.fit(CHL, method, sea=np.ones((3, 3), bool))
 
@@ -135,14 +135,14 @@ def test_a_fit_reads_its_mask(method):
     ],
 )
 def test_errors_that_are_no_map(error, message):
-    """Numbers, names and bare arrays are told at the call, with what is wanted."""
+    """Numbers, names and bare arrays are refused at the call, with what is expected."""
     with pytest.raises(TypeError, match=f"error= must be a DataArray like CHL, such as ds.CHL_uncertainty.*{message}"):
         xgapfill.background(CHL, error=error)
 
 
 @pytest.mark.parametrize("kind", ["memory", "file", "dask"])
 def test_errors_that_are_no_standard_deviations(tmp_path, kind):
-    """Negative errors are told at the call, wherever they are."""
+    """Negative errors are refused at the call, wherever they are."""
     error = (CHL * -0.1).rename("err").assign_attrs(units="mg m-3")
     error = opened(error, tmp_path) if kind == "file" else error.chunk(lat=25) if kind == "dask" else error
     with pytest.raises(ValueError, match="negative or infinite values; standard deviations are wanted"):

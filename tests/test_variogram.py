@@ -73,7 +73,7 @@ def test_fit_is_the_least_squares_solution():
 
 
 def test_windows_do_not_disturb_each_other():
-    """A window's covariance is the same bits whatever stands beside it; without pixels it is the usual one."""
+    """A window's covariance is the same bits whatever stands beside it; without pixels it is the prior one."""
     rng = np.random.default_rng(2)
     values = torch.tensor(rng.standard_normal((4, 5, 20, 20)), dtype=torch.float32)
     observed = torch.tensor(rng.random(values.shape) < 0.4, dtype=torch.float32)

@@ -43,7 +43,7 @@ def small_blocks(monkeypatch):
 
 
 def test_what_is_written_is_what_was_lazy(source, tmp_path):
-    """Values, names, coordinates and attributes; zarr v3, one shard a block, no warning; netCDF for a name in .nc."""
+    """Values, names, coordinates and attributes; zarr v3, one shard per block, no warning; netCDF for a name in .nc."""
     lazy = source.PSC.gapfill.fill(Quick(), cond=source.CHL, full=True)
     with warnings.catch_warnings(action="error"):
         written = xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
@@ -117,7 +117,7 @@ def counted():
 
 @contextlib.contextmanager
 def dying_after(count, how=None):
-    """A store that is full (or anything else that happens) after so many blocks."""
+    """A store that is full (or anything else that happens) after a number of blocks."""
     with counted() as numbers:
         write = running.WriteBlock.__call__
 
@@ -135,7 +135,7 @@ def dying_after(count, how=None):
 
 
 def test_a_longer_series_goes_on(source, tmp_path):
-    """Old frames out of reach stay as they are, to the bit; new blocks and those in reach are those of a fresh run."""
+    """Old frames outside the halo stay as they are, to the bit; all others are those of a fresh run."""
     store = tmp_path / "out.zarr"
     whole = source.CHL.gapfill.fill(Quick(), full=True)
     xgapfill.write(source.isel(time=slice(7)).CHL.gapfill.fill(Quick(), full=True), store, progress=False, append=True)
