@@ -173,8 +173,8 @@ def test_weights_that_do_not_fit(tmp_path):
     """Weights of other targets, an unknown predictor, corrupted and foreign files."""
     refused("fill log10_chl, not psc_ilr1", PSC, CHL, verb="posterior_mean", weights=tiny_weights("chl"))
     sst = CHL.copy(data=np.full(CHL.shape, 15.0)).rename("SST").drop_attrs()
-    refused("do not know sst", PSC, [CHL, sst], verb="posterior_mean", weights=tiny_weights("psc-chl"))
-    refused("do not know sst", CHL, sst, verb="posterior_mean", weights=tiny_weights("chl"))
+    refused("have no predictor sst", PSC, [CHL, sst], verb="posterior_mean", weights=tiny_weights("psc-chl"))
+    refused("have no predictor sst", CHL, sst, verb="posterior_mean", weights=tiny_weights("chl"))
     refused("no weights named", CHL, verb="posterior_mean", weights="best")
     refused("no shipped weights fill sst", sst, verb="posterior_mean")
     file = Weights(tiny_weights("chl").card, tiny_weights("chl").arrays).save(tmp_path / "mine")

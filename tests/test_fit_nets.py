@@ -283,7 +283,7 @@ xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
         (chl_map((7, 8, 8)), "observed pixels", {}),
         (chl_map(SHAPE), "no weights named 'nonsense'", {"init": "nonsense"}),
         (chl_map(SHAPE), "fill psc_ilr1, psc_ilr2, not log10_chl", {"init": tiny_weights("psc-chl")}),
-        (chl_map(SHAPE), "do not know sst", {"cond": "sst", "init": tiny_weights("chl")}),
+        (chl_map(SHAPE), "have no predictor sst", {"cond": "sst", "init": tiny_weights("chl")}),
     ],
 )
 def test_what_cannot_be_fitted(target, message, options):

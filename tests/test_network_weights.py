@@ -72,7 +72,7 @@ def test_wrong_weights_are_refused_at_the_call(weights, message):
 def test_weights_of_fitted_methods_are_told_apart():
     """EOFs are no map of Kohonen's, and a network is neither."""
     for given in (tiny_weights("chl"), xgapfill.fit(chl_map((4, 10, 12)), "dineof", modes=2)):
-        with pytest.raises(ValueError, match="som takes weights that it was fitted to"):
+        with pytest.raises(ValueError, match="som needs weights of its own fit"):
             CHL.gapfill.fill("som", weights=given)
 
 

@@ -168,14 +168,14 @@ def test_missing_values_of_a_function_are_left_out():
 @pytest.mark.parametrize(
     ("reduce", "error", "words"),
     [
-        ("median", ValueError, "reduce= is 'mean'"),
+        ("median", ValueError, "reduce= must be 'mean'"),
         ({"quantile": [0.5, 5]}, ValueError, "numbers from 0 to 1"),
         ([], ValueError, "no statistic"),
         (("mean", trend), TypeError, r"\(function, statistic\)"),
         (lambda member: member.mean(), ValueError, "must keep"),
         (lambda member: member - member.mean("lat"), ValueError, "other pixels"),
         (lambda member: member.idxmax("time"), TypeError, "dayofyear"),
-        (lambda member: member.isel(depth=0), ValueError, "made-up member"),
+        (lambda member: member.isel(depth=0), ValueError, "synthetic member"),
         (functools.partial(np.add, threading.Lock()), TypeError, "cannot be sent"),
     ],
 )
@@ -188,7 +188,7 @@ def test_what_cannot_be_reduced_is_told_at_the_call(reduce, error, words):
 def test_it_goes_with_members_only():
     """One answer, one member and full= are refused."""
     chl = chl_map()
-    with pytest.raises(ValueError, match="methods that draw"):
+    with pytest.raises(ValueError, match="for ensemble methods"):
         xgapfill.kriging(chl, reduce="mean")
     with pytest.raises(ValueError, match="at least 2"):
         xgapfill.kriging(chl, members=1, reduce="mean")

@@ -1,4 +1,4 @@
-"""What a kernel is given of a box: one (t, y, x) array per source, told apart by name."""
+"""Input of a kernel for one box: one (t, y, x) array per source, by name."""
 
 from __future__ import annotations
 

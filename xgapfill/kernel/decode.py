@@ -1,4 +1,4 @@
-"""From blended channels back to physical layers: values, spread and status, with the observations on top."""
+"""From blended channels to physical layers: values, spread and status, with the observations inserted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
 
 
 class Blend(NamedTuple):
-    """Windows blended on a core: members (m, k, t, y, x), spread (k, t, y, x), weight (t, y, x); not yet divided."""
+    """Weighted sums of windows on the interior of a block: members (m, k, t, y, x), spread (k, t, y, x), weight."""
 
     members: NDArray[np.float32]
     spread: NDArray[np.float32]
@@ -25,7 +25,7 @@ class Blend(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes blends; frozen, a pixel depends on nothing but itself.
+    """Decodes blends, pixel by pixel; frozen.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Decoder:
     draws : bool
         Whether the blend holds members; else it holds a mean.
     members : int
-        How many.
+        Number of members.
     full : bool
         Whether spread and status are returned as well.
     ranges : tuple of (lowest, highest)
-        Range of each channel in the training of the weights; infinite where there is none.
+        Range of each channel in the training of the weights; infinite if unknown.
     """
 
     variable: Variable
@@ -59,7 +59,7 @@ class Decoder:
         return self.members * parts + (2 * parts + self.variable.logarithmic if self.full else 0)
 
     def __call__(self, known: BoxChannels, raw: Sequence[NDArray], blend: Blend) -> NDArray:
-        """Return (layers, t, y, x), given the channels and the raw parts of the target on the core of the blend."""
+        """Return (layers, t, y, x), given the channels and the raw parts of the target on the interior."""
         out = np.empty((self.layers, *blend.weight.shape), np.result_type(*(part.dtype for part in raw)))
         for slot in range(blend.weight.shape[0]):
             frame = (..., slice(slot, slot + 1), slice(None), slice(None))
@@ -99,7 +99,7 @@ class Decoder:
         return Given(_at(parts, here), None if known.whole is None else _at(known.whole, here))
 
     def _with_whole(self, given: Given, member: NDArray, spread: NDArray | None) -> Given:
-        """What the parts are shares of where it was observed, else as it was filled."""
+        """Add the whole that the parts are shares of: observed where possible, else filled."""
         kind = self.variable.whole
         if given.whole is None or kind is None:
             return given
@@ -125,7 +125,7 @@ class Decoder:
 
 
 def _mean(members: NDArray) -> NDArray:
-    """Mean of (m, c, n) members, summed one after the other: numpy's order depends on n."""
+    """Mean of (m, c, n) members, summed one by one because numpy's order of summation depends on n."""
     total = members[0].copy()
     for member in members[1:]:
         total += member
@@ -133,12 +133,12 @@ def _mean(members: NDArray) -> NDArray:
 
 
 def _paste(parts: NDArray, here: NDArray, raw: NDArray, present: NDArray) -> NDArray:
-    """Layers of physical values: filled ones, missing ones, and the observations on top, bit for bit."""
+    """Layers of physical values: filled or missing, with the observations inserted bit for bit."""
     layers = np.full((parts.shape[0], present[0].size), np.nan, raw.dtype)
     layers[:, here] = parts
     return np.where(present, raw, layers.reshape(parts.shape[0], *present.shape[1:]))
 
 
 def _at(array: NDArray, here: NDArray) -> NDArray:
-    """Values of (..., t, y, x) at flat places, (..., n), contiguous."""
+    """Values of (..., t, y, x) at flat indices, (..., n), contiguous."""
     return np.ascontiguousarray(array.reshape(*array.shape[:-3], -1)[..., here])

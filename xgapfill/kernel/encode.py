@@ -18,17 +18,17 @@ from xgapfill.variables import ErrorUnits, Given, Variable
 
 
 class BoxChannels(NamedTuple):
-    """Everything known on a box.
+    """Channels and masks of a box.
 
     Attributes
     ----------
     values, observed : (c, t, y, x) channels in the order of the method
-    observed, invalid : (p, t, y, x) bool, where parts of the target come back as they are, where they are impossible
-    doubtful : (t, y, x) bool, where a condition was impossible
-    anything : (t, y, x) bool, where the target or a condition was observed
-    sea, land : (t, y, x) bool, what the mask says; neither where it does not know
-    whole : (t, y, x) float32 or None, what the parts are shares of, NaN where missing; None where decoding needs none
-    variance : (targets, t, y, x) float32 or None, of the errors of the target's channels, NaN where not known
+    present, invalid : (p, t, y, x) bool, where parts of the target are returned unchanged, where they are impossible
+    doubtful : (t, y, x) bool, where a predictor is impossible
+    anything : (t, y, x) bool, where the target or a predictor is observed
+    sea, land : (t, y, x) bool, from the mask; both False where the mask is missing
+    whole : (t, y, x) float32 or None, the whole that the parts are shares of, NaN where missing; None if not needed
+    variance : (targets, t, y, x) float32 or None, error variance of the target's channels, NaN where unknown
     """
 
     values: NDArray[np.float32]
@@ -50,22 +50,22 @@ class BoxChannels(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Encodes boxes; frozen, a pixel depends on nothing but itself.
+    """Encodes boxes, pixel by pixel; frozen.
 
     Attributes
     ----------
     grid : Grid
         Lattice of the target.
     variables : tuple of Variable
-        Of the target, then of each condition.
+        The target, then each predictor.
     channels : tuple of str
-        In the order of the method.
+        Channels in the order of the method.
     sea : SeaFlag or None
-        How the values of the sea mask say what is sea; None: the mask of the package is used.
+        Meaning of the values of the sea mask; None: the mask of the package is used.
     error : ErrorUnits or None
         Units of the errors of the target.
     warn : callable
-        Is given the variable of impossible values.
+        Called with a variable that has impossible values.
     """
 
     grid: Grid
@@ -102,7 +102,7 @@ class Encoder:
         return known
 
     def _frame(self, arrays: BoxArrays, known: BoxChannels) -> None:
-        """Encode a frame into the views of what is known."""
+        """Encode a frame into the views of `known`."""
         raws = [np.stack(parts) for parts in arrays.variables]
         if known.variance is not None:
             known.variance[...] = self._variance(raws[0], np.stack(arrays.errors))
@@ -116,10 +116,10 @@ class Encoder:
                 known.values[at], known.observed[at] = value, there
             known.anything[...] |= each.present.any(axis=0)
         total = encoded[0].total
-        if total is not None:  # parts that are all observed say what the whole is
+        if total is not None:  # where all parts are observed, their sum is the whole
             whole = self._add(total, whole, known)
         known.present[...] = encoded[0].present
-        if encoded[0].invalid.any():  # seldom: zeros that nothing is written to take no memory
+        if encoded[0].invalid.any():  # rare: zeros that are never written take no memory
             known.invalid[...] = encoded[0].invalid
         known.anything[...] |= known.observed.any(axis=0)
         for each in encoded[1:]:
@@ -139,7 +139,7 @@ class Encoder:
         return np.minimum(target.error_variance(possible, self.error.absolute(error, possible)), np.float32(MOST))
 
     def _whole(self, raws: Sequence[NDArray], shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """What the parts of the target are shares of, where it is a condition and observed, in its usual units."""
+        """The whole that the parts of the target are shares of, if it is an observed predictor, in canonical units."""
         whole = np.full(shape, np.nan, np.float32)
         kind = self.variables[0].whole
         for variable, raw in zip(self.variables[1:], raws[1:], strict=True):
@@ -149,7 +149,7 @@ class Encoder:
         return whole
 
     def _add(self, total: NDArray[np.float32], whole: NDArray[np.float32], known: BoxChannels) -> NDArray[np.float32]:
-        """Put the sum of the parts where the whole was not observed, and return it all."""
+        """Insert the sum of the parts where the whole is not observed; return the completed whole."""
         kind = self.variables[0].whole
         assert kind is not None
         at = self.channels.index(kind.channels[0])

@@ -1,4 +1,4 @@
-"""What happens to one block: encode, cut windows, let the method fill them, blend, decode."""
+"""The kernel of one block: encode, cut space-time tiles (windows), fill them with the method, blend, decode."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class FillKernel:
-    """Fills the core of a lattice box; frozen and picklable, the same bits however the lattice is cut into cores.
+    """Fills the interior (core) of a lattice box; frozen, picklable, with the same bits for any division into cores.
 
     Attributes
     ----------
@@ -46,27 +46,27 @@ class FillKernel:
     channels : tuple of str
         Channels of the method, targets first.
     method, weights, noise, members
-        What fills, with what, how often.
+        The method and its arguments.
     full : bool
         Whether spread and status are returned as well.
     sea : SeaFlag or None
-        How the values of the sea mask say what is sea; None: the mask of the package is used.
+        Meaning of the values of the sea mask; None: the mask of the package is used.
     ranges : tuple of (lowest, highest)
-        Range of each channel in the training of the weights; infinite where there is none.
+        Range of each channel in the training of the weights; infinite if unknown.
     checked : tuple of bool
-        Which variables had their values looked at before (so that impossible ones were warned of).
+        Variables whose values were checked before, with a warning if any are impossible.
     label : str
-        What is filled, for messages.
+        Name of the target, for messages.
     tiling : Tiling
-        Where the windows of the method lie.
+        Layout of the windows of the method.
     limits : Limits or None
-        Beyond which pixels stay missing.
+        Limits beyond which pixels stay missing.
     samples : Samples or None
         In-situ samples.
     error : ErrorUnits or None
-        Units of the errors of the target; None: none are given.
+        Units of the errors of the target; None: no errors are given.
     call : str
-        Names the call: impossible values are warned of once per call.
+        Token of the call, to warn of impossible values once per call.
     """
 
     grid: Grid
@@ -89,19 +89,19 @@ class FillKernel:
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
-        """Times, rows and columns around a pixel that it depends on; None times: all of them."""
+        """Halo of a pixel: times, rows and columns around it that it depends on; None: all times."""
         limits = (0, 0, 0) if self.limits is None else self.limits.reach(self.grid)
         slots, rows, cols = (max(pair) for pair in zip(self.tiling.reach, limits, strict=True))
         return None if self.tiling.series is not None else slots, rows, cols
 
     def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """Return what cores on a range of places may depend on: their windows, and what limits look at."""
+        """Return the range of places that cores on a range of places depend on, by windows and limits."""
         low, high = self.tiling.around(axis, places)
         more = 0 if self.limits is None else self.limits.reach(self.grid)[axis]
         return min(low, places[0] - more), max(high, places[1] + more)
 
     def given(self, fitted: Weights) -> FillKernel:
-        """Return the kernel with weights that were fitted on the series that is filled."""
+        """Return the kernel with weights that were fitted on the series to be filled."""
         return replace(self, weights=handle(fitted))
 
     @property
@@ -116,12 +116,12 @@ class FillKernel:
 
     @property
     def cutter(self) -> Cutter:
-        """What cuts windows."""
+        """Cuts windows out of boxes."""
         return Cutter(self.grid, self.channels, self.targets, self.tiling, self.limits, self.samples)
 
     @property
     def decode(self) -> Decoder:
-        """What turns blends into physical layers."""
+        """Turns blends into physical layers."""
         return Decoder(self.variables[0], self.method.draws, self.members, self.full, self.ranges)
 
     @property
@@ -134,7 +134,7 @@ class FillKernel:
         given = self.layout.named(arrays)
         known, raw = self.encode(given, box), self.raw(given, box, core)
         del given
-        arrays.clear()  # their memory is free to go before the windows are filled
+        arrays.clear()  # frees their memory before the windows are filled
         blend = self.blend(known, box, core)
         return self.decode(known.within(core.within(box)), raw, blend)
 
@@ -143,12 +143,12 @@ class FillKernel:
         return Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)(arrays, box)
 
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
-        """Parts of the target in the core as they came, (t, y, x) each: copies, but of chunks that are at hand."""
+        """Parts of the target in the core, unchanged, (t, y, x) each; copies, except of chunks in memory."""
         parts: Sequence[Any] = arrays.variables[0]
         return [part.within(core) if isinstance(part, OnBox) else part[core.within(box)].copy() for part in parts]
 
     def blend(self, known: BoxChannels, box: Box, core: Box, most: int | None = None) -> Blend:
-        """Fill the windows that touch the core and have something to do there, at most so many batches; sum them."""
+        """Fill the windows that have missing pixels in the core, at most `most` batches of them, and sum them."""
         tiling, cutter, kept = self.tiling, self.cutter, self.kept_channels
         blend = Blend(
             np.zeros((self.members, len(kept), *core.shape), np.float32),
@@ -176,13 +176,13 @@ class FillKernel:
 
     @property
     def kept_channels(self) -> list[int]:
-        """Channels that decoding needs: the targets, and what they are shares of where they are no fractions."""
+        """Channels that decoding needs: the targets, and their whole if they are not fractions."""
         target = self.variables[0]
         whole = [self.channels.index(target.whole.channels[0])] if target.needs_whole and target.whole else []
         return [*range(self.targets), *whole]
 
     def _warn(self, variable: Variable) -> None:
-        """Warn of impossible values, once per process (a map has thousands of blocks), unless they were looked at."""
+        """Warn of impossible values that were not checked before, once per process: a map has thousands of blocks."""
         key = f"{self.call} {variable}"
         if self.checked[self.variables.index(variable)]:
             return

@@ -1,4 +1,4 @@
-"""A call, read and checked once: fill, plan, validate and fit all work on the same `Job`, so they cannot disagree."""
+"""A call, read and checked once: fill, plan, validate and fit share the same `Job`, so they cannot disagree."""
 
 from __future__ import annotations
 
@@ -30,49 +30,49 @@ from xgapfill.weights import Weights, handle, load
 
 @dataclass(frozen=True)
 class FillOptions:
-    """What every fill can be told besides its target, method and predictors.
+    """Options of every fill besides its target, method and predictors.
 
     Parameters
     ----------
     members : int, optional
-        Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean of methods
-        that have one, else a single realisation. The first ones do not depend on how many are asked for.
+        Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean if the method
+        has one, else a single realisation. The first members do not depend on their number.
     seed : int
         Same seed, same members, on one machine, regardless of subsetting or chunking.
     weights : str, path or Weights, optional
         Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
         shipped weights for the variable, or a fit on a sample of the data as part of the lazy result.
     insitu : DataFrame or Dataset, optional
-        In-situ samples, one per row: time, lat, lon, and values under the name of the target or ``value``, under
-        ``micro``, ``nano`` and ``pico``, or, for a predictor, under its name, in the units of the maps. A standard
-        deviation of the error as a measure of the whole pixel goes under ``error`` or ``<column>_error``; without it
-        0.2 in log10 of chlorophyll, 0.1 in fractions, 0.4 degC. Estimates are drawn toward samples. A pixel with
-        nothing but a sample counts as missing; pixels observed by satellite are returned unchanged.
+        In-situ samples, one per row: time, lat, lon, and values, in the units of the maps. Columns of values have the
+        name of the target, ``value``, ``micro``, ``nano`` and ``pico``, or the name of a predictor. Columns ``error``
+        or ``<column>_error`` have the standard deviation of the error as an estimate of the pixel mean; without them it
+        is 0.2 in log10 of chlorophyll, 0.1 in fractions, 0.4 degC. Estimates are drawn toward samples. A pixel with
+        only a sample counts as missing; pixels observed by satellite are returned unchanged.
     error : DataArray or sequence of DataArrays, optional
-        Standard deviation of the error of `da`, like it, in its units, in percent (as ``CHL_uncertainty``) or of
-        log10. Pixels with larger errors than most around them get less weight; `da` is returned unchanged.
+        Standard deviation of the error of `da`, on its grid, in its units, in percent (as ``CHL_uncertainty``) or of
+        log10. Pixels with larger errors than their neighbours get less weight; `da` is returned unchanged.
     sea : DataArray or array of bool, optional
-        Where the sea is, (latitude, longitude). By default a mask among the coordinates, else the mask of the package
-        (0.1 degree). A pixel where the target or a predictor was observed is always sea.
+        Sea mask, (latitude, longitude). By default a mask among the coordinates, else the mask of the package (0.1
+        degree). A pixel where the target or a predictor is observed is always sea.
     size_class : {"micro", "nano", "pico"}, optional
-        Which class `da` is, where neither labels nor names say so.
+        Size class of `da`, if neither labels nor names give it.
     time_step : number of days, str or timedelta, optional
-        How far apart neighbouring maps are, where the dates do not tell: ``"1D"``, ``"8D"``, ``"MS"``. A guess is
-        warned of.
+        Time between neighbouring maps, if the dates do not give it: ``"1D"``, ``"8D"``, ``"MS"``. A guess comes with a
+        warning.
     max_gap : number of days, str or timedelta, optional
-        Pixels stay missing where the observed dates around their gap are farther apart, as in ``interpolate_na``
+        Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing
         (status too_little_context).
     max_distance : float, optional
-        Pixels stay missing farther than this, km, from the nearest observed pixel of the same frame.
+        Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
     full : bool
         Return the spread and the status of each pixel as well.
     reduce : optional
-        Statistics over members in place of the members, which are drawn a few at a time and never stored: ``"mean"``,
-        ``"std"``, ``{"quantile": [0.05, 0.95]}``, all as the xarray methods of that name over ``realization``; a
-        function of one member, of which mean and standard deviation are returned; a pair ``(function, statistic)``;
-        or a list of these. A function gets a DataArray like `da` with all times of some pixels, land missing, and
-        returns a DataArray of numbers on the same latitudes and longitudes with any other dimensions: a trend, a date
-        by year. It must treat each pixel by itself.
+        Statistics over members instead of the members, which are drawn a few at a time and never stored: ``"mean"``,
+        ``"std"``, ``{"quantile": [0.05, 0.95]}``, as the xarray methods of these names over ``realization``; a function
+        of one member, for its mean and standard deviation; a pair ``(function, statistic)``; or a list of these. A
+        function gets a DataArray like `da` with all times of some pixels, land missing. It must treat each pixel
+        independently and return a DataArray of numbers on the same latitudes and longitudes, with any other dimensions:
+        a trend, a date by year.
     """
 
     members: int | None = None
@@ -102,7 +102,7 @@ class FillOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """What is filled, with what, by which method; nothing of it has been computed.
+    """Target, predictors, method and options of a call; nothing has been computed.
 
     Attributes
     ----------
@@ -112,13 +112,13 @@ class Job:
     weights : Weights or None
     options : FillOptions
     kernel : FillKernel
-        What happens to a block.
+        Fills a block.
     sources, grids : tuple of Source, of Grid
-        Of each array that the kernel is called with, and its addresses.
+        Source and addresses of each array of the kernel.
     statistics : tuple of Statistic or None
-        Of the members, in place of these.
+        Statistics that are returned instead of the members.
     op : FillKernel or Reduced
-        What a task does with a block: fill it, or reduce its members.
+        Operation of a task on a block: fill it, or reduce its members.
     """
 
     target: inputs.Quantity
@@ -139,7 +139,7 @@ class Job:
         Raises
         ------
         TypeError, ValueError
-            Input that cannot be used; the message says what to do.
+            Invalid input; the message explains what to do.
         """
         options = FillOptions() if options is None else options
         method = _configured(method, options)
@@ -193,7 +193,7 @@ class Job:
 
 
 def _configured(method: Method, options: FillOptions) -> Method:
-    """The method that gives what is asked for, on the device of the session; ValueError where it cannot."""
+    """The method that supports the options, on the device of the session; ValueError when there is none."""
     if options.members is not None:
         method = method.ensemble()
     for name, given in (("insitu", options.insitu), ("error", options.error)):
@@ -207,11 +207,11 @@ def _configured(method: Method, options: FillOptions) -> Method:
 
 
 def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
-    """Read ``reduce=`` and say what does not go with it."""
+    """Read ``reduce=`` and check it against the other options."""
     found = read(options.reduce)
     if not method.draws:
         raise ValueError(
-            f"reduce= is for methods that draw members, such as repaint(members=8); {method.name} gives one answer"
+            f"reduce= is for ensemble methods, such as repaint(members=8); {method.name} gives one estimate"
         )
     if options.members is None or options.members < 2:
         raise ValueError(f"reduce= needs members of at least 2, found members={options.members}")
@@ -229,10 +229,10 @@ def _choose(
     if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
         if target.variable.alone is not None:
             raise ValueError(
-                f"{target.label} is one part of a whole, in its units: its share is known only with cond=, the "
-                f"{whole.long_name or whole.name}"
+                f"{target.label} is one part of a whole, in its units: its share needs the whole; give the "
+                f"{whole.long_name or whole.name} with cond="
             )
-        conditions = (*conditions, *whole.channels)  # what the parts add up to
+        conditions = (*conditions, *whole.channels)  # the sum of the parts
     channels = (*targets, *conditions)
     method.check(channels)
     if weights is not None and not method.takes_weights:
@@ -251,25 +251,24 @@ def _choose(
         )
     if unknown := [channel for channel in conditions if channel not in card.conditions]:
         raise ValueError(
-            f"the weights {card.name!r} do not know {', '.join(unknown)}; they know "
+            f"the weights {card.name!r} have no predictor {', '.join(unknown)}; they have "
             f"{', '.join(card.conditions) or 'no predictors'}. Leave it out of cond=, or use background()"
         )
     if card.conditions and not given:
         warn(
-            f"{target.label} is filled without cond=; the weights {card.name!r} know {', '.join(card.conditions)}, "
-            "with which they are better"
+            f"{target.label} is filled without cond=; the weights {card.name!r} were trained with "
+            f"{', '.join(card.conditions)} and are better with it"
         )
     return fitted, card.channels
 
 
 def _check_weights(method: Method, weights: Weights) -> None:
-    """Refuse weights of users that are not of the method's kind, or that its network cannot be built from."""
+    """Raise ValueError when weights of users are of another method or do not fit its network."""
     if isinstance(method, NetMethod):
         check_network(weights, method.model)
     elif isinstance(method, SeriesMethod) and weights.card.method != method.name:
         raise ValueError(
-            f"{method.name} takes weights that it was fitted to, found {weights!r}; leave weights= out, and it is "
-            "fitted to these data"
+            f"{method.name} needs weights of its own fit, found {weights!r}; leave weights= out to fit it to these data"
         )
 
 

@@ -1,4 +1,4 @@
-"""How far from what was observed a pixel may be and still be filled."""
+"""Limits of filling: how far from an observation a pixel may be."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from xgapfill.lattice.distance import EARTH_RADIUS
 from xgapfill.lattice.durations import days_of
 from xgapfill.lattice.grid import Box, Grid
 
-# Degrees of latitude beyond which `max_distance` looks no more columns to either side than there: close to the pole
-# all columns of the globe are near each other, and blocks of any map that reaches it would read whole parallels.
+# Degrees of latitude beyond which the halo of `max_distance` has no more columns than there: close to the pole all
+# columns of the globe are near each other, and blocks of any map that includes it would read whole parallels.
 POLAR = 85.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Pixels beyond stay missing.
+    """Limits beyond which pixels stay missing.
 
     Attributes
     ----------
     max_gap : float or None
-        Days between the dates around a gap at which the pixel was observed, as in `xarray.DataArray.interpolate_na`; at
-        either end of the data, days between the observed date and the end.
+        Days between the observed dates around a gap, as in `xarray.DataArray.interpolate_na`; at either end of the
+        data, days between the observed date and the end.
     max_distance : float or None
-        Kilometres to the nearest observed pixel of the same frame; beyond `POLAR` degrees of latitude to the nearest of
-        the columns around, no more of them than lie within it at that latitude.
+        Kilometres to the nearest observed pixel of the same frame; beyond `POLAR` degrees of latitude only as many
+        columns are searched as lie within it at that latitude.
 
     Raises
     ------
     ValueError
-        When a limit is not positive, or there is no time that `max_gap` could be measured in.
+        When a limit is not positive, or `max_gap` is given without a time axis.
     """
 
     max_gap: float | None = None
@@ -42,7 +42,7 @@ class Limits:
 
     @classmethod
     def of(cls, max_gap: Any, max_distance: float | None, grid: Grid) -> Limits | None:
-        """Limits of a call, None where there are none; `max_gap` as a number of days, text as "16D", or a timedelta."""
+        """Limits of a call, None without any; `max_gap` as a number of days, text as "16D", or a timedelta."""
         if max_gap is not None:
             max_gap = days_of(max_gap, "max_gap")
         if max_distance is not None:
@@ -52,11 +52,11 @@ class Limits:
                     f"max_distance must be a positive number of km, found {max_distance!r}; None sets no limit"
                 )
         if max_gap is not None and len(grid.slots) < 2:
-            raise ValueError("max_gap needs several times; a single map has none. Use max_distance, or leave it out")
+            raise ValueError("max_gap needs several times, found a single map; use max_distance, or leave it out")
         return None if max_gap is None and max_distance is None else cls(max_gap, max_distance)
 
     def reach(self, grid: Grid) -> tuple[int, int, int]:
-        """Slots, rows and columns around a pixel that decide whether it is filled."""
+        """Halo of a pixel: time steps, rows and columns around it that decide whether it is filled."""
         slots = rows = cols = 0
         if self.max_gap is not None:
             slots = math.ceil(self.max_gap / grid.step_days)
@@ -71,7 +71,7 @@ class Limits:
         return slots, rows, cols
 
     def within(self, observed: NDArray[np.bool_], grid: Grid, box: Box, core: Box) -> NDArray[np.bool_]:
-        """Where in `core` a pixel may be filled, given what was observed (t, y, x) in `box`."""
+        """Where in `core` a pixel may be filled, given the observed pixels (t, y, x) of `box`."""
         inside = core.within(box)
         allowed = np.ones(core.shape, bool)
         if self.max_gap is not None:
@@ -85,11 +85,9 @@ class Limits:
 
 
 def _near(observed: NDArray[np.bool_], km: float, reach: tuple[int, int], grid: Grid, core: Box) -> NDArray[np.bool_]:
-    """Where in a frame (y, x) of `core` an observed pixel lies within so many km; `observed` has `reach` more on every
-    side.
+    """Where in a frame (y, x) of `core` an observed pixel lies within `km`; `observed` has a halo of `reach`.
 
-    An observed pixel reaches so many columns to either side in a row that is so many rows away: the great circle
-    (haversine) says how many, whatever the box.
+    For each distance in rows, the great circle (haversine) gives the number of columns to either side, for any box.
     """
     (up, aside), (_, height, width) = reach, core.shape
     count = np.zeros((observed.shape[0], observed.shape[1] + 1), np.int32)
@@ -110,7 +108,7 @@ def _near(observed: NDArray[np.bool_], km: float, reach: tuple[int, int], grid: 
 
 
 def _gap_slots(observed: NDArray[np.bool_], grid: Grid, box: Box) -> NDArray[np.float64]:
-    """Slots between the observed dates around each pixel of (t, y, x), infinite where the box does not hold both."""
+    """Time steps between the observed dates around each pixel of (t, y, x), infinite if the box lacks one of them."""
     first, last = min(grid.slots), max(grid.slots)
     slots = np.arange(*box.slots, dtype=np.float64)[:, None, None]
     before = np.maximum.accumulate(np.where(observed, slots, -np.inf), axis=0)

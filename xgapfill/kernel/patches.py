@@ -1,4 +1,4 @@
-"""A sample of a gappy series as plain arrays, for nets to be trained on: chosen by address, read lazily."""
+"""A sample of a gappy series as plain arrays, to train networks on: chosen by address, read lazily."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from xgapfill.lattice.tiling import SIZE
 from xgapfill.lattice.windows import Patch
 from xgapfill.options import OPTIONS
 
-MARGIN = (2, 32, 32)  # empty places around a series that is taken whole: windows reach beyond it when it is filled
-CELL = (48, 128, 128)  # slots, rows and columns of the parts that are taken of a larger one
-LEAST_SEA = 0.1  # share of the sea in such a part
+MARGIN = (2, 32, 32)  # halo of empty places around a whole series: windows extend beyond it when it is filled
+CELL = (48, 128, 128)  # time steps, rows and columns of the parts of a larger series
+LEAST_SEA = 0.1  # smallest share of sea in a part
 BLOCK = (16, 128, 128)
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -34,7 +34,7 @@ def extract(
     sources: Sequence[Source],
     grids: Sequence[Grid],
 ) -> tuple[Patch, ...]:
-    """Read a series whole where it fits, else cells of the lattice in the order of a hash of their address.
+    """Read a whole series if it fits, else cells of the lattice in the order of a hash of their address.
 
     The sample does not depend on chunks, on the order of dimensions or on their direction.
 
@@ -43,7 +43,7 @@ def extract(
     kernel : FillKernel
         Encodes values to channels.
     sources, grids
-        As the kernel wants them: parts of what is filled, of its conditions, and the sea mask if it has one.
+        In the order of the kernel: parts of the target, of its predictors, errors, and the sea mask if there is one.
     """
     layers = len(kernel.channels) + 1
     arrays, around = [], []
@@ -65,7 +65,7 @@ def extract(
 
 
 def choose_places(grid: Grid, places: int) -> list[Places]:
-    """Slots, rows and columns of the patches, growing and without holes, all together at most so many places."""
+    """Time steps, rows and columns of the patches, ascending and without holes, in total at most `places`."""
     axes = [_without_holes(grid.slots, None), _without_holes(grid.rows, None), _without_holes(grid.cols, grid.ncols)]
     margins = (*MARGIN[:2], 0 if axes[2].size + 2 * MARGIN[2] > grid.ncols else MARGIN[2])
     padded = [np.arange(a[0] - more, a[-1] + 1 + more) for a, more in zip(axes, margins, strict=True)]
@@ -84,7 +84,7 @@ def choose_places(grid: Grid, places: int) -> list[Places]:
 
 
 def _without_holes(places: Sequence[int], ncols: int | None) -> NDArray[np.int64]:
-    """All places from the first to the last; around the globe, from the east of the widest hole."""
+    """All places from the first to the last; around the globe, from the east end of the widest hole."""
     known = np.unique(np.array(places, np.int64))
     if ncols is not None:
         steps = np.diff(np.append(known, known[0] + ncols))
@@ -96,7 +96,7 @@ def _without_holes(places: Sequence[int], ncols: int | None) -> NDArray[np.int64
 
 
 def _cells(places: NDArray[np.int64], known: Sequence[int], length: int, least: int) -> list[NDArray[np.int64]]:
-    """Cut places at multiples of a length, leaving out parts without data; one smaller than a window joins the last."""
+    """Cut places at multiples of a length, without parts that have no data; a small part joins the one before."""
     cuts = [at for at in range(1, places.size) if places[at] % length == 0]
     parts = np.split(places, cuts)
     joined = [parts[0]]
@@ -137,7 +137,7 @@ def _patch(array: NDArray[np.float32], grid: Grid) -> Patch:
 
 @dataclass(frozen=True)
 class _Look:
-    """Channels of a box, NaN where missing, and a layer that says what is sea (1), land (-1) and unknown (0)."""
+    """Channels of a box, NaN where missing, and a layer of sea (1), land (-1) and unknown (0)."""
 
     kernel: FillKernel
 
@@ -150,7 +150,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Blank:
-    """Nothing observed: stands for the places that are wanted, of which the data may have only some."""
+    """A source without observations at all places of a patch, some of which the data may lack."""
 
     shape: tuple[int, int, int]
 

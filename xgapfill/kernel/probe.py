@@ -1,4 +1,4 @@
-"""Kernels that look at the blocks that a fill gets, to count and to time what it would do with them."""
+"""Kernels that count and time the work of a fill on the same blocks."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ Operation = FillKernel | Reduced
 
 @dataclass(frozen=True)
 class Look:
-    """Gets the blocks that what fills, or reduces members, gets, to do something else with them."""
+    """A kernel with the blocks of a fill or a reduction, for other operations on them."""
 
     op: Operation
 
     @property
     def kernel(self) -> FillKernel:
-        """What fills."""
+        """The kernel that fills."""
         return self.op if isinstance(self.op, FillKernel) else self.op.kernel
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
-        """As of what fills."""
+        """Halo of the operation."""
         return self.op.reach
 
     def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """As of what fills."""
+        """Places that the operation depends on."""
         return self.op.around(axis, places)
 
     def parts(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
-        """Parts of a block that are filled at a time."""
+        """Parts of a block that are filled at once."""
         if isinstance(self.op, FillKernel):
             yield arrays, box, core
         else:
             yield from self.op.slabs(arrays, box, core)
 
     def drawn(self, core: Box, itemsize: int) -> list[int]:
-        """How many members are drawn at a time."""
+        """Numbers of members that are drawn at once."""
         if isinstance(self.op, FillKernel):
             return [self.op.members]
         return [len(beside) + len(wanted) for beside, wanted in self.op.together(core, itemsize)]
 
     def batches(self, known: BoxChannels, box: Box, core: Box) -> list[tuple[Any, Any]]:
-        """Batches of windows that have something to fill."""
+        """Batches of windows with missing pixels."""
         cutter = self.kernel.cutter
         return list(batches(cutter.needed(known, box, core, cutter.near(known, box, core))))
 
 
 class Count(Look):
-    """Sums of a block are `COUNTS`."""
+    """Counts of a block, `COUNTS`."""
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:
         """Return layers of the core that sum to the counts."""
@@ -84,9 +84,9 @@ class Count(Look):
 
 
 class Time(Look):
-    """Sums of a block are `TIMED`, core-seconds: of a batch of windows, and of decoding the block.
+    """Core-seconds of a block, `TIMED`: of a batch of windows, and of decoding the block.
 
-    Passes of a network cost the same whatever the schedule, so a long one is judged by a short one.
+    Forward passes cost the same in every schedule, so a long schedule is timed by a short one.
     """
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float64]:

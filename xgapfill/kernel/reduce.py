@@ -1,4 +1,4 @@
-"""Reduce members inside the blocks: statistics without storing, or even holding, all members."""
+"""Reduce members within blocks: statistics without storing, or even holding, all members."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from xgapfill.lattice.grid import Box
 from xgapfill.options import OPTIONS
 from xgapfill.weights import Weights
 
-TOGETHER = 8  # members that are drawn together
-SLAB = 24  # slots that are filled together where whole series are wanted
-READ_BYTES = 2**30  # of whole series read by a task
-LEAST = 16  # rows and columns of a block
+TOGETHER = 8  # members drawn at once
+SLAB = 24  # time steps filled at once when a block holds whole series
+READ_BYTES = 2**30  # largest size of whole series read by a task
+LEAST = 16  # smallest number of rows and columns of a block
 
 
 @dataclass(frozen=True)
 class Field:
-    """What is reduced: the values of an array, or what a function makes of them.
+    """Field to reduce: the values of an array, or a function of them.
 
     Attributes
     ----------
     array : int
-        Number of the array among those that are filled.
+        Index of the array among the targets.
     parts : tuple of int
-        Parts of the variable that it holds, in its order.
+        Parts of the variable in the array, in its order.
     statistics : tuple of Statistic
     function : OfMember or None
     """
@@ -53,14 +53,14 @@ class Reduced:
         Draws the members.
     fields : tuple of Field
     series : bool
-        Whether a block holds all times, as functions of members need it. All statistics of a pixel are packed along
-        layers and times then.
+        Whether a block holds all times, as functions of members need them. All statistics of a pixel are then packed
+        along layers and times.
     block : tuple of int
         Length of blocks along time, latitude and longitude.
     west : bool
-        Whether longitudes are shown to functions from -180, not from 0.
+        Whether functions get longitudes from -180, not from 0.
     member_bytes : int
-        Bytes of members that a task holds, about.
+        Approximate bytes of members that a task holds.
     """
 
     kernel: FillKernel
@@ -72,12 +72,12 @@ class Reduced:
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
-        """As of the kernel; all times for series."""
+        """Halo of the kernel; all times for series."""
         slots, rows, cols = self.kernel.reach
         return None if self.series else slots, rows, cols
 
     def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """As of the kernel; no other times for series, which have all there are."""
+        """Places that the kernel depends on; no other times for series, which hold them all."""
         return places if axis == 0 and self.series else self.kernel.around(axis, places)
 
     @property
@@ -98,7 +98,7 @@ class Reduced:
         return len(field.parts) * (len(self.kernel.grid.slots) if self.series else 1)
 
     def given(self, fitted: Weights) -> Reduced:
-        """Return the kernel with weights that were fitted on the series that is filled."""
+        """Return the kernel with weights that were fitted on the series to be filled."""
         return replace(self, kernel=self.kernel.given(fitted))
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
@@ -117,7 +117,7 @@ class Reduced:
         return self.packed(values, core) if self.series else values
 
     def members(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[NDArray]:
-        """Draw one member after the other: (parts, *core.shape)."""
+        """Draw members one by one: (parts, *core.shape)."""
         for beside, wanted in self.together(core, arrays[0].itemsize):
             noise = replace(self.kernel.noise, members=(*beside, *wanted))
             kernel = replace(self.kernel, members=len(beside) + len(wanted), noise=noise, full=False)
@@ -126,7 +126,7 @@ class Reduced:
             yield from drawn.reshape(kernel.members, -1, *core.shape)[len(beside) :]
 
     def together(self, core: Box, itemsize: int) -> list[tuple[tuple[int, ...], range]]:
-        """Numbers of the members of a core that are drawn together, each after that of one that they rest on."""
+        """Numbers of the members of a core that are drawn at once, with the number of their anchor, if any."""
         size = self.kernel.variables[0].parts * int(np.prod(core.shape)) * itemsize
         count = int(np.clip(self.member_bytes // size, 1, TOGETHER))
         firsts = range(0, self.kernel.members, count)
@@ -137,7 +137,7 @@ class Reduced:
         ]
 
     def slabs(self, arrays: list[NDArray], box: Box, core: Box) -> Iterator[tuple[list[NDArray], Box, Box]]:
-        """Cut whole series into parts in time with what lies around them; other boxes stay whole."""
+        """Cut whole series into parts in time with their halo; other boxes stay whole."""
         if not self.series or self.kernel.reach[0] is None:
             yield list(arrays), box, core  # the kernel empties the list
             return
@@ -151,7 +151,7 @@ class Reduced:
             yield parts, replace(box, slots=around), replace(core, slots=slots)
 
     def shown(self, field: Field, values: NDArray, core: Box) -> NDArray:
-        """What is reduced of a member (parts, *core.shape)."""
+        """Values of a member (parts, *core.shape) that are reduced."""
         if not self.series:
             return values
         at = self.times(core)
@@ -166,7 +166,7 @@ class Reduced:
         return np.array(self.kernel.grid.slots, np.int64) - core.slots[0]
 
     def packed(self, values: NDArray, core: Box) -> NDArray:
-        """Lay maps (k, y, x) along the layers and times of the array, which are as many or a few more."""
+        """Pack maps (k, y, x) along the layers and times of the array, padded with NaN."""
         at = self.times(core)
         out = np.full((self.layers, *core.shape), np.nan)
         padded = np.full((self.layers * at.size, *core.shape[1:]), np.nan)
@@ -181,12 +181,12 @@ def reduced(
     statistics: Sequence[Statistic],
     sources: int,
 ) -> Reduced:
-    """Return the kernel that reduces; functions are tried on a made-up member.
+    """Return the kernel that reduces; functions are tested on a synthetic member.
 
     Parameters
     ----------
     kernel : FillKernel
-        That draws the members.
+        Draws the members.
     target : Quantity
     statistics : sequence of Statistic
     sources : int
@@ -219,7 +219,7 @@ def _view(array: xr.DataArray, axes: cf.Axes, target: Quantity) -> View:
 
 
 def _block(kernel: FillKernel, statistics: Sequence[Statistic], sources: int, series: bool) -> tuple[int, int, int]:
-    """Blocks so small that a task holds about ``member_bytes`` of members, and reads `READ_BYTES` of whole series."""
+    """Block size at which a task holds about ``member_bytes`` of members and reads `READ_BYTES` of whole series."""
     frames, rows, cols = OPTIONS["block"]
     if series:
         frames = len(kernel.grid.slots)
@@ -231,7 +231,7 @@ def _block(kernel: FillKernel, statistics: Sequence[Statistic], sources: int, se
             not series or sources * frames * around * 4 <= READ_BYTES
         ):
             break
-        strides = kernel.tiling.stride[1:]  # blocks that are multiples of it share fewer windows
+        strides = kernel.tiling.stride[1:]  # blocks at multiples of the stride share fewer windows
         rows, cols = (
             side - stride if side >= 2 * stride else max(LEAST, side // 2)
             for side, stride in zip((rows, cols), strides, strict=True)

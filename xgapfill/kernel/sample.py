@@ -23,20 +23,20 @@ from xgapfill.methods.base import Method, SeriesMethod
 from xgapfill.options import OPTIONS
 from xgapfill.weights import Weights
 
-CELL = 16  # rows or columns that are taken together
+CELL = 16  # rows or columns of a band
 BLOCK = 64  # rows and columns of the sample encoded by one task
 
 
 def fit_lazily(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Delayed:
-    """Return the fitted weights of `method` as a Delayed, one task; arguments as of `fit_now`."""
+    """Return the fitted weights of `method` as a Delayed, one task; arguments as in `fit_now`."""
     encoded, fit = _sample(method, kernel, sources, grids)
     return dask.delayed(fit, pure=True)(encoded)
 
 
 def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Weights:
-    """Return the fitted weights of `method`, fitted in this thread: where Ctrl-C arrives.
+    """Return the fitted weights of `method`, fitted in this thread, where Ctrl-C arrives.
 
-    The sample is all times of some bands of rows crossed with some bands of columns, chosen by their address: it does
+    The sample is all times of some bands of rows crossed with some bands of columns, chosen by their address. It does
     not depend on chunks, on the order of dimensions or on their direction.
 
     Parameters
@@ -45,7 +45,7 @@ def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids
     kernel : FillKernel
         Encodes values to channels.
     sources, grids
-        As for `map_lattice`, what is filled first. The sample has at most ``sample_bytes`` of `set_options`.
+        As for `map_lattice`, the target first. The sample has at most ``sample_bytes`` of `set_options`.
     """
     encoded, fit = _sample(method, kernel, sources, grids)
     return fit(encoded.compute())
@@ -54,9 +54,9 @@ def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids
 def _sample(
     method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]
 ) -> tuple[da.Array, _Fit]:
-    """Channels of the sample (c, t, y, x), lazily, and what fits the method to them."""
+    """Channels of the sample (c, t, y, x), lazily, and the function that fits the method to them."""
     if not isinstance(method, SeriesMethod):
-        raise TypeError(f"{method.name} has no fit(): it needs none, or comes with weights")
+        raise TypeError(f"{method.name} has no fit(); it needs no fit, or comes with weights")
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))
@@ -81,14 +81,14 @@ def _sample(
 
 
 def sample_places(grid: Grid, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of about so many pixels at most, growing; all of them where they are fewer."""
+    """Rows and columns of at most about `pixels` pixels, ascending; all of them if there are fewer."""
     rows, cols = (np.unique(np.array(axis, np.int64)) for axis in (grid.rows, grid.cols))
     share = math.sqrt(min(1.0, pixels / (rows.size * cols.size)))
     return _bands(rows, share), _bands(cols, share)
 
 
 def _bands(places: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """Bands of `CELL` places, chosen by a hash of their number, that are at most this share of all (at least one)."""
+    """Bands of `CELL` places, chosen by a hash of their number, at most this share of all and at least one."""
     bands = places // CELL
     numbers, sizes = np.unique(bands, return_counts=True)
     by_hash = np.argsort([hashlib.blake2b(str(n).encode(), digest_size=8).digest() for n in numbers], kind="stable")

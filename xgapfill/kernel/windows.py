@@ -1,4 +1,4 @@
-"""Which windows a core needs, and how they are cut out of a box and padded."""
+"""Space-time tiles (windows) of a block: which are needed, and how they are cut out of its box and padded."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Cutter:
     targets : int
         Number of channels to be filled.
     tiling : Tiling
-        Where the windows of the method lie.
+        Layout of the windows of the method.
     limits : Limits or None
-        Beyond which pixels stay missing.
+        Limits beyond which pixels stay missing.
     samples : Samples or None
         In-situ samples.
     """
@@ -45,7 +45,7 @@ class Cutter:
     samples: Samples | None = None
 
     def near(self, known: BoxChannels, box: Box, core: Box) -> NDArray[np.bool_]:
-        """Pixels of the core that are near enough to an observation to be filled."""
+        """Pixels of the core that are close enough to an observation to be filled."""
         if self.limits is None:
             return np.ones(core.shape, bool)
         return self.limits.within(np.asarray(known.present.all(axis=0)), self.grid, box, core)
@@ -53,14 +53,14 @@ class Cutter:
     def needed(
         self, known: BoxChannels, box: Box, core: Box, near: NDArray[np.bool_]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Windows with an observation and a missing sea pixel of the core to be filled, each with its sea."""
+        """Windows with an observation and a missing sea pixel of the core, each with its sea mask."""
         gaps = np.asarray(~known.present.all(axis=0))[core.within(box)] & near
         tiling = self.tiling
         for start in tiling.touching(core):
             window = inside(start, tiling.size, box)
             if not known.anything[window].any() and not (self.samples and self.samples.touch(start, tiling.size)):
                 continue
-            # a mask that changes with time may lack some frames: what is sea in any frame is sea
+            # a mask that changes with time may lack some frames: a pixel that is sea in any frame is sea
             some = known.sea[window] | known.anything[window]
             sea = np.asarray(some.any(axis=0) | ~known.land[window].any(axis=0))
             at, part = overlap(start, tiling.size, core)
@@ -68,7 +68,7 @@ class Cutter:
                 yield start, sea
 
     def cut(self, known: BoxChannels, box: Box, starts: Sequence[NDArray], seas: Sequence[NDArray]) -> Windows:
-        """Cut windows out of a box and pad them to BATCH with empty ones: bits depend on the size of a batch."""
+        """Cut windows out of a box and pad them to BATCH with empty ones, as bits depend on the size of a batch."""
         slots, rows, cols = self.tiling.size
         values = np.zeros((BATCH, slots, len(self.channels), rows, cols), np.float32)
         observed, sea = np.zeros(values.shape, bool), np.zeros((BATCH, rows, cols), bool)
