@@ -67,28 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {package_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
-    shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
-    shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
-    shared.add_argument("--members", type=int, help="how many members; without it one map, without such a dimension")
-    shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
-    shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
-    shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
-    shared.add_argument(
-        "--region",
-        type=float,
-        nargs=4,
-        metavar=("SOUTH", "NORTH", "WEST", "EAST"),
-        help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline); edges belong to it",
-    )
-    shared.add_argument(
-        "--time",
-        nargs=2,
-        metavar=("FIRST", "LAST"),
-        help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST belongs to it",
-    )
-    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that rest on torch")
+    shared = _input_parser()
     computed = argparse.ArgumentParser(add_help=False)
     computed.add_argument("--seed", type=int, default=0)
     computed.add_argument("--workers", type=int, help="processes of one thread each (without: threads, one a core)")
@@ -126,6 +105,33 @@ def _parser() -> argparse.ArgumentParser:
     methods = commands.add_parser("methods", help="list the methods")
     methods.set_defaults(run=_methods)
     return parser
+
+
+def _input_parser() -> argparse.ArgumentParser:
+    """Arguments of all commands that read maps."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
+    shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
+    shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
+    shared.add_argument("--members", type=int, help="how many members; without it one map, without such a dimension")
+    shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
+    shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
+    shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
+    shared.add_argument(
+        "--region",
+        type=float,
+        nargs=4,
+        metavar=("SOUTH", "NORTH", "WEST", "EAST"),
+        help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline); edges belong to it",
+    )
+    shared.add_argument(
+        "--time",
+        nargs=2,
+        metavar=("FIRST", "LAST"),
+        help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST belongs to it",
+    )
+    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that rest on torch")
+    return shared
 
 
 def _fill(given: argparse.Namespace) -> int:
