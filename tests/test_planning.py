@@ -185,7 +185,7 @@ def test_samples_and_errors_are_planned_with():
     assert (nothing.windows, some.windows > 0) == (0, True)
     ds = chl.to_dataset().assign(E=0.1 * chl)
     assert ds.gapfill.plan("CHL", "background", error="E").memory > ds.gapfill.plan("CHL", "background").memory
-    with pytest.raises(ValueError, match="climatology makes nothing of insitu="):
+    with pytest.raises(ValueError, match="climatology ignores observation errors, so insitu="):
         xgapfill.plan(chl, "climatology", insitu=table)
 
 

@@ -85,7 +85,7 @@ def test_pack(tmp_path):
     with np.load(seamask.pack(tmp_path / "mask.nc", tmp_path / "out" / "sea.npz")) as stored:
         np.testing.assert_array_equal(np.unpackbits(stored["bits"], axis=1).astype(bool), mask.ocean[::-1])
     mask.isel(lon=slice(1, None)).to_netcdf(tmp_path / "short.nc")
-    with pytest.raises(ValueError, match="lon must run over"):
+    with pytest.raises(ValueError, match="lon must be the centres"):
         seamask.pack(tmp_path / "short.nc", tmp_path / "other.npz")
 
 

@@ -1,7 +1,7 @@
-"""The classical first guess: regression on the conditions, then Gaussian-Markov interpolation, inside one window.
+"""The classical first guess: regression on predictors, then Gaussian-Markov interpolation, within one window.
 
-Everything it needs it takes from the window's own observed pixels, shrunk to priors that ship with the package: it is
-lazy, local and the same for any chunking. Torch only, so that nets can be trained on what it leaves.
+All parameters are estimated from the observed pixels of the window and shrunk to shipped priors, so the first guess is
+lazy, local and the same for any chunking. It is written in torch, so that networks can be trained on its residuals.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 ITERATIONS, MORE_ITERATIONS = 10, 10  # of the solver; more in windows that have observations with errors
 NEAR = (30.0, 10.0)  # Gaussian neighbourhood (km, days) in which observations and their misfit are counted
-WEAK = 40.0  # pixels' worth of belief that a neighbourhood varies as its window does
-FEW = 5.0  # independent samples' worth of belief in the prior variance
-LOG_SHARES = (-9.0, 0.2)  # of the error in the variance, lowest and highest
-LEAST_NOISE = 0.005  # share of the variance that is noise at least
-# Sizes (km) of features, and how fast (km a day) features of a size change: about their own size in its time.
+WEAK = 40.0  # pseudo-count of pixels: a neighbourhood varies like its window
+FEW = 5.0  # pseudo-count of independent samples of the prior variance
+LOG_SHARES = (-9.0, 0.2)  # lowest and highest logarithm of the error as a share of the variance
+LEAST_NOISE = 0.005  # smallest share of noise in the variance
+# Sizes (km) of features, and the speed (km per day) at which they change: their own size within their time scale.
 OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
 SPEED = 6.0
 QUARTER_WAVE = math.pi / 2
-# Modes that are not resolved disturb the others: so many times more than by the nugget alone is left of a little error.
+# Unresolved modes alias into the others: a small error is this many times larger than from the nugget alone.
 ALIASED = 4.0
-# Conditions enter the regression about the centre of their prior; beyond the span they are clipped and then squared.
+# Predictors enter the regression as anomalies from the centre of their prior, clipped to the span and then squared.
 SPAN = 2.0
 
 
@@ -46,11 +46,11 @@ class Guess:
     Attributes
     ----------
     mean : the first guess, noise of the observations removed
-    error : one standard deviation of its error, as a map was measured there
-    density : log1p of the number of observations around
-    trend : what the interpolation adds its departures to
-    spectrum : variances of the departures' cosine modes, noise and all
-    usual : standard deviation of the error about as the covariance has it
+    error : one standard deviation of its error, against an observation
+    density : log1p of the number of nearby observations
+    trend : regression to which the interpolated anomalies are added
+    spectrum : variances of the cosine modes of the anomalies, with noise
+    usual : approximate standard deviation of the error from the covariance
     """
 
     mean: Tensor
@@ -71,16 +71,16 @@ def first_guess(
     priors: Mapping[str, Any],
     precision: Tensor | None = None,
 ) -> Guess:
-    """Background of every channel: conditions from themselves, targets from the conditions and themselves.
+    """Background of every channel: predictors from themselves, targets from the predictors and themselves.
 
     Parameters
     ----------
-    values, observed : (b, t, c, y, x) float32, `observed` as 0 or 1, `values` 0 where not observed
+    values, observed : (b, t, c, y, x) float32, `observed` as 0 or 1, `values` 0 where missing
     step_days : days between slots
     step_km : (b, 2) northward and eastward pixel size
     channels, targets : as in `Windows`
     priors : channel -> Prior
-    precision : (b, t, c, y, x) of observations that are not sure, see `weighed`; they are not among the observed
+    precision : (b, t, c, y, x) of observations with errors, see `weighed`; these are not among the observed
     """
     import torch
 
@@ -104,9 +104,9 @@ def first_guess(
 
 
 def weighed(windows: Windows, priors: Mapping[str, Prior]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-    """What was observed as surely as any pixel, and one over the error variance of what was not, (b, t, c, y, x) each.
+    """Observations without extra error, and the inverse error variance of the others, (b, t, c, y, x) each.
 
-    An error below the usual noise of pixels is none.
+    An error variance below the prior noise of pixels counts as none.
     """
     observed, variance = windows.observed, windows.variance
     if variance is None:
@@ -119,12 +119,12 @@ def weighed(windows: Windows, priors: Mapping[str, Prior]) -> tuple[NDArray[np.b
 
 
 def conditions_first(targets: int, channels: int) -> list[int]:
-    """Channels in the order in which they are filled: targets may rest on conditions."""
+    """Channels in the order in which they are filled: predictors first, as targets depend on them."""
     return [*range(targets, channels), *range(targets)]
 
 
 def as_observed(values: Tensor, observed: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-    """A condition as it was observed, noise and all: maps made from the same light share it; else its background."""
+    """A predictor as observed, with its noise, which maps from the same radiances share; else its background."""
     return observed * values + (1 - observed) * mean, (1 - observed) * error
 
 
@@ -135,8 +135,8 @@ def trend_on(
     priors: Mapping[str, Prior],
     conditions: Mapping[str, tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, Tensor]:
-    """Ridge regression of a channel on a constant and the conditions, shrunk to its prior; and its variance
-    through the conditions' errors. Two (b, t, y, x) fields.
+    """Ridge regression of a channel on a constant and the predictors, shrunk to its prior, and its variance from the
+    errors of the predictors. Two (b, t, y, x) fields.
     """
     import torch
 
@@ -181,18 +181,17 @@ def _solve_small(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Departures(NamedTuple):
-    """What interpolation makes of the departures of one channel from its trend; (b, t, y, x) where not said otherwise.
+    """Interpolated anomalies of one channel from its trend; (b, t, y, x) unless stated otherwise.
 
     Attributes
     ----------
-    field : the interpolated departures, as observed where they were
-    noise : what of those is noise, 0 where not observed
-    spectrum : variances of their cosine modes, noise and all
-    variance, nugget : (b, 1, 1, 1), of the departures and of their noise
-    usual : variance of the error at every pixel, about as the covariance has it
-    misfit : how many times more than that the observations around are off
-    counted : 1 where observed, less where observed with errors: by how much the nugget is all that an observation errs
-    by
+    field : the interpolated anomalies, equal to the observations where observed
+    noise : estimated noise of the observations, 0 where missing
+    spectrum : variances of their cosine modes, with noise
+    variance, nugget : (b, 1, 1, 1), of the anomalies and of their noise
+    usual : approximate error variance at every pixel from the covariance
+    misfit : ratio of the squared misfit of nearby observations to that variance
+    counted : 1 where observed, less for observations with errors: the share of the nugget in their error
     """
 
     field: Tensor
@@ -205,7 +204,7 @@ class Departures(NamedTuple):
     counted: Tensor
 
     def features(self) -> Tensor:
-        """What the logarithm of the error's variance, as a share of the departures', follows: (3, b, t, y, x)."""
+        """Predictors of the log error variance, as a share of the variance of anomalies: (3, b, t, y, x)."""
         import torch
 
         shares = (self.usual / self.variance, self.misfit, self.nugget / self.variance)
@@ -226,7 +225,7 @@ def interpolate(
     step_km: Tensor,
     precision: Tensor | None = None,
 ) -> Departures:
-    """Gaussian-Markov interpolation of the departures of (b, t, y, x) values from their trend."""
+    """Gaussian-Markov interpolation of the anomalies of (b, t, y, x) values from their trend."""
     import torch
 
     from xgapfill.gaussian import covariance as variogram
@@ -243,7 +242,7 @@ def interpolate(
     counted = w + nugget * precision / (1.0 + nugget * precision)
     usual = _usual_error(counted, smooth, nugget, step_days, step_km)
     field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS, more)
-    # An observed pixel's weight in the solution: over its variance, what the others do not tell of it.
+    # Weight of an observed pixel in the solution: its misfit to the other observations over its variance.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget
     near = _kernels(w.shape, NEAR, step_days, step_km)
@@ -252,14 +251,14 @@ def interpolate(
 
 
 def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
-    """Variance (b,) of departures, shrunk to the prior's."""
+    """Variance (b,) of anomalies, shrunk to the prior."""
     axes = (1, 2, 3)
     squares, independent = ((part.sum(axes)) / DEPENDENT_PIXELS for part in (departure**2, w))
     return (squares + FEW * prior.variance) / (independent + FEW)
 
 
 def usual_covariance(prior: Prior, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithms of the usual covariance of departures of (b,) variances, (b, 8), and how far from it windows are."""
+    """Logarithms of the prior covariance of anomalies with variances (b,), (b, 8), and their prior deviations."""
     import torch
 
     usual = torch.tensor(prior.covariance, dtype=torch.float64, device=variance.device).log().repeat(len(variance), 1)
@@ -268,10 +267,10 @@ def usual_covariance(prior: Prior, variance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, step_km: Tensor) -> Tensor:
-    """About the variance of the error at every pixel, were the field Gaussian.
+    """Approximate error variance at every pixel of a Gaussian field.
 
-    Observed at random at a share f of all pixels, a mode of variance S keeps S / (1 + f S / nugget) of it. Modes are
-    taken together in octaves of their size, and the share f of each octave is that around the pixel at its size.
+    With a random share f of observed pixels, a mode of variance S has the error variance S / (1 + f S / nugget). Modes
+    are grouped in octaves of their size, and f is the observed share in a neighbourhood of that size.
     """
     import torch
 
@@ -298,7 +297,7 @@ def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, st
 def _kernels(
     shape: tuple[int, ...], scale: tuple[float, float], step_days: float, step_km: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gaussian neighbourhood of (km, days), weight 1 in its centre: (1 or b, n, n) along t, y and x."""
+    """Gaussian neighbourhood of (km, days), with weight 1 at its centre: (1 or b, n, n) along t, y and x."""
     km, days = scale
     north, east = (tuple(steps) for steps in (step_km / km).T.tolist())
     t, y, x = shape[1:]
@@ -310,7 +309,7 @@ def _kernels(
 def _kernel(n: int, steps: tuple[float, ...], device: torch.device) -> Tensor:
     import torch
 
-    with torch.inference_mode(False):  # a matrix that is kept may be used where gradients are taken
+    with torch.inference_mode(False):  # a cached matrix may be used with gradients
         place = torch.arange(n, dtype=torch.float32, device=device)
         step = torch.tensor(steps, dtype=torch.float32, device=device)
         return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)

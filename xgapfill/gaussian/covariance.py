@@ -1,6 +1,4 @@
-"""Covariance of a window from the pairs of its observed pixels: two nested structures and a nugget, shrunk to a
-prior.
-"""
+"""Covariance of a window from pairs of its observed pixels: two nested structures and a nugget, shrunk to a prior."""
 
 from __future__ import annotations
 
@@ -13,14 +11,14 @@ from torch import Tensor
 
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS
 
-# Lags of the variogram, (frames, rows, cols): near ones, which decide the weights of the neighbours.
+# Lags of the variogram, (frames, rows, cols): short ones, which determine the weights of the neighbours.
 PLACES = [(0, 0), *((n, 0) for n in (1, 2, 3, 4, 6, 8, 12)), *((0, n) for n in (1, 2, 3, 4, 6, 8, 12))]
 PLACES += [(n, sign * n) for n in (1, 2, 4, 8) for sign in (1, -1)]
 LAGS = [(frames, *place) for frames in (0, 1, 2) for place in PLACES if (frames, *place) != (0, 0, 0)]
-LAG_ERROR = 0.2  # of a variogram's logarithm, however many pairs there are: no model is quite right
-LEAST = 1e-3  # share of the variance that is added to variograms before logarithms are taken
-FARTHEST = 4.0  # standard deviations of belief that a parameter may be away from the usual
-SMOOTHEST = 1.9  # power of the structures: at 2 they would be too smooth to be inverted
+LAG_ERROR = 0.2  # smallest error of the log variogram for any number of pairs: no model is exact
+LEAST = 1e-3  # share of the variance that is added to variograms before taking logarithms
+FARTHEST = 4.0  # largest departure of a parameter from the prior, in prior standard deviations
+SMOOTHEST = 1.9  # largest power of the structures: at 2 the covariance is too smooth to invert
 STEPS = 8
 PARAMETERS = ("v1", "v2", "nugget", "l1", "l2", "t1", "t2", "power")
 
@@ -35,7 +33,7 @@ def variogram(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    (b, lags) float64 each; 0 where there is no pair.
+    (b, lags) float64 each; 0 without pairs.
     """
     shape = values.shape[1:]
     gamma, pairs = [], []
@@ -58,7 +56,7 @@ def variogram(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def fit(values: Tensor, observed: Tensor, usual: Tensor, belief: Tensor, step_days: float, step_km: Tensor) -> Tensor:
-    """Covariance whose variogram is nearest to that of what was observed, shrunk to what is usual.
+    """Covariance fitted to the variogram of the observations, shrunk to the prior.
 
     Least squares of the logarithm, which is Cressie's (1985, doi:10.1007/BF01032109) weighting by the inverse square
     of the variogram, with his number of pairs counted in `DEPENDENT_PIXELS` and limited by `LAG_ERROR`; solved by a
@@ -66,9 +64,9 @@ def fit(values: Tensor, observed: Tensor, usual: Tensor, belief: Tensor, step_da
 
     Parameters
     ----------
-    values, observed : (b, t, y, x), departures from the trend, 0 where not observed
-    usual : (b, 8) float64 logarithms of the usual `PARAMETERS`, in units of the values, km and days
-    belief : (8,) float64 standard deviations of these logarithms between windows
+    values, observed : (b, t, y, x), anomalies from the trend, 0 where missing
+    usual : (b, 8) float64 logarithms of the prior `PARAMETERS`, in units of the values, km and days
+    belief : (8,) float64 prior standard deviations of these logarithms between windows
     step_days : days between frames
     step_km : (b, 2) northward and eastward pixel size
 
@@ -80,7 +78,7 @@ def fit(values: Tensor, observed: Tensor, usual: Tensor, belief: Tensor, step_da
     lags = torch.tensor(LAGS, dtype=torch.float64, device=values.device)
     km2 = ((lags[:, 1:] * step_km[:, None].double()) ** 2).sum(-1)
     days2 = ((lags[:, 0] * step_days) ** 2).expand_as(km2)
-    # neighbouring lags tell much the same
+    # halved, as neighbouring lags are strongly correlated
     weight = 0.5 / (LAG_ERROR**2 + 2 * DEPENDENT_PIXELS / pairs.clamp_min(1e-6)).sqrt()
     least = LEAST * usual[:, :3].exp().sum(1, keepdim=True)
     wanted = (gamma + least).log()
@@ -109,7 +107,7 @@ def fit(values: Tensor, observed: Tensor, usual: Tensor, belief: Tensor, step_da
 
 
 def _model(p: Tensor, km2: Tensor, days2: Tensor) -> tuple[Tensor, Tensor]:
-    """Variogram (b, n) of parameters (b, 8), and its derivatives (b, n, 8) by their logarithms."""
+    """Variogram (b, n) of parameters (b, 8), and its derivatives (b, n, 8) with respect to their logarithms."""
     v1, v2, nugget, l1, l2, t1, t2, power = p.exp().unsqueeze(-1).unbind(1)
     half = power / 2
     total, by_power = nugget.expand_as(km2), torch.zeros_like(km2)
@@ -128,7 +126,7 @@ def _model(p: Tensor, km2: Tensor, days2: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def covariance(p: Tensor, shape: tuple[int, int, int], step_days: float, step_km: Tensor) -> Tensor:
-    """Covariance without the nugget at all lags (b, t, y, x) of a window, of parameters (b, 8); float32."""
+    """Covariance without the nugget at all lags (b, t, y, x) of a window, for parameters (b, 8); float32."""
     frames, rows, cols = (torch.arange(n, dtype=torch.float32, device=p.device) for n in shape)
     km2 = (rows[:, None] * step_km[:, 0, None, None]) ** 2 + (cols * step_km[:, 1, None, None]) ** 2
     days2 = ((frames * step_days) ** 2)[:, None, None]

@@ -15,15 +15,15 @@ Single = NDArray[np.float32]
 Double = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Step = tuple[float, float, float]  # size of a pixel: days, km northward, km eastward
-# The wanted pixels among so many rows and columns share their neighbours and one factorisation.
+# Rows and columns of a block of target pixels, which share their neighbours and one factorisation.
 BLOCK = 4
-# Half of the neighbours are the nearest pixels; the others stand for cells of so many rows and columns, the nearest
-# ones. So few pixels see as far as four times as many of the nearest, which crowd at the edge of the gap.
+# Half of the neighbours are the nearest pixels; the others represent the nearest cells of this many rows and columns.
+# So few pixels extend as far as four times as many nearest ones, which crowd at the edge of the gap.
 CELL = 4
-AT_ONCE = 64  # blocks, so that their systems stay in the cache
-USELESS = 10.0  # what errs with so many times the variance of the field would take the place of a better neighbour
-LOCAL_BELIEF = 20.0  # pixels' worth of belief that a block varies as much as its window
-PERIODS = (3, 2, 2)  # of the box that realisations are drawn on, in windows
+AT_ONCE = 64  # blocks solved at once, so that their systems stay in the cache
+USELESS = 10.0  # largest error variance of a neighbour, in variances of the field
+LOCAL_BELIEF = 20.0  # pseudo-count of pixels: a block varies like its window
+PERIODS = (3, 2, 2)  # size of the box for realisations, in windows
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class Covariance:
         return self(km2, t[:, None, None] * step[0])[np.ix_(later, up, right)]
 
 
-# What a variance of 1 is made of where a window does not tell, chosen on the choose set.
+# Prior covariance of unit variance, chosen on the validation set.
 _ANY = Prior(mean=0.0, variance=1.0)
 USUAL = Covariance(*_ANY.covariance)
 
 
 def fit(values: Single, observed: Flags, variance: float, step: Step, prior: Prior | None = None) -> Covariance:
-    """Covariance fitted to the variogram of departures (t, y, x), 0 where not observed, shrunk to that of `prior`.
+    """Covariance fitted to the variogram of anomalies (t, y, x), 0 where missing, shrunk to that of `prior`.
 
-    See `variogram.fit`. `variance` is theirs, as far as it is known; the prior is that of any map if none is given.
+    See `covariance.fit`. `variance` is the estimated variance of the anomalies; without `prior`, a general one is used.
     """
     import torch
 
@@ -79,11 +79,11 @@ def fit(values: Single, observed: Flags, variance: float, step: Step, prior: Pri
 
 
 class Kriged(NamedTuple):
-    """What kriging says of n wanted pixels."""
+    """Result of kriging at n target pixels."""
 
-    estimate: Double  # (f, n), one row a field
-    variance: Double  # (n,), of the error against a new observation there, noise and all
-    misfit: Double  # (n,), how many times more the first field varies around there than the covariance says
+    estimate: Double  # (f, n), one row per field
+    variance: Double  # (n,), of the error against a new observation, including its noise
+    misfit: Double  # (n,), ratio of the local variance of the first field to that of the covariance
 
 
 def krige(
@@ -95,20 +95,20 @@ def krige(
     neighbours: int = 64,
     errors: Single | None = None,
 ) -> Kriged:
-    """Simple kriging of departures from a known trend, from the neighbours of each block of pixels.
+    """Simple kriging of anomalies from a known trend, from the neighbours of each block of pixels.
 
-    Blocks of `BLOCK` x `BLOCK` pixels of a frame share their neighbours, so that one Cholesky factor gives all of
-    them and all fields; covariances come from a table by lag. Journel & Huijbregts (1978), Mining Geostatistics;
+    Blocks of `BLOCK` x `BLOCK` pixels of a frame share their neighbours, so that one Cholesky factor serves all their
+    pixels and all fields; covariances come from a table by lag. Journel & Huijbregts (1978), Mining Geostatistics;
     as objective analysis: Bretherton et al. (1976), doi:10.1016/0011-7471(76)90001-2.
 
     Parameters
     ----------
     values : (f, t, y, x) float, one or more fields of mean 0, observed at the same pixels
-    observed, wanted : (t, y, x) bool, pixels known and pixels to estimate; these come back in C order
-    covariance : what all fields vary like
+    observed, wanted : (t, y, x) bool, known pixels and pixels to estimate; estimates are in C order
+    covariance : of all fields
     step : days, km northward and km eastward of a pixel
-    neighbours : observed pixels that a block is estimated from
-    errors : (t, y, x), variance by which values err beside the nugget
+    neighbours : number of observed pixels for the estimate of a block
+    errors : (t, y, x), error variance of values in addition to the nugget
 
     Examples
     --------
@@ -139,7 +139,7 @@ def krige(
         part = slice(start, start + AT_ONCE)
         at, group, keep = known[near[part]], groups[part], use[part]
         matrix = table[at[:, :, None] - at[:, None, :] + middle]
-        # what is not used is all noise
+        # neighbours that are not used become pure noise
         matrix[:, diagonal, diagonal] = np.where(keep, sill + doubt[near[part]], 1e9 * sill)
         toward = table[at[:, :, None] - asked[group][:, None, :] + middle]
         right = np.concatenate([toward, data[near[part]]], axis=-1) * keep[..., None]
@@ -154,14 +154,14 @@ def krige(
 
 
 def _frame(table: Double) -> float:
-    """How many rows away a pixel tells as little as one a frame away."""
+    """Distance in rows at which the covariance equals that one frame away."""
     t, y, x = (n // 2 for n in table.shape)
     along = table[t, y:, x]
     return float(np.interp(-table[t + 1, y, x], -along, np.arange(len(along)))) if t > 0 else 1.0
 
 
 def _blocks(targets: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, Double]:
-    """Group targets (n, 3) by block: their numbers (b, m), the last repeated to fill up, and their centres (b, 3)."""
+    """Group targets (n, 3) by block: indices (b, m), padded with the last one, and centres (b, 3)."""
     key = np.ravel_multi_index(tuple((targets // [1, BLOCK, BLOCK]).T), shape)
     order = np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -171,7 +171,7 @@ def _blocks(targets: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, Double]:
 
 
 def _neighbours(places: NDArray, centres: Double, scale: Double, count: int) -> tuple[NDArray, Flags]:
-    """Numbers (b, k) of the places (n, 3) to estimate around the centres (b, 3) from, and which of them to use."""
+    """Indices (b, k) of the neighbours of the centres (b, 3) among places (n, 3), and which of them to use."""
     from scipy.spatial import cKDTree
 
     def nearest(numbers: NDArray, k: int) -> NDArray:
@@ -186,15 +186,15 @@ def _neighbours(places: NDArray, centres: Double, scale: Double, count: int) -> 
         central = np.diff(cells[order], axis=0, prepend=-1).any(axis=1)
         near = np.concatenate([near, nearest(order[central], count // 2)], axis=1)
     near.sort(axis=1)
-    return near, np.diff(near, axis=1, prepend=-1) != 0  # a pixel that came twice is used once
+    return near, np.diff(near, axis=1, prepend=-1) != 0  # use duplicates once
 
 
 def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Single:
-    """Root of the spectrum, nugget and all, of a periodic box (t, y, x), in the layout of a real Fourier transform.
+    """Root of the spectrum, with nugget, of a periodic box (t, y, x), in the layout of a real Fourier transform.
 
     Circulant embedding, Dietrich & Newsam (1997), doi:10.1137/S1064827592240555. Lags beyond a quarter of the box are
-    shortened little by little, so that none grows when it meets its image half a box away: without a kink there, next
-    to nothing of the spectrum is negative and has to be cut, and near lags keep their covariance.
+    gradually shortened, so that the covariance has no kink half a box away. Hence almost none of the spectrum is
+    negative and has to be cut, and short lags keep their covariance.
     """
     from scipy import fft
 
@@ -210,8 +210,9 @@ def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Sing
 
 
 def unconditional(white: Single, amplitude: Single) -> Single:
-    """Gaussian field of the covariance of `amplitudes`, from standard normal noise on its box (t, y, x): blurred by a
-    symmetric kernel, so that overlapping boxes of one noise have nearly the same field.
+    """Gaussian field with the covariance of `amplitudes` from standard normal noise on its box (t, y, x).
+
+    The noise is blurred by a symmetric kernel, so that overlapping boxes of the same noise have nearly the same field.
     """
     from scipy import fft
 

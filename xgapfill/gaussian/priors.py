@@ -1,4 +1,4 @@
-"""What the background believes of a channel before it has looked at a window."""
+"""Priors of the background for each channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xgapfill.variables import Prior, priors
 
 __all__ = ["DEPENDENT_PIXELS", "Prior", "from_mapping", "shipped", "to_mapping"]
 
-# Neighbouring pixels tell the same: so many count as one independent sample in means and regressions.
+# Neighbouring pixels are correlated: this number of pixels counts as one independent sample in means and regressions.
 DEPENDENT_PIXELS = 100.0
 
 
@@ -20,7 +20,7 @@ def to_mapping(priors: Mapping[str, Prior]) -> dict[str, Any]:
 
 
 def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
-    """Inverse of `to_mapping`; a centre that is not there is that of the variable."""
+    """Inverse of `to_mapping`; the default of a centre is that of the variable."""
     known = shipped()
 
     def prior(channel: str, entry: Mapping[str, Any]) -> Prior:

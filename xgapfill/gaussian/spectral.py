@@ -1,4 +1,4 @@
-"""Gaussian-Markov interpolation of a fixed window in its cosine basis (Garcia 2010; Wahba 1990)."""
+"""Gaussian-Markov interpolation of a window in its cosine basis (Garcia 2010; Wahba 1990)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 
 CPU = torch.device("cpu")
 AXES = (-3, -2, -1)
-# Chosen by the error after ten iterations, on windows of the choose set and of the simulated ocean.
+# Chosen by the error after ten iterations, on windows of the validation set and of the simulated ocean.
 POWER = 0.7  # of the preconditioner
-TOLD = (0.1, 10.0)  # usual error variance over that of observations, between which the power is 1
-COARSE, COARSE_ITERATIONS = 4, 12  # pixels a side that are taken together for the start
-LEAST_GRID = 8  # rows and columns of the coarse grid
-SMALL = 1e-3  # of the nugget stays in the coarse field: what has no variance cannot be inverted
+TOLD = (0.1, 10.0)  # range of the ratio of field error to observation error in which the power is 1
+COARSE, COARSE_ITERATIONS = 4, 12  # side of a pixel of the coarse grid for the start, and its iterations
+LEAST_GRID = 8  # smallest number of rows and columns of the coarse grid
+SMALL = 1e-3  # share of the nugget in the coarse field, which must have variance to be inverted
 
 
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)  # a matrix that is kept may be used where gradients are taken
+@torch.inference_mode(False)  # a cached matrix may be used with gradients
 def cosine_basis(n: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Orthonormal DCT-II matrix, (n, n): rows are wavenumbers, columns places; the same numbers on every device."""
+    """Orthonormal DCT-II matrix, (n, n): rows are wavenumbers, columns places; identical on every device."""
     k = torch.arange(n, dtype=torch.float64, device=CPU)[:, None]
     place = torch.arange(n, dtype=torch.float64, device=CPU)[None, :]
     basis = torch.cos(math.pi * (place + 0.5) * k / n) * math.sqrt(2.0 / n)
@@ -31,7 +31,7 @@ def cosine_basis(n: int, device: torch.device = CPU, dtype: torch.dtype = torch.
 
 
 def bases(field: Tensor) -> Iterator[Tensor]:
-    """Cosine bases of the last three axes of a field, where and as the field is."""
+    """Cosine bases of the last three axes of a field, of its device and dtype."""
     return (cosine_basis(n, field.device, field.dtype) for n in field.shape[-3:])
 
 
@@ -61,9 +61,9 @@ def _lags_to_modes(n: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def mode_variances(covariance: Tensor) -> Tensor:
-    """Variances of the cosine modes of a stationary field, of its covariance at all lags (..., t, y, x).
+    """Variances of the cosine modes of a stationary field from its covariance at all lags (..., t, y, x).
 
-    Modes of different wavenumbers are taken as independent, which they are but near the edges of the window.
+    Modes of different wavenumbers are assumed independent, which holds except near the edges of the window.
     """
     t, y, x = (_lags_to_modes(n, covariance.device, covariance.dtype) for n in covariance.shape[-3:])
     modes = torch.matmul(torch.matmul(y, covariance), x.T)
@@ -79,22 +79,22 @@ def complete(
     iterations: int,
     more: int = 0,
 ) -> Tensor:
-    """Conditional mean of a Gaussian field, known exactly at some places and with errors at others.
+    """Conditional mean of a Gaussian field, known exactly at some places (held) and with errors at others.
 
-    Conjugate gradients for the places f that are not held, (Q_ff + P) x_f = P y_f - Q_fh y_h, Q being the inverse of
-    the field's covariance: a product with cosine transforms. They start from the answer on a coarser grid, and are
-    preconditioned by a power of that operator without the mask between powers of the usual error, so that neither
-    what spans wide gaps nor what hangs on their edges is left to many iterations.
+    Conjugate gradients for the free places f, (Q_ff + P) x_f = P y_f - Q_fh y_h, where Q is the inverse covariance of
+    the field, a product with cosine transforms. They start from the solution on a coarser grid. The preconditioner is a
+    power of the operator without the mask between powers of the approximate error, so that both the interior and the
+    edges of wide gaps converge in few iterations.
 
     Parameters
     ----------
     values : (..., t, y, x) float32
-    precision : (..., t, y, x) one over the variance of each value's error, 0 where nothing is known
-    held : (..., t, y, x) bool, where the values are the field itself
-    spectrum : (..., t, y, x) variances of the field's cosine modes, nugget and all: positive
-    usual : (..., t, y, x) variance of the error where only what is held is known, about: it need not be exact
+    precision : (..., t, y, x) inverse error variance of each value, 0 where missing
+    held : (..., t, y, x) bool, where the values are exact
+    spectrum : (..., t, y, x) variances of the field's cosine modes, with nugget: positive
+    usual : (..., t, y, x) approximate error variance given the exact values only
     iterations : on the finest grid
-    more : iterations for fields that are known with errors anywhere
+    more : additional iterations for fields with values with errors
 
     Returns
     -------
@@ -104,8 +104,8 @@ def complete(
     known = torch.where(held, values, 0.0)
     precision = precision * free
     share = free.mean(dim=AXES, keepdim=True).clamp_min(1e-6)
-    # Where observations with errors tell about as much as the edges of gaps do, the plain operator without the mask is
-    # the nearest to the whole one; with small errors, what they tell differs from place to place more than that.
+    # Where observations with errors carry about as much information as the edges of gaps, the operator without the mask
+    # is closest to the full one; with small errors, the information varies too much from place to place.
     told = (precision * usual).mean(dim=AXES, keepdim=True) / share
     told = (told > TOLD[0]) & (told < TOLD[1])
     power = torch.where(told, 1.0, POWER).to(spectrum.dtype)
@@ -125,9 +125,9 @@ def complete(
 
 
 def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -> Tensor:
-    """About the conditional mean of the field without its nugget, from means of squares of pixels; else zeros.
+    """Approximate conditional mean of the field without its nugget, from means over n x n pixels; else zeros.
 
-    A mean errs by the nugget, by what its grid cannot have, and by what its values err, over their number.
+    The error variance of a mean is that of the nugget, of unresolved modes and of its values, over their number.
     """
     n, shape = COARSE, values.shape
     if any(length % n or length // n < LEAST_GRID for length in shape[-2:]):
@@ -168,8 +168,8 @@ def _descend(
 ) -> Tensor:
     """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual.
 
-    Each field makes as many iterations as its limit says and then stands still, and one step length goes to a field:
-    its bits do not depend on its neighbours in the batch.
+    Each field has its own limit of iterations and its own step length, so its bits do not depend on its neighbours in
+    the batch.
     """
     iterations = int(limit.max())
     direction = z = preconditioner(residual)

@@ -1,4 +1,4 @@
-"""From coordinates to lattices: the step and the phase of an axis, and the lattice place of each of its values."""
+"""From coordinates to lattices: step and phase of an axis, and the lattice index of each value."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TOLERANCE = 0.1  # of a step: how far a coordinate may be from its lattice place
+TOLERANCE = 0.1  # largest distance of a coordinate from its lattice place, in steps
 YEAR_DAYS = 365.2425
-# Phases lie in [lowest, lowest + 1). In space the limit keeps away from the thirds and quarters that products use; in
-# time the slot of a stamp is the day (or other step) in which it lies, with some tolerance at its beginning.
+# Phases lie in [lowest, lowest + 1). In space the limit avoids the thirds and quarters that products use; in time the
+# index of a stamp is the day (or other step) in which it lies, with some tolerance at its beginning.
 _LOWEST_PHASE = {"latitude": -0.29, "longitude": -0.29, "time": -TOLERANCE}
-# What a product would choose as number of columns around the globe, the likeliest divisor first.
+# Likely divisors of the number of columns around the globe, the likeliest first.
 _DIVISORS = (3600, 1440, 720, 360, 180, 120, 90, 72, 60, 45, 40, 36, 30, 24, 20, 18, 15, 12, 10, 9, 8, 6, 5, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True)
 class Times:
-    """Slots of dates and what a slot is: calendar, days between slots, phase (in steps), days of a year."""
+    """Time indices (slots) of dates, their calendar, days between them, phase (in steps), days of a year."""
 
     slots: Ints
     calendar: str
@@ -36,13 +36,13 @@ def plain(values: ArrayLike, name: str) -> Floats:
     Raises
     ------
     ValueError
-        They are not numbers along one dimension, or not finite.
+        Values are not numbers along one dimension, or not finite.
     """
     array = np.asarray(values)
     if array.ndim > 1:
         raise ValueError(
-            f"{name} must have one dimension; it has shape {array.shape}. Fields on curvilinear grids or swaths must "
-            "be put on a grid of latitudes and longitudes first, for example with xesmf or pyresample"
+            f"{name} must have one dimension, found shape {array.shape}; regrid curvilinear grids or swaths to "
+            "latitudes and longitudes first, for example with xesmf or pyresample"
         )
     if array.size == 0 or array.dtype.kind not in "fiu":
         raise ValueError(f"{name} must be numbers; found {array.size} values of dtype {array.dtype}")
@@ -53,18 +53,18 @@ def plain(values: ArrayLike, name: str) -> Floats:
 
 
 def unrolled(lon: Floats) -> Floats:
-    """Return longitudes without jumps by 360 degrees, growing or falling throughout.
+    """Return longitudes without jumps by 360 degrees, monotonic.
 
     Raises
     ------
     ValueError
-        Longitudes do not go round the globe in one direction, at most once.
+        Longitudes are not monotonic around the globe, or go around more than once.
     """
     if lon.size == 1:
         return lon
     ways = [(sign * np.diff(lon)) % 360 for sign in (1, -1)]
     way, sign = (ways[0], 1) if ways[0].sum() <= ways[1].sum() else (ways[1], -1)
-    # Rounding may turn a repeated longitude into a jump of nearly 360 degrees: the sum tells as well.
+    # Rounding may turn a repeated longitude into a jump of nearly 360 degrees, which the sum reveals.
     if (way > 0).all() and way.sum() < 360:
         return lon[0] + sign * np.concatenate([[0], np.cumsum(way)])
     repeated = lon.size - np.unique(np.round(lon % 360, 6) % 360).size
@@ -73,20 +73,20 @@ def unrolled(lon: Floats) -> Floats:
             f"longitude has {repeated} repeated values (modulo 360 degrees): keep one of each, for example with "
             f".isel(lon=slice({lon.size - repeated}))"
         )
-    raise ValueError("longitudes must go round the globe in one direction; sort them first, with .sortby('lon')")
+    raise ValueError("longitudes must be monotonic around the globe; sort them first, with .sortby('lon')")
 
 
 def step(values: Floats, name: str) -> float:
-    """Return the distance of lattice places along an axis of two or more coordinates, with gaps allowed.
+    """Return the lattice step along an axis of two or more coordinates, with gaps allowed.
 
-    Of the steps that the coordinates allow within their rounding, that which divides 360 most evenly.
+    The step is the one that divides 360 most evenly among those that the rounding of the coordinates allows.
 
     Raises
     ------
     ValueError
         Values are repeated, out of order or not regularly spaced.
     """
-    # Coordinates of most products were float32 once, whatever they are now.
+    # Coordinates of most products were once stored as float32.
     distance, doubt = _fit(values, name, "degrees", float(np.spacing(np.float32(np.abs(values).max()))))
     return _simple(distance, doubt) or float(f"{distance:.9g}")
 
@@ -102,13 +102,13 @@ def longitudes(lon: Floats, step: float, phase: float | None = None) -> tuple[In
     cols, phase = _snap(unrolled(lon) * ncols / 360, "longitude", 360 / ncols, phase)
     cols = cols % ncols
     if np.unique(cols).size < cols.size:
-        raise ValueError(f"longitude has repeated values: {cols.size} columns, of which the globe has {ncols}")
+        raise ValueError(f"longitude has repeated values: {cols.size} columns, but the globe has {ncols}")
     return cols, phase, ncols
 
 
 @dataclass(frozen=True)
 class Dates:
-    """Dates taken apart, (n,) each.
+    """Components of dates, (n,) each.
 
     Attributes
     ----------
@@ -130,12 +130,12 @@ class Dates:
 
 @dataclass(frozen=True)
 class Step:
-    """What is said of the distance of neighbouring slots: so many days, or (None) months."""
+    """Prescribed time step: a number of days, or None for months."""
 
     days: float | None
 
     def calendar(self, dates: Dates) -> str:
-        """Return the calendar of dates with this step: composites of 8 days may begin anew every year."""
+        """Return the calendar of dates with this step: composites of 8 days may restart every year."""
         if self.days is None:
             return "monthly"
         if self.days != 8:
@@ -145,26 +145,26 @@ class Step:
 
 
 def guess(dates: Dates) -> str:
-    """Return the likeliest calendar of a single date of which nothing is said."""
-    # Composites are stamped at their beginning or in their middle; any other single date is a day.
+    """Return the likeliest calendar of a single date without a prescribed step."""
+    # Composites are stamped at their beginning or in their middle; any other single date is taken as a day.
     return "8day" if dates.doy[0] % 8 in (0, 4) else "regular"
 
 
 def times(dates: Dates | None, known: tuple[str, float] | None = None, step: Step | None = None) -> Times:
-    """Return the slots of dates, None where there are none.
+    """Return the time indices of dates; a single index 0 without dates.
 
     Parameters
     ----------
     dates : Dates, optional
     known : (str, float), optional
-        Calendar and step (days) that a single date belongs to.
+        Calendar and step (days) for a single date.
     step : Step, optional
-        What is said of the distance of neighbouring slots; without it the dates tell.
+        Prescribed time step; by default it is inferred from the dates.
 
     Raises
     ------
     ValueError
-        Dates are repeated, out of order, not regularly spaced, or not on the step that is said.
+        Dates are repeated, out of order, not regularly spaced, or do not match the prescribed step.
     """
     if dates is None:
         days = 8.0 if step is None else YEAR_DAYS / 12 if step.days is None else step.days
@@ -173,7 +173,7 @@ def times(dates: Dates | None, known: tuple[str, float] | None = None, step: Ste
     if not ((difference > 0).all() or (difference < 0).all()):
         repeated = dates.days.size - np.unique(dates.days).size
         found = f"{repeated} repeated dates" if repeated else "dates out of order"
-        raise ValueError(f"time must grow or fall throughout; found {found}. Use .drop_duplicates or .sortby('time')")
+        raise ValueError(f"time must be monotonic, found {found}; use .drop_duplicates or .sortby('time')")
     if step is not None:
         calendar = step.calendar(dates)
     else:
@@ -194,11 +194,13 @@ def _slots(dates: Dates, calendar: str, known: tuple[str, float] | None, step: S
 
 
 def _regular(dates: Dates, known: tuple[str, float] | None, step: Step | None) -> Times:
-    """Slots of equal steps: those said, else those of the dates."""
+    """Time indices with equal steps: the prescribed step, else that of the dates."""
     stamps = dates.days
     if step is not None and step.days is not None:
         days = step.days
-        stamps = np.floor(stamps) if days % 1 == 0 else stamps  # the hour of an overpass is no matter of whole days
+        stamps = (
+            np.floor(stamps) if days % 1 == 0 else stamps
+        )  # with steps of whole days, the hour of an overpass is ignored
     else:
         days = _regular_days(stamps) if stamps.size > 1 else known[1] if known else 1.0
     slots, phase = _snap(stamps / days, "time", days, None)
@@ -206,12 +208,12 @@ def _regular(dates: Dates, known: tuple[str, float] | None, step: Step | None) -
 
 
 def slots_of(dates: Dates, calendar: str, step: float, phase: float, year_days: float) -> Ints:
-    """Return the slot in which each of any dates lies, on a lattice like that of `Times`.
+    """Return the time index of each of any dates, on the lattice of `Times`.
 
     Raises
     ------
     ValueError
-        Dates are of another calendar (months of 30 days ...).
+        Dates have another calendar (months of 30 days ...).
     """
     if calendar == "8day":
         return dates.year * 46 + np.minimum(dates.doy // 8, 45)
@@ -224,7 +226,7 @@ def slots_of(dates: Dates, calendar: str, step: float, phase: float, year_days: 
 
 
 def _calendar(dates: Dates) -> str:
-    """Tell which calendar dates keep: 8-day composites that begin anew every year, months, or equal steps."""
+    """Infer the calendar of dates: 8-day composites that restart every year, months, or equal steps."""
     if dates.days.size == 1:
         return guess(dates)
     months = dates.year * 12 + dates.month
@@ -232,7 +234,7 @@ def _calendar(dates: Dates) -> str:
     if one_day and np.abs(np.diff(dates.days)).min() > 26 and np.unique(dates.month).size > 1:
         return "monthly" if np.unique(months).size == months.size else "regular"
     offset = dates.doy % 8
-    # The last composite of a year has 5 or 6 days: its middle comes earlier.
+    # The last composite of a year has 5 or 6 days, so its middle is earlier.
     last = dates.doy >= 45 * 8
     middle = last.any() and set(offset[~last]) <= {3, 4} and set(offset[last]) <= {2, 3}
     kept = offset[~last] if middle else offset
@@ -241,7 +243,7 @@ def _calendar(dates: Dates) -> str:
 
 
 def _regular_days(days: Floats) -> float:
-    # Times of day may vary a little: any step will do with which no date leaves its place.
+    # Times of day may vary a little: any step is accepted that keeps every date on its lattice place.
     distance, doubt = _fit(days, "time", "days", float(np.abs(np.diff(days)).min()) * TOLERANCE / 8)
     for unit in (1.0, 1 / 24, 1 / 1440, 1 / 86400):
         even = round(distance / unit) * unit
@@ -251,10 +253,10 @@ def _regular_days(days: Floats) -> float:
 
 
 def _fit(values: Floats, name: str, unit: str, grain: float) -> tuple[float, float]:
-    """Return the step of values that were rounded to `grain`, and how far wrong the step may be."""
+    """Return the step of values that were rounded to `grain`, and the uncertainty of the step."""
     difference = np.diff(values)
     if not ((difference > 0).all() or (difference < 0).all()):
-        raise ValueError(f"{name} must grow or fall throughout, without repeated values; sort it first, with .sortby")
+        raise ValueError(f"{name} must be monotonic without repeated values; sort it first, with .sortby")
     gaps = np.abs(difference)
     smallest, usual = gaps.min(), np.median(gaps)
     if smallest < 0.01 * usual:
@@ -267,14 +269,14 @@ def _fit(values: Floats, name: str, unit: str, grain: float) -> tuple[float, flo
     if miss > TOLERANCE * distance:
         other = gaps[np.argmax(np.abs(gaps / smallest - np.round(gaps / smallest)))]
         raise ValueError(
-            f"{name} must be regularly spaced (missing values allowed); found steps of {smallest:.6g} and {other:.6g} "
-            f"{unit}. Interpolate or aggregate to equal steps first"
+            f"{name} must be regularly spaced (missing values allowed), found steps of {smallest:.6g} and {other:.6g} "
+            f"{unit}; interpolate or aggregate to equal steps first"
         )
     return float(distance), float(4 * max(miss, grain) / places[-1])
 
 
 def _simple(distance: float, doubt: float) -> float | None:
-    """Return the step that divides 360 degrees most evenly among those within `doubt`, None if none divides it."""
+    """Return the step within `doubt` that divides 360 degrees most evenly, None if none divides it."""
     low, high = 360 / (distance + doubt), 360 / max(distance - doubt, 1e-6)
     low, high = low * (1 - 1e-9), high * (1 + 1e-9)
     for divisor in _DIVISORS:
@@ -285,19 +287,19 @@ def _simple(distance: float, doubt: float) -> float | None:
 
 
 def _snap(positions: Floats, name: str, step: float, phase: float | None) -> tuple[Ints, float]:
-    """Return lattice places of positions (in steps from the origin) and the phase they share."""
+    """Return lattice indices of positions (in steps from the origin) and their common phase."""
     if phase is None:
         shared = float(np.median(positions - np.round(positions - positions[0])))
         lowest = _LOWEST_PHASE[name]
         phase = (shared - lowest) % 1 + lowest
-        # Rounded coordinates of two parts of a product must give one phase to the last bit.
+        # Rounded coordinates of two parts of a product must give the same phase to the last bit.
         quarter = round(4 * phase) / 4
         phase = quarter if abs(phase - quarter) < 0.02 else round(phase, 3)
     places = np.round(positions - phase)
     miss = np.abs(positions - phase - places).max()
     if miss > TOLERANCE:
         raise ValueError(
-            f"{name} must lie on a lattice of step {step:.6g}; the farthest value is off by {miss:.2f} steps. "
-            "Regrid to equal steps (of a divisor of 360 degrees in longitude) first"
+            f"{name} must lie on a lattice of step {step:.6g}, found a value off by {miss:.2f} steps; regrid to equal "
+            "steps (a divisor of 360 degrees in longitude) first"
         )
     return places.astype(np.int64), float(phase)

@@ -1,4 +1,4 @@
-"""Distance of every pixel to the nearest observed one, in maps and in windows."""
+"""Distance of every pixel to the nearest observed pixel, in maps and in windows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ EARTH_RADIUS = 6371.0088  # km
 
 
 def kilometres_to(observed: NDArray[np.bool_], lat: NDArray, lon: NDArray) -> NDArray[np.float32]:
-    """Great-circle distance (km) of every pixel to the nearest observed one, (y, x) of a map, across the dateline
-    too.
-    """
+    """Great-circle distance (km) of every pixel to the nearest observed one, (y, x), also across the dateline."""
     from scipy.spatial import cKDTree
 
     north, east = np.deg2rad(lat)[:, None], np.deg2rad(lon)[None]
     places = np.stack(
         np.broadcast_arrays(np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)), -1
     )
-    # the nearest of a region is on its edge, which is much less to look through
+    # the nearest pixel of a region is on its edge, so only edges are searched
     chord, _ = cKDTree(places[_edge(observed)]).query(places[~observed])
     distance = np.zeros(observed.shape, np.float32)
     distance[~observed] = 2 * EARTH_RADIUS * np.arcsin(np.minimum(chord / 2, 1))
@@ -27,9 +25,7 @@ def kilometres_to(observed: NDArray[np.bool_], lat: NDArray, lon: NDArray) -> ND
 
 
 def pixels_to(observed: NDArray[np.bool_], periodic: bool = False) -> NDArray[np.float32]:
-    """Distance in pixels of every pixel to the nearest observed one, (y, x) of a map that may close around the
-    globe.
-    """
+    """Distance in pixels of every pixel to the nearest observed one, (y, x); `periodic` around the globe."""
     from scipy.ndimage import distance_transform_edt
 
     width = observed.shape[1]
@@ -41,21 +37,21 @@ def pixels_to(observed: NDArray[np.bool_], periodic: bool = False) -> NDArray[np
 def nearest_in_windows(
     values: NDArray[np.float32], observed: NDArray[np.bool_], slot: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Distance of every pixel of some windows to the nearest observed one in space and time, and the value of that one.
+    """Distance of every pixel of a batch of windows to the nearest observed one in space and time, and its value.
 
     Exact, one axis after the other for all windows at once (Saito & Toriwaki 1994, doi:10.1016/0031-3203(94)90133-3),
-    and no farther from a row than need be: a fraction of the time of one general distance transform a window.
+    and only as far from a row as needed: a fraction of the time of one general distance transform per window.
 
     Parameters
     ----------
     values, observed : (b, t, y, x), of up to 500 rows and columns
     slot : (b,)
-        So many pixels are as far as one slot.
+        Length of a time step in pixels.
 
     Returns
     -------
     distance, value : (b, t, y, x) float32
-        In pixels; infinite and 0 in windows that saw nothing.
+        Distance in pixels; infinity and 0 in windows without observations.
     """
     square = np.full(observed.shape, np.inf, np.float32)
     value = np.zeros(observed.shape, np.float32)
@@ -75,7 +71,7 @@ def nearest_in_windows(
 def _nearest_in_frames(
     values: NDArray[np.float32], observed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Squared distance to the nearest observed pixel of the frame, and its value, (frame, y, x): each frame has one."""
+    """Squared distance to the nearest observed pixel of the frame, and its value, (frame, y, x); no empty frames."""
     rows, cols = observed.shape[1:]
     row, col = np.arange(rows, dtype=np.int32)[:, None, None], np.arange(cols, dtype=np.int32)
     far = np.int32(rows + cols)
@@ -84,7 +80,7 @@ def _nearest_in_frames(
     right = np.minimum.accumulate(np.where(by_row, col, cols + far)[..., ::-1], axis=-1)[..., ::-1]
     left, right = left - col, right - col
     aside = np.where(-left <= right, left, right)
-    # squared distance and, in the lowest bits, the row: the least of them is the nearest
+    # squared distance with the row in the lowest bits, so that the minimum also gives the row
     bits = rows.bit_length()
     along = (aside * aside << bits) + row
     best = along.copy()
@@ -118,12 +114,12 @@ def distance_to_observed(observed: NDArray[np.bool_]) -> NDArray[np.float32]:
     Parameters
     ----------
     observed : (..., y, x) bool
-        Where something was observed.
+        Observed pixels.
 
     Returns
     -------
     (..., y, x) float32
-        0 where observed, infinite in a frame that saw nothing.
+        0 where observed, infinite in a frame without observations.
 
     Examples
     --------

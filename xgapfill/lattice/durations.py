@@ -1,4 +1,4 @@
-"""Spans of time as people write them: numbers of days, text, timedeltas of any library."""
+"""Durations as users give them: numbers of days, text, timedeltas of any library."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def days_of(span: Any, name: str) -> float:
         A number of days, text as ``"16D"``, ``"12h"`` or ISO 8601 ``"P8D"``, or a timedelta of numpy (of any unit up to
         weeks), pandas or the standard library.
     name : str
-        What it is, for messages.
+        Name of the parameter, for messages.
 
     Raises
     ------
     ValueError
-        It is none of these, not finite or not above zero.
+        The span is none of these, not finite or not positive.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where pixels live: the address (time slot, row, col) of every pixel on the lattice of its own product."""
+"""Addresses of pixels: (slot, row, col) on the lattice of their product, where a slot is a time index."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TOLERANCE = snapping.TOLERANCE
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the lattice: half-open ranges of slots, rows and columns.
+    """A part of the lattice: half-open ranges of time indices (slots), rows and columns.
 
-    Columns may be negative or reach beyond the last column of the globe (unwrapped), so that a box that crosses the
-    dateline is one range; whoever uses them as places takes them modulo the number of columns.
+    Columns may be negative or beyond the last column of the globe (unwrapped), so that a box across the dateline is one
+    range. Take them modulo the number of columns to use them as addresses.
     """
 
     slots: tuple[int, int]
@@ -42,22 +42,22 @@ class Box:
         return self.slots[0], self.rows[0], self.cols[0]
 
     def within(self, box: Box) -> tuple[slice, slice, slice]:
-        """Return where it lies in an array of a larger box."""
+        """Return its slices in an array of a larger box."""
         t, y, x = (slice(a - b, a - b + n) for a, b, n in zip(self.lows, box.lows, self.shape, strict=True))
         return t, y, x
 
     def grown(self, reach: tuple[int, int, int]) -> Box:
-        """Return the box with `reach` (slots, rows, cols) more places on every side."""
+        """Return the box with a halo of `reach` (slots, rows, cols) on every side."""
         ranges = zip((self.slots, self.rows, self.cols), reach, strict=True)
         return Box(*((start - more, stop + more) for (start, stop), more in ranges))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Addresses of the pixels of one array, whatever its orientation and origin.
+    """Addresses of the pixels of one array of any orientation and origin.
 
-    Rows grow northward and columns eastward. Equal places have equal addresses in every array of one product, so
-    everything that is a function of the address does not depend on how the array was cut, flipped, rolled or chunked.
+    Rows increase northward and columns eastward. Equal places have equal addresses in every array of one product, so
+    functions of the address do not depend on how the array was subset, flipped, rolled or chunked.
 
     Attributes
     ----------
@@ -66,15 +66,15 @@ class Grid:
     ncols : int
         Columns around the globe.
     periodic : bool
-        All columns of the globe are in the array.
+        Whether the array has all columns of the globe.
     calendar : str
-        How slots count time: ``"8day"`` (composites that begin anew on 1 January, 46 a year), ``"monthly"``,
-        ``"regular"`` (equal steps since 1970-01-01) or ``"none"`` (no time).
+        Meaning of slots: ``"8day"`` (composites that restart on 1 January, 46 per year), ``"monthly"``, ``"regular"``
+        (equal steps since 1970-01-01) or ``"none"`` (no time).
     steps : tuple of float
         Distance of neighbouring slots (days), rows and columns (degrees).
     phases : tuple of float
-        Place of the stamps in units of the steps: slot, row or col 0 lies at ``phase * step`` after the origin
-        (1970-01-01, 90 S, 0 E); 0.5 where coordinates are the centres of cells that fill the globe.
+        Offset of the coordinates in units of the steps: slot, row or col 0 lies at ``phase * step`` after the origin
+        (1970-01-01, 90 S, 0 E); 0.5 when coordinates are the centres of cells that fill the globe.
     year_days : float
         Days in a year of the calendar of the data.
 
@@ -112,13 +112,13 @@ class Grid:
         Parameters
         ----------
         dates : Dates, optional
-            One date or several, forward or backward; `xgapfill.inputs.dates.grid_at` takes them as they come.
+            One date or several, ascending or descending; `xgapfill.inputs.dates.grid_at` accepts dates of any kind.
         lat, lon : (y,), (x,) degrees
-            Either orientation; longitudes of any origin, rolled or not. Single values take the other's step.
+            Either orientation; longitudes of any origin, rolled or not. A single value takes the step of the other.
         like : Grid, optional
-            Where a single date, latitude or longitude does not tell the step of its lattice: take that of `like`.
+            Source of the step for a single date, latitude or longitude.
         step : Step, optional
-            What is said of the distance of neighbouring slots.
+            Prescribed time step.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Grid:
         return self.steps[0]
 
     def lat_of(self, rows: ArrayLike) -> NDArray[np.float64]:
-        """Return the latitude (degrees north) of lattice rows, which need not be in the array; at most 90."""
+        """Return the latitude (degrees north) of any lattice rows, at most 90."""
         return np.clip(-90 + (np.asarray(rows, float) + self.phases[1]) * self.steps[1], -90, 90)
 
     def lon_of(self, cols: ArrayLike) -> NDArray[np.float64]:
@@ -164,19 +164,19 @@ class Grid:
     def places(
         self, dates: Dates | None, lat: ArrayLike, lon: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the slot, row and column of the pixel that each of n points lies in, which need not be in the array.
+        """Return the slot, row and column of the pixel that contains each of n points, in the array or not.
 
         A slot begins at the stamp of its frame; with steps of at most a day it is the day (hour ...) of the stamp.
 
         Parameters
         ----------
-        dates : Dates of n points, or None where the array has no time
+        dates : Dates of n points, or None if the array has no time
         lat, lon : (n,) degrees
 
         Raises
         ------
         ValueError
-            Dates of another calendar.
+            Dates have another calendar.
         """
         slots = np.zeros(np.size(lat), np.int64)
         if self.calendar != "none" and dates is not None:
@@ -186,9 +186,9 @@ class Grid:
         return slots, rows.astype(np.int64), cols.astype(np.int64) % self.ncols
 
     def step_km(self, rows_centre: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the size of a pixel at (fractional) rows, km: northward and eastward, the latter with cos(latitude).
+        """Return the northward and eastward size of a pixel at (fractional) rows, km.
 
-        The eastward size is at least that half a step from the pole.
+        The eastward size is at least the one half a step from the pole.
         """
         polar = 90 - self.steps[1] / 2
         lat = np.clip(self.lat_of(rows_centre), -polar, polar)
@@ -196,7 +196,7 @@ class Grid:
         return north, self.steps[2] * KM_PER_DEGREE * np.cos(np.deg2rad(lat))
 
     def season_of(self, slots: ArrayLike) -> NDArray[np.float32]:
-        """Return cos and sin of the time of the year in the middle of slots, (n, 2); zeros where time is unknown."""
+        """Return cos and sin of the time of the year in the middle of slots, (n, 2); zeros if time is unknown."""
         slots = np.asarray(slots, float).ravel()
         if self.calendar == "none":
             return np.zeros((slots.size, 2), np.float32)
@@ -209,7 +209,7 @@ class Grid:
         return np.stack([np.cos(2 * np.pi * year), np.sin(2 * np.pi * year)], axis=-1).astype(np.float32)
 
     def same_lattice(self, other: Grid) -> bool:
-        """Tell whether equal addresses are equal places; an array without time is at home in any calendar."""
+        """Tell whether equal addresses are equal places; an array without time fits any calendar."""
         space = (
             self.ncols == other.ncols
             and bool(np.isclose(self.steps[1], other.steps[1], rtol=1e-4))
@@ -219,11 +219,11 @@ class Grid:
             return space
         if self.calendar != other.calendar or not np.isclose(self.steps[0], other.steps[0], rtol=1e-4):
             return False
-        # Which hour of the day a daily frame is stamped with does not matter.
+        # The hour in the stamps of daily frames is ignored.
         return self.steps[0] <= 1 or abs(self.phases[0] - other.phases[0]) <= 2 * TOLERANCE
 
     def same_places(self, other: Grid) -> bool:
-        """Tell whether both arrays hold the same places, in whatever order."""
+        """Tell whether both arrays have the same places, in any order."""
         return (
             self.same_lattice(other)
             and set(self.slots) == set(other.slots)
@@ -232,20 +232,20 @@ class Grid:
         )
 
     def index_slots(self, slots: ArrayLike) -> NDArray[np.intp]:
-        """Return the index along time of each slot, -1 where the array has none."""
+        """Return the index along time of each slot, -1 for slots outside the array."""
         return _find(self._tables[0], np.asarray(slots, np.int64))
 
     def index_rows(self, rows: ArrayLike) -> NDArray[np.intp]:
-        """Return the index along latitude of each row, -1 where the array has none."""
+        """Return the index along latitude of each row, -1 for rows outside the array."""
         return _find(self._tables[1], np.asarray(rows, np.int64))
 
     def index_cols(self, cols: ArrayLike) -> NDArray[np.intp]:
-        """Return the index along longitude of each column (modulo ncols), -1 where the array has none."""
+        """Return the index along longitude of each column (modulo ncols), -1 for columns outside the array."""
         return _find(self._tables[2], np.asarray(cols, np.int64) % self.ncols)
 
     @cached_property
     def _tables(self) -> list[tuple[NDArray[np.int64], NDArray[np.intp]]]:
-        """Sorted addresses of each axis and the index each belongs to."""
+        """Sorted addresses of each axis and their indices."""
         axes = [np.array(axis, np.int64) for axis in (self.slots, self.rows, self.cols)]
         orders = [np.argsort(axis, kind="stable") for axis in axes]
         return [(axis[order], order) for axis, order in zip(axes, orders, strict=True)]
@@ -254,7 +254,7 @@ class Grid:
         return "xgapfill.Grid", *self.__reduce__()[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Every task carries the grid: a few ranges instead of some ten thousand integers, no lookup tables.
+        # Every task carries the grid: pickle a few ranges instead of ten thousand integers, and no lookup tables.
         values = [getattr(self, field.name) for field in fields(self)]
         return _unpacked, (*(_ranges(axis) for axis in values[:3]), *values[3:])
 
@@ -264,8 +264,8 @@ def _steps(lat: NDArray[np.float64], lon: NDArray[np.float64], like: Grid | None
     col_step = snapping.step(snapping.unrolled(lon), "longitude") if lon.size > 1 else like.steps[2] if like else None
     if row_step is None and col_step is None:
         raise ValueError(
-            "one latitude and one longitude do not tell the step of the grid: keep at least two of either, "
-            f"for example with .isel(lat=slice(i, i + 2)) (found lat={lat}, lon={lon})"
+            f"one latitude and one longitude do not give the step of the grid, found lat={lat}, lon={lon}; keep at "
+            "least two of either, for example with .isel(lat=slice(i, i + 2))"
         )
     row_step, col_step = row_step or col_step, col_step or row_step
     return float(row_step), float(col_step)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Noise as a function of where, when and why: the same standard normal numbers for every chunking and subset."""
+"""Noise as a function of its address: the same standard normal numbers for every chunking and subset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Noise:
 
     Each cell of 64 x 64 pixels of one slot and channel has its own stream of the counter-based generator Philox
     (Salmon et al. 2011, doi:10.1145/2063384.2063405), keyed by seed and member, with the draw, the channel and the
-    address of the cell as counter. Columns are taken modulo `ncols`: noise goes on across the dateline.
+    address of the cell as counter. Columns are taken modulo `ncols`, so noise is continuous across the dateline.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Noise:
     ncols : int
         Columns around the globe.
     members : tuple of int, optional
-        Numbers of the members that are asked for as 0, 1, 2 ..., so that some can be drawn without the others.
+        Numbers of the members that are requested as 0, 1, 2 ..., so that any subset can be drawn.
 
     Examples
     --------
@@ -53,9 +53,9 @@ class Noise:
     def __call__(
         self, member: int, draw: int, start: tuple[int, int, int], shape: tuple[int, int, int, int]
     ) -> NDArray[np.float32]:
-        """Return (c, t, y, x) float32 noise of the places that begin at `start` = (slot, row, col).
+        """Return (c, t, y, x) float32 noise of the lattice places that begin at `start` = (slot, row, col).
 
-        `draw` counts the fields that a sampler asks for; a channel does not depend on how many channels are drawn.
+        `draw` numbers the fields of a member; a channel does not depend on the number of channels.
         """
         slot, row, col = (int(place) for place in start)
         channels, frames, height, width = shape
@@ -74,7 +74,7 @@ class Noise:
 
 
 def _parts(first: int, count: int, ncols: int | None) -> list[tuple[slice, int, slice]]:
-    """Cut places into parts of one cell: part of the result, cell, part of the cell."""
+    """Cut a range of places into cells: part of the result, cell, part of the cell."""
     parts = []
     at = 0
     while at < count:
@@ -92,7 +92,7 @@ def _key(seed: int, member: int) -> NDArray[np.uint64]:
     return np.random.SeedSequence(seed, spawn_key=(member,)).generate_state(2, np.uint64).astype(np.uint64)
 
 
-@lru_cache(maxsize=512)  # 8 MB: windows overlap, so their cells are asked for again soon
+@lru_cache(maxsize=512)  # 8 MB: windows overlap, so their cells are soon needed again
 def _cell(seed: int, member: int, draw: int, channel: int, slot: int, row: int, col: int) -> NDArray[np.float32]:
     # The lowest of the four words of the counter grows while numbers are drawn, so it must begin at 0.
     counter = [0, (draw & _WORD) << 32 | channel, slot % 2**64, (row & _WORD) << 32 | col]

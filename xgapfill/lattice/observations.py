@@ -1,4 +1,4 @@
-"""What is known of the errors of observations: samples taken in the water, and the error of what satellites saw."""
+"""Observations with errors: in-situ samples, and error variances of satellite observations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST, MOST = 1e-8, 1e4
-"""Bounds of an error variance in transformed units: beyond them nothing changes but the rounding."""
+"""Bounds of an error variance in transformed units; beyond them only the rounding changes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Observations at places of the lattice, one a channel and place, sorted by slot; made by `combined`.
+    """In-situ samples at lattice places, one per channel and place, sorted by slot; made by `combined`.
 
     Attributes
     ----------
     channels : (n,) int16
-        Which channel of the method was sampled.
+        Channel of the method that was sampled.
     slots, rows, cols : (n,) int32
         Address; columns in [0, ncols).
     values, variances : (n,) float32
@@ -47,11 +47,11 @@ class Samples:
         variance: NDArray[np.float32],
         start: NDArray[np.int64],
     ) -> None:
-        """Put them into a window (t, c, y, x) that begins at `start`, where nothing surer was observed."""
+        """Insert samples into a window (t, c, y, x) that begins at `start`, except over more certain observations."""
         t, _, y, x = values.shape
         which, row, col = self._within(start, (t, y, x))
         slot, channel = self.slots[which] - int(start[0]), self.channels[which]
-        for around in range(0, x, self.ncols):  # a window may go round the globe more than once
+        for around in range(0, x, self.ncols):  # a window may go around the globe more than once
             use = col + around < x
             at = slot[use], channel[use], row[use], col[use] + around
             surer = ~observed[at] | (self.variances[which[use]] < variance[at])
@@ -62,7 +62,7 @@ class Samples:
     def _within(
         self, start: NDArray[np.int64], size: tuple[int, int, int]
     ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the samples inside a window, their rows and columns in it."""
+        """Indices of the samples inside a window, and their rows and columns in it."""
         slot, row, col = (int(first) for first in start)
         first, last = np.searchsorted(self.slots, [slot, slot + size[0]])
         rows = self.rows[first:last].astype(np.int64) - row
@@ -82,7 +82,7 @@ class Samples:
 def combined(
     channels: NDArray, places: NDArray, values: NDArray[np.float32], variances: NDArray[np.float32], ncols: int
 ) -> Samples:
-    """Samples of the same channel and place become one, weighted by the inverse of their variances.
+    """Combine samples of the same channel and place, weighted by the inverse of their variances.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def combined(
     (1, 1.0, 0.666667)
     """
     keys = np.column_stack([places, channels]).astype(np.int64).reshape(-1, 4)
-    order = np.lexsort((variances, values, *keys.T[::-1]))  # the order of a table changes no bit
+    order = np.lexsort((variances, values, *keys.T[::-1]))  # the result does not depend on the order of the table
     keys, values, variances = keys[order], values[order], np.clip(variances[order], LEAST, MOST)
     unique, which = np.unique(keys, axis=0, return_inverse=True)
     which = which.ravel()
@@ -121,15 +121,16 @@ def combined(
 
 
 def excess(variance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Error variance beyond that of most observations of a window, by channel.
+    """Error variance in excess of the median of a window, by channel.
 
-    Methods estimate from the field itself how much observations err; and most of what an error field says is shared by
-    neighbours (calibration, atmosphere, water type), which is no noise. So only what sets an observation apart counts.
+    Methods estimate the noise of observations from the field itself, and most of a prescribed error is shared by
+    neighbours (calibration, atmosphere, water type), so it is not noise. Only the variance in excess of the median of
+    the window is used.
 
     Parameters
     ----------
     variance : (t, c, y, x) float32
-        NaN where it is not known: then it is like most.
+        NaN where unknown, which counts as the median.
     observed : (t, c, y, x) bool
 
     Returns

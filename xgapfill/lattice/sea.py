@@ -23,16 +23,16 @@ LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True)
 class SeaFlag:
-    """How the values of a mask say what is sea: those that have all bits of `value` among the bits of `mask`.
+    """Meaning of the values of a mask: sea where the bits of `mask` equal `value`.
 
     Attributes
     ----------
     mask : int or None
-        Bits looked at; None: the whole value.
+        Bits to compare; None: the whole value.
     value : int
-        What they must be.
+        Their value at sea, or at land if `land`.
     land : bool
-        The flag says where land is instead.
+        Whether the flag marks land.
     """
 
     mask: int | None = None
@@ -40,17 +40,17 @@ class SeaFlag:
     land: bool = False
 
     def is_land(self, values: NDArray) -> NDArray[np.bool_]:
-        """Return where values say land; NaN says nothing."""
+        """Return where values mean land; NaN is unknown."""
         whole = np.nan_to_num(values).astype(np.int64)
         chosen = (whole if self.mask is None else whole & self.mask) == self.value
         return np.asarray(~np.isnan(values) & (chosen == self.land))
 
 
 def sea(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:
-    """Say which pixels of a map are sea.
+    """Return the sea pixels of a map.
 
-    A pixel is sea when the 0.1 degree cell its centre lies in is sea, whatever the size of the pixel. Inland waters
-    are land. The coast is as coarse as the cells: a pixel where something was observed is better taken as sea.
+    A pixel is sea when the 0.1 degree cell at its centre is sea, regardless of the size of the pixel. Inland waters are
+    land. The coast is as coarse as the cells, so treat observed pixels as sea.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def sea(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        Coordinates that are not 1-D, not finite or beyond the poles.
+        Coordinates are not 1-D, not finite or beyond the poles.
 
     Examples
     --------
@@ -77,14 +77,14 @@ def sea(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:
     latitude, longitude = (_degrees(values, name) for values, name in ((lat, "lat"), (lon, "lon")))
     if latitude.size and abs(latitude).max() > 90 + CELL / 2:
         raise ValueError(f"lat must lie between -90 and 90, found {latitude.min():g} to {latitude.max():g}")
-    # a pixel on the edge of two cells belongs to the same one whichever way its coordinate was rounded
+    # a pixel on the edge of two cells belongs to the same cell however its coordinate was rounded
     rows = np.floor((90 - latitude) / CELL + 1e-6).astype(int).clip(0, SHAPE[0] - 1)
     cols = np.floor((longitude + 180) / CELL + 1e-6).astype(int) % SHAPE[1]
     return np.unpackbits(_packed()[rows], axis=1)[:, cols].astype(bool)
 
 
 def pack(source: str | Path, file: Path = FILE) -> Path:
-    """Pack the variable ``ocean`` (lat, lon) of a netCDF file into `file`; ValueError on another grid."""
+    """Pack the variable ``ocean`` (lat, lon) of a netCDF file into `file`; ValueError for another grid."""
     import xarray as xr
 
     with xr.open_dataset(source) as dataset:
@@ -93,9 +93,7 @@ def pack(source: str | Path, file: Path = FILE) -> Path:
     for name, centres in zip(("lat", "lon"), expected, strict=True):
         found = ocean[name].values
         if found.shape != centres.shape or not np.allclose(found, centres, atol=CELL / 10):
-            raise ValueError(
-                f"{name} must run over the centres of {CELL} degree cells, {centres[0]:g}, {centres[1]:g} ..."
-            )
+            raise ValueError(f"{name} must be the centres of {CELL} degree cells, {centres[0]:g}, {centres[1]:g} ...")
     bits = np.packbits(ocean.values.astype(bool), axis=1)
     file.parent.mkdir(exist_ok=True)
     np.savez_compressed(file, bits=bits, source=SOURCE, licence=LICENCE)

@@ -1,4 +1,4 @@
-"""Where windows lie: a fixed pattern on the lattice, the same for every array, subset and chunking."""
+"""Layout of space-time tiles (windows): a fixed pattern on the lattice for every array, subset and chunking."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from xgapfill.lattice.grid import Box
 
 @dataclass(frozen=True)
 class Tiling:
-    """Overlapping windows that cover the lattice.
+    """Overlapping space-time tiles (windows) that cover the lattice.
 
-    Windows begin at every multiple of the stride in slots and rows. In columns they are evenly spaced around the
-    globe, as far apart as the stride or, if that does not divide `ncols`, a little less. Where they overlap they are
-    blended; with a margin they count in their inner part only.
+    Windows begin at every multiple of the stride in slots and rows. In columns they are evenly spaced around the globe,
+    at the stride or, if that does not divide `ncols`, a little less. Overlapping windows are blended; with a halo only
+    their interior is used.
 
     Attributes
     ----------
@@ -26,13 +26,13 @@ class Tiling:
     size : tuple of int
         Slots, rows and columns of a window.
     stride : tuple of int
-        Distance of windows, at most their size without the margins.
+        Distance of windows, at most the size of their interior.
     margin : tuple of int
-        Pixels at each end of a window that are there to be looked at. Along an axis with a margin the rest of the
-        window counts in full.
+        Halo: pixels at each end of a window that are read but not written. Along an axis with a halo the interior has
+        full weight.
     series : (int, int), optional
-        One window covers all times, from the first slot up to the last (exclusive); size, stride and margin in time
-        mean nothing then.
+        One window covers all times, from the first slot to the last (exclusive); size, stride and halo in time are then
+        ignored.
 
     Examples
     --------
@@ -64,16 +64,16 @@ class Tiling:
 
     @property
     def reach(self) -> tuple[int, int, int]:
-        """How far a pixel may be from another of its windows: slots, rows, columns."""
+        """Largest distance of pixels of a window that depend on each other: slots, rows, columns."""
         slots, rows, cols = (size - more - 1 for size, more in zip(self.size, self.margin, strict=True))
         return slots, rows, cols
 
     @cached_property
     def weight(self) -> NDArray[np.float32]:
-        """Weight of a window's pixels where windows are blended: product of Hann functions of its axes.
+        """Blending weight of a window's pixels: product of Hann functions along its axes.
 
-        Sampled at pixel centres, so > 0; along an axis with a margin or without overlap 1, and 0 in the margin.
-        (slots, rows, cols) of `size`, float32, read-only.
+        Sampled at pixel centres, so > 0; along an axis with a halo or without overlap 1, and 0 in the halo. (slots,
+        rows, cols) of `size`, float32, read-only.
         """
         axes = [np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in self.size]
         for axis, (n, more) in enumerate(zip(self.size, self.margin, strict=True)):
@@ -84,17 +84,17 @@ class Tiling:
         return weight
 
     def touching(self, box: Box) -> NDArray[np.int64]:
-        """Return the first places (slot, row, col) of all windows that count somewhere in `box`, (n, 3).
+        """Return the first places (slot, row, col) of all windows with weight somewhere in `box`, (n, 3).
 
-        They are in lattice order (slots slowest), with columns unwrapped as those of the box: around any pixel they
-        follow each other in the same order, whatever the box.
+        They are in lattice order (slots slowest), with columns unwrapped like those of the box. The windows of a pixel
+        are in the same order for any box.
         """
         axes = [self._starts(axis, places) for axis, places in enumerate((box.slots, box.rows, box.cols))]
         mesh = np.meshgrid(*axes, indexing="ij")
         return np.stack([axis.ravel() for axis in mesh], axis=-1)
 
     def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """Return the range of places along an axis of all windows that count somewhere in a range of places."""
+        """Return the range along an axis of all windows with weight somewhere in a range of places."""
         starts = self._starts(axis, places)
         return int(starts[0]), int(starts[-1]) + self.size[axis]
 
@@ -126,7 +126,7 @@ def _multiples(places: tuple[int, int], size: int, stride: int) -> NDArray[np.in
 
 
 def inside(start: NDArray[np.int64], size: tuple[int, int, int], box: Box) -> tuple[slice, slice, slice]:
-    """Return where a window of this start and size lies in an array of a box that holds it."""
+    """Return the slices of a window of this start and size in an array of a box that contains it."""
     slot, row, col = (slice(int(at) - low, int(at) - low + n) for at, low, n in zip(start, box.lows, size, strict=True))
     return slot, row, col
 
@@ -134,7 +134,7 @@ def inside(start: NDArray[np.int64], size: tuple[int, int, int], box: Box) -> tu
 def overlap(
     start: NDArray[np.int64], size: tuple[int, int, int], core: Box
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return where a window of this start and size and a core overlap: slices of the core, slices of the window."""
+    """Return the overlap of a window of this start and size with a core: slices of the core, slices of the window."""
     inside_core, inside_window = [], []
     for first, length, low, n in zip(start, size, core.lows, core.shape, strict=True):
         begin, end = max(int(first), low), min(int(first) + length, low + n)

@@ -1,4 +1,4 @@
-"""What a method is given and what it returns: plain arrays, no xarray, no dask, no units, no NaN."""
+"""Arguments and results of a method: plain arrays, no xarray, no dask, no units, no NaN."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Noise = Callable[[int, int, tuple[int, int, int], tuple[int, int, int, int]], ND
 
 @dataclass(frozen=True)
 class Windows:
-    """A batch of lattice windows in transformed (dimensionless) units; targets first, then conditions.
+    """A batch of space-time tiles (windows) in transformed (dimensionless) units; targets first, then predictors.
 
     Attributes
     ----------
     values : (b, t, c, y, x) float32
-        What was observed, 0 where nothing was.
+        Observations, 0 where missing.
     observed : (b, t, c, y, x) bool
-        Where something was observed.
+        Where values are observed.
     sea : (b, y, x) bool
-        Sea pixels. Places outside the data are sea where unknown does no harm: nothing is observed there.
+        Sea pixels. Places outside the data may count as sea, as nothing is observed there.
     channels : tuple of str
         Name of each channel c: ``log10_chl``, ``psc_ilr1``, ``psc_ilr2``, ``sst`` ...
     targets : int
-        The first `targets` channels are to be filled, the others are conditions.
+        Number of channels to be filled, which are first; the others are predictors.
     starts : (b, 3) int64
         Lattice address (slot, row, col) of each window's first pixel.
     lat : (b, y) float32
@@ -36,15 +36,14 @@ class Windows:
     lon : (b, x) float32
         Longitude of the columns, degrees east, in [0, 360).
     season : (b, t, 2) float32
-        cos and sin of the time of the year, both 0 where time is unknown.
+        cos and sin of the time of the year, both 0 if time is unknown.
     step_days : float
         Days between neighbouring slots.
     step_km : (b, 2) float32
         Size of a pixel, km, northward and eastward (with cos(latitude) of the window's centre).
     variance : (b, t, c, y, x) float32 or None
-        Variance of the error of what was observed beyond the noise that a method takes all observations to have; 0
-        where that is all, and where nothing was observed. None: 0 everywhere. What has a variance is to be filled as
-        well.
+        Error variance of observations in excess of the noise that a method assumes for all of them; 0 without excess
+        and where missing. None: 0 everywhere. Observations with a variance are filled as well.
     """
 
     values: NDArray[np.float32]
@@ -63,12 +62,12 @@ class Windows:
 
 @dataclass(frozen=True)
 class Filled:
-    """What a method makes of a batch of windows, in transformed units; conditions are filled as well.
+    """Result of a method for a batch of windows, in transformed units; predictors are filled as well.
 
     Attributes
     ----------
     values : (m, b, t, c, y, x) float32
-        m members (1 for a mean), all channels, finite everywhere in windows that saw anything.
+        m members (1 for a mean), all channels, finite everywhere in windows with observations.
     spread : (b, t, c, y, x) float32
         One standard deviation of the error of the mean.
     """
@@ -79,19 +78,19 @@ class Filled:
 
 @dataclass(frozen=True)
 class Series:
-    """What a method of whole series is fitted on: all times of a sample of pixels, in transformed units.
+    """Data that a method of whole series is fitted on: all times of a sample of pixels, in transformed units.
 
     Attributes
     ----------
     values : (c, t, n) float32
-        What was observed, 0 where nothing was.
+        Observations, 0 where missing.
     observed : (c, t, n) bool
     channels, targets
         As in `Windows`.
     slots : (t,) int64
         Lattice slots, without holes.
     season : (t, 2) float32
-        cos and sin of the time of the year, both 0 where time is unknown.
+        cos and sin of the time of the year, both 0 if time is unknown.
     step_days : float
     rows, cols : (n,) int64
         Lattice address of each pixel.
