@@ -179,10 +179,10 @@ def test_a_region_is_one_of_coordinates(tmp_path, layout, west, east):
 @pytest.mark.parametrize(
     ("region", "words"),
     [
-        (["30", "45", "10", "30"], "which reaches from 40.0208 to 40.4792 degrees north and from -39.9792 to -39.5208"),
+        (["30", "45", "10", "30"], "which extends from 40.0208 to 40.4792 degrees north and from -39.9792 to -39.5208"),
         (["45", "30", "10", "30"], "SOUTH < NORTH"),
-        (["30", "45", "10", "10"], "another EAST than WEST"),
-        (["30", "45", "nan", "10"], "another EAST than WEST"),
+        (["30", "45", "10", "10"], "WEST unequal EAST"),
+        (["30", "45", "nan", "10"], "WEST unequal EAST"),
     ],
 )
 def test_a_region_that_cannot_be_is_told(tmp_path, region, words):
@@ -229,9 +229,9 @@ def test_time_is_cut_by_dates(tmp_path, layout, first, last, kept):
     ("first", "last", "words"),
     [
         ("2015-03-10", "2015-04-10", "'CHL' has no time"),
-        ("10 March", "2015-04-10", "--time wants dates"),
-        ("2015-13", "2015-04-10", "--time wants dates"),
-        ("2016", "2015-04-10", "2016 is after 2015-04-10"),
+        ("10 March", "2015-04-10", "--time expects dates"),
+        ("2015-13", "2015-04-10", "--time expects dates"),
+        ("2016", "2015-04-10", "found 2016 after 2015-04-10"),
     ],
 )
 def test_time_that_cannot_be_is_told(tmp_path, first, last, words):

@@ -272,7 +272,7 @@ def test_samples_that_no_method_takes_are_refused(chl):
 
 def test_wrong_calls_are_refused(chl):
     """Unknown methods, masks of another shape, two methods of one name and nothing to hide must be named."""
-    with pytest.raises(ValueError, match=r"no method 'krigging'; there are .*kriging"):
+    with pytest.raises(ValueError, match=r"no method 'krigging'.*methods: .*kriging"):
         validate(chl, ["krigging"])
     with pytest.raises(ValueError, match="masks must be bool of shape"):
         validate(chl, SIMPLE, masks=np.ones((2, 24, 30), bool))

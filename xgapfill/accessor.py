@@ -1,4 +1,4 @@
-"""``.gapfill`` on DataArray and Dataset: words, no arithmetic; every method delegates to the function of its name."""
+"""``.gapfill`` on DataArray and Dataset; every method delegates to the function of the same name."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _brief(function: Callable[..., Any], first: str) -> str:
-    """First line of a documentation, and where the rest of it is."""
+    """Summary of a docstring, with a reference to the full text."""
     summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
     return f"{summary}\n\nAs `xgapfill.{function.__name__}`{first}."
 
 
 def _on_object(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of an xarray object a method of its accessor."""
+    """Turn a function of an xarray object into a method of its accessor."""
     signature = inspect.signature(function)
 
     def method(self: Any, *given: Any, **keywords: Any) -> Any:
@@ -41,7 +41,7 @@ def _on_object(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[..., Any]:
-    """Make a function of a target and its predictors a method of the Dataset accessor, which takes their names."""
+    """Turn a function of a target and its predictors into a method of the Dataset accessor, which takes their names."""
     _, *rest = inspect.signature(function).parameters.values()
     signature = inspect.signature(function).replace(parameters=[positional("name"), *rest])
 
@@ -55,14 +55,14 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
         result = function(target, **call.pop("parameters", {}), **call)
         return _completed(self._obj, result) if fills else result
 
-    words = ", with names of variables in place of DataArrays"
+    words = ", with names of variables instead of DataArrays"
     shown = signature.replace(parameters=[SELF, *signature.parameters.values()])
     return dressed(method, function.__name__, shown, _brief(function, words))
 
 
 @xr.register_dataarray_accessor("gapfill")
 class DataArrayGapfill:
-    """Gap filling of a DataArray; shows how the data were understood."""
+    """Gap filling of a DataArray; its repr shows how the data are interpreted."""
 
     def __init__(self, da: xr.DataArray) -> None:
         self._obj = da
@@ -75,7 +75,7 @@ class DataArrayGapfill:
     write = _on_object(write)
 
     def describe(self) -> Description:
-        """How the data were understood: variable, units, times, grid, sea mask, default weights."""
+        """Describe how the data are interpreted: variable, units, times, grid, sea mask, default weights."""
         return describe(self._obj)
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ class DataArrayGapfill:
 
 @xr.register_dataset_accessor("gapfill")
 class DatasetGapfill:
-    """Gap filling of variables of a Dataset, by name; a mask of sea or land in the Dataset is used."""
+    """Gap filling of variables of a Dataset, by name; uses a sea or land mask in the Dataset."""
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._obj = ds
@@ -100,7 +100,7 @@ class DatasetGapfill:
     write = _on_object(write)
 
     def describe(self) -> Description:
-        """How each variable was understood, or why it cannot be filled."""
+        """Describe how each variable is interpreted, or why it cannot be filled."""
         return describe_dataset(self._obj)
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ for _name, _verb in VERBS.items():
 
 
 def _completed(ds: xr.Dataset, result: xr.DataArray | xr.Dataset) -> xr.Dataset:
-    """What was filled as a Dataset with the attributes and the history of `ds`."""
+    """Return the result as a Dataset with the attributes and the history of `ds`."""
     made: Mapping[Any, Any] = result.attrs
     if isinstance(result, xr.DataArray):
         made = {key: made[key] for key in made if key == "history" or str(key).startswith("xgapfill_")}
@@ -126,7 +126,7 @@ def _completed(ds: xr.Dataset, result: xr.DataArray | xr.Dataset) -> xr.Dataset:
 
 
 def _picked(ds: xr.Dataset, name: Any) -> Any:
-    """The variable of this name, or those of these names; what is no name stays as it is."""
+    """Return the variable or variables of the given names; DataArrays and None are returned unchanged."""
     if isinstance(name, (list, tuple)):
         return [_picked(ds, each) for each in name]
     if name is None or isinstance(name, xr.DataArray):
@@ -137,7 +137,7 @@ def _picked(ds: xr.Dataset, name: Any) -> Any:
 
 
 def _sea(ds: xr.Dataset, target: Any, sea: Any) -> Any:
-    """The mask that was asked for, by name or as it is, else one found in the Dataset."""
+    """Return the mask given by name or as an object, else one found in the Dataset."""
     if isinstance(sea, str):
         return _picked(ds, sea)
     return find_mask(ds, target[0] if isinstance(target, list) else target) if sea is None else sea

@@ -1,4 +1,4 @@
-"""``xgapfill fill IN --var PSC --cond CHL --method repaint --members 8 --out OUT.zarr``: the verbs for a batch job."""
+"""The command line: ``xgapfill fill IN --var PSC --cond CHL --method repaint --members 8 --out OUT.zarr``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ examples:
   xgapfill fill chl.zarr --var CHL --method background --region -25 -10 170 -170 --out fiji.zarr
   xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
-A run that was interrupted goes on where it stopped when the same command is given again. URLs such as s3://... take
-what they need from the environment.
+To resume an interrupted run, repeat the command. URLs such as s3://... read their credentials from the environment.
 """
-CLOSED = 141  # what a shell shows for a command whose reader went away: 128 + SIGPIPE
-ROUNDING = 1e-5  # degrees: coordinates are often float32, and regions are typed as they are printed
+CLOSED = 141  # exit status after a broken pipe: 128 + SIGPIPE
+ROUNDING = 1e-5  # degrees, since coordinates are often float32
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T\d\d(:\d\d(:\d\d)?)?)?)?)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it is done, 2 when it cannot be."""
+    """Run a command; return 0 on success, 2 on bad input, 130 if interrupted."""
     given = _parser().parse_args(arguments)
     try:
         return int(given.run(given))
@@ -44,16 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"xgapfill: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("xgapfill: interrupted; what is written stays, the same command goes on from there", file=sys.stderr)
+        print("xgapfill: interrupted; written blocks stay, repeat the command to resume", file=sys.stderr)
         return 130
 
 
 def _say(found: Any) -> None:
-    """Print; end quietly where the reader of the output went away (``| head``)."""
+    """Print; exit quietly on a broken pipe (``| head``)."""
     try:
         print(found, flush=True)
     except BrokenPipeError:
-        # Python flushes once more when it ends, and would complain.
+        # Python flushes again at exit, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(CLOSED) from None
 
@@ -70,8 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     shared = _input_parser()
     computed = argparse.ArgumentParser(add_help=False)
     computed.add_argument("--seed", type=int, default=0)
-    computed.add_argument("--workers", type=int, help="processes of one thread each (without: threads, one a core)")
-    computed.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that is there already")
+    computed.add_argument(
+        "--workers", type=int, help="number of processes with one thread each (default: one thread per core)"
+    )
+    computed.add_argument("--scheduler", metavar="ADDRESS", help="address of a running dask cluster")
 
     filled = argparse.ArgumentParser(add_help=False)
     filled.add_argument("--method", default="repaint", help="(%(default)s)")
@@ -80,24 +81,24 @@ def _parser() -> argparse.ArgumentParser:
         "--reduce",
         nargs="+",
         metavar="STATISTIC",
-        help="write statistics over members in place of them: mean, std, or a number from 0 to 1 for a quantile",
+        help="write statistics instead of members: mean, std, or a number from 0 to 1 for a quantile",
     )
     filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
-    filled.add_argument("--max-distance", type=float, help="km; pixels farther from what was observed stay missing")
+    filled.add_argument("--max-distance", type=float, help="km; pixels farther from observed pixels stay missing")
 
     fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
-    fill.add_argument("--out", required=True, help="zarr store or URL; a name that ends in .nc is written as netCDF")
-    fill.add_argument("--restart", action="store_true", help="start again where an interrupted run could be resumed")
-    fill.add_argument("--append", action="store_true", help="make the store longer if IN has become longer at its end")
+    fill.add_argument("--out", required=True, help="zarr store or URL; a name ending in .nc is written as netCDF")
+    fill.add_argument(
+        "--restart", action="store_true", help="start from scratch instead of resuming an interrupted run"
+    )
+    fill.add_argument("--append", action="store_true", help="extend the store by the new times at the end of IN")
     fill.set_defaults(run=_fill)
 
     plan = commands.add_parser("plan", parents=[shared, filled], help="estimate time and memory of a fill")
-    plan.add_argument("--exact", action="store_true", help="look at all blocks, not at 32 of them")
+    plan.add_argument("--exact", action="store_true", help="use all blocks, not a sample of 32")
     plan.set_defaults(run=_plan)
 
-    validate = commands.add_parser(
-        "validate", parents=[shared, computed], help="score methods on pixels hidden from them"
-    )
+    validate = commands.add_parser("validate", parents=[shared, computed], help="score methods on withheld pixels")
     validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
     validate.add_argument("--out", help="write the scores as netCDF")
     validate.set_defaults(run=_validate)
@@ -112,25 +113,25 @@ def _input_parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
     shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
-    shared.add_argument("--cond", nargs="*", default=[], help="variables it is filled given")
-    shared.add_argument("--members", type=int, help="how many members; without it one map, without such a dimension")
-    shared.add_argument("--insitu", help="table of samples taken in the water, CSV with a header")
-    shared.add_argument("--error", nargs="+", help="variable of the error of what is filled, or three")
+    shared.add_argument("--cond", nargs="*", default=[], help="predictors of the variable")
+    shared.add_argument("--members", type=int, help="number of members; without it a single map without that dimension")
+    shared.add_argument("--insitu", help="table of in-situ samples, CSV with a header")
+    shared.add_argument("--error", nargs="+", help="variable with the error of the target, or three")
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument(
         "--region",
         type=float,
         nargs=4,
         metavar=("SOUTH", "NORTH", "WEST", "EAST"),
-        help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline); edges belong to it",
+        help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline), edges included",
     )
     shared.add_argument(
         "--time",
         nargs=2,
         metavar=("FIRST", "LAST"),
-        help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST belongs to it",
+        help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST is included",
     )
-    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that rest on torch")
+    shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that use torch")
     return shared
 
 
@@ -155,9 +156,9 @@ def _plan(given: argparse.Namespace) -> int:
 def _validate(given: argparse.Namespace) -> int:
     ds = _opened(given)
     if given.device:
-        raise ValueError("validate takes no --device: set the environment variable XGAPFILL_DEVICE")
+        raise ValueError("validate takes no --device; set the environment variable XGAPFILL_DEVICE")
     if len(given.var) > 1:
-        raise ValueError("validate scores one variable; give size classes as a variable with a dimension of classes")
+        raise ValueError("validate scores one variable; pass size classes as a variable with a dimension of classes")
     with _workers(given):
         scores = ds.gapfill.validate(
             given.var[0],
@@ -170,7 +171,7 @@ def _validate(given: argparse.Namespace) -> int:
         )
     from xgapfill.validation.table import table_text
 
-    _say(table_text(scores, f"{given.input}: {scores.attrs['scored']} where observed pixels were hidden"))
+    _say(table_text(scores, f"{given.input}: {scores.attrs['scored']} at withheld pixels"))
     if given.out:
         scores.to_netcdf(given.out)
     return 0
@@ -184,7 +185,7 @@ def _methods(given: argparse.Namespace) -> int:
 
 
 def _options(given: argparse.Namespace) -> dict[str, Any]:
-    """Options of a fill, as the verbs and `plan` take them."""
+    """Options of a fill, for the verbs and `plan`."""
     options = {name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance")}
     if given.device:
         options["device"] = given.device
@@ -194,7 +195,7 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _observations(given: argparse.Namespace) -> dict[str, Any]:
-    """What is known of samples and errors, as the verbs take it."""
+    """In-situ samples and errors, for the verbs."""
     found: dict[str, Any] = {}
     if given.error:
         found["error"] = given.error[0] if len(given.error) == 1 else given.error
@@ -208,7 +209,7 @@ def _names(given: argparse.Namespace) -> Any:
 
 
 def _opened(given: argparse.Namespace) -> xr.Dataset:
-    """The input, lazily and without dask, cut to region and time."""
+    """Open the input lazily, without dask, and select region and time."""
     import xgapfill  # noqa: F401  (registers .gapfill)
 
     netcdf = given.input.endswith((".nc", ".nc4", ".h5"))
@@ -228,13 +229,13 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
 
 
 def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: float) -> dict[Hashable, Any]:
-    """Places along the dimensions of a map that lie in a region, from west to east as the map goes."""
+    """Indices along the dimensions of a map that lie in a region, in the direction of the map."""
     from xgapfill.inputs.axes import find_axes
 
     width = east - west + 360 * (east < west)
     if not (-90 <= south < north <= 90 and 0 < width < np.inf):
         raise ValueError(
-            f"--region is SOUTH NORTH WEST EAST in degrees, -90 <= SOUTH < NORTH <= 90 and another EAST than WEST; "
+            f"--region must be SOUTH NORTH WEST EAST in degrees with -90 <= SOUTH < NORTH <= 90 and WEST unequal EAST; "
             f"found {south:g} {north:g} {west:g} {east:g}"
         )
     axes = find_axes(da)
@@ -243,14 +244,14 @@ def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: 
     inside = (lat >= south - ROUNDING) & (lat <= north + ROUNDING) & (eastward <= width + 2 * ROUNDING)
     if not inside.any():
         raise ValueError(
-            f"--region {south:g} {north:g} {west:g} {east:g} has no pixel of {da.name!r}, which reaches from "
+            f"--region {south:g} {north:g} {west:g} {east:g} has no pixel of {da.name!r}, which extends from "
             f"{float(lat.min()):g} to {float(lat.max()):g} degrees north and from {float(lon.min()):g} to "
             f"{float(lon.max()):g} degrees east"
         )
     rows = np.flatnonzero(inside.any(axes.lon).values)
     cols = np.flatnonzero(inside.any(axes.lat).values)
     if cols.size < da.sizes[axes.lon]:
-        # The map may begin inside the region: its two parts are put together, in the direction of the map.
+        # The map may begin inside the region: join its two parts, in the direction of the map.
         along = (eastward if eastward.ndim == 1 else eastward.isel({axes.lat: rows[0]})).values[cols]
         order = np.argsort(along)
         cols = cols[order if 2 * (np.diff(along) > 0).sum() >= along.size - 1 else order[::-1]]
@@ -258,27 +259,27 @@ def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: 
 
 
 def _in_time(da: xr.DataArray, first: str, last: str) -> dict[Hashable, Any]:
-    """Places along the dimension of time from a date to another; both may be a year or a month."""
+    """Indices along time from one date to another; a date may be a year or a month."""
     from xgapfill.inputs.axes import find_axes
 
     first, last = (text.replace(" ", "T") for text in (first, last))
     for text in (first, last):
         if not _DATE.fullmatch(text):
-            raise ValueError(f"--time wants dates such as 2015-03-10, 2015-03 or 2015T12:00, found {text!r}")
+            raise ValueError(f"--time expects dates such as 2015-03-10, 2015-03 or 2015T12:00, found {text!r}")
     both = min(len(first), len(last))
     if first[:both] > last[:both]:
-        raise ValueError(f"--time is FIRST LAST, and {first} is after {last}")
+        raise ValueError(f"--time expects FIRST LAST; found {first} after {last}")
     axes = find_axes(da)
     if "time" not in axes.names:
-        raise ValueError(f"{da.name!r} has no time, so --time cannot be asked for: leave it out")
+        raise ValueError(f"{da.name!r} has no time; leave --time out")
     dates = da.coords[axes.names["time"]]
     try:
         stamps = np.atleast_1d(dates.dt.strftime("%Y-%m-%dT%H:%M:%S").values).astype(str)
     except (AttributeError, TypeError):
         raise ValueError(
-            f"{dates.name!r} of {da.name!r} holds no dates (dtype {dates.dtype}): --time cannot be used"
+            f"expected dates in {dates.name!r} of {da.name!r}, found dtype {dates.dtype}; leave --time out"
         ) from None
-    # ISO dates sort as text, in any calendar; what is compared is as long as what was given.
+    # ISO dates sort as text in any calendar; compare only as many characters as were given.
     inside = (stamps.astype(f"U{len(first)}") >= first) & (stamps.astype(f"U{len(last)}") <= last)
     if not inside.any():
         raise ValueError(f"--time {first} {last} has no date of {da.name!r}, which has {min(stamps)} to {max(stamps)}")
@@ -286,12 +287,12 @@ def _in_time(da: xr.DataArray, first: str, last: str) -> dict[Hashable, Any]:
 
 
 def _as_slice(index: NDArray[np.intp]) -> Any:
-    """Neighbours as a slice: they are read faster."""
+    """Return consecutive indices as a slice, which reads faster."""
     return slice(index[0], index[-1] + 1) if (np.diff(index) == 1).all() else index
 
 
 def _statistics(words: Sequence[str]) -> list[Any]:
-    """``mean std 0.05 0.95`` as ``reduce=`` wants it."""
+    """Turn ``mean std 0.05 0.95`` into the form of ``reduce=``."""
     named = [word for word in words if not word[0].isdigit() and word[0] != "."]
     quantiles = [float(word) for word in words if word not in named]
     return [*named, *([{"quantile": quantiles}] if quantiles else [])]
@@ -299,16 +300,16 @@ def _statistics(words: Sequence[str]) -> list[Any]:
 
 @contextmanager
 def _workers(given: argparse.Namespace) -> Iterator[None]:
-    """Make a cluster on this machine, or use one, if that was asked for."""
+    """Start a cluster on this machine for --workers, or connect to one for --scheduler."""
     if given.workers is None and given.scheduler is None:
         yield
         return
     if given.workers is not None and given.scheduler is not None:
-        raise ValueError("--workers makes a cluster on this machine, --scheduler uses another one: give one of them")
+        raise ValueError("--workers starts a cluster on this machine, --scheduler uses another one; give one of them")
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise ValueError("--workers and --scheduler need a package: pip install distributed") from None
+        raise ValueError("--workers and --scheduler need distributed; run pip install distributed") from None
     if given.scheduler is not None:
         with Client(given.scheduler):
             yield

@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     "sample_bytes": 512 * MEBIBYTE,
     "series_block": (1, 192, 192),
 }
-"""Present values; read when a call is made, never inside a task, which may run on another machine."""
+"""Current values; read at the call, never inside a task, which may run on another machine."""
 
 _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "block": (_block, "a tuple of three whole numbers of at least 1: times, latitudes, longitudes"),
@@ -58,29 +58,29 @@ class set_options:
     Parameters
     ----------
     block : tuple of int
-        Times, latitudes and longitudes of a block, which one task fills; (12, 240, 240). Multiples of the stride of
-        tiles, (3, 48, 48), share the least work. Results do not depend on it.
+        Times, latitudes and longitudes of a block, which one task fills; default (12, 240, 240). Multiples of the
+        stride of tiles, (3, 48, 48), duplicate the least work. Results do not depend on it.
     series_block : tuple of int
-        Times (all of them are read), latitudes and longitudes of a block of methods that need whole series.
+        Times, latitudes and longitudes of a block of methods that need whole series; each block reads all times.
     device : str or None
-        Where networks compute, if ``device=`` does not say: "auto", "cpu", "cuda" or "cuda:<number>". None: what the
-        environment variable XGAPFILL_DEVICE says, else "auto".
+        Device of networks unless ``device=`` is given: "auto", "cpu", "cuda" or "cuda:<number>". None: the environment
+        variable XGAPFILL_DEVICE, else "auto".
     cache_dir : str or None
-        Folder of downloaded weights and of the tutorial data. None: what XGAPFILL_CACHE_DIR says, else that of the
-        system for this user.
+        Folder of downloaded weights and of the tutorial data. None: the environment variable XGAPFILL_CACHE_DIR, else
+        the user's cache folder.
     progress : bool or None
         Whether long calls show progress. None: on terminals and in notebooks.
     sample_bytes : int
-        Size of the sample that methods are fitted on, at most.
+        Largest size of the sample to which methods are fitted.
     member_bytes : int
-        Bytes of members that a task holds when ``reduce=`` is given, about.
+        Approximate number of bytes of members per task with ``reduce=``.
     hashed_bytes : int
-        Arrays in memory up to this size are known to dask by their content, larger ones by a random name.
+        Arrays in memory up to this size are named by their content in dask graphs, larger ones by a random name.
 
     Raises
     ------
     ValueError
-        A name that is no setting, or a value that it cannot have.
+        The option or its value is unknown.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class set_options:
     def __init__(self, **options: Any) -> None:
         for name, value in options.items():
             if name not in OPTIONS:
-                raise ValueError(f"{name!r} is no setting; settings are {', '.join(sorted(OPTIONS))}")
+                raise ValueError(f"unknown option {name!r}; options are {', '.join(sorted(OPTIONS))}")
             allowed, wanted = _ALLOWED[name]
             if not allowed(value):
                 raise ValueError(f"{name} must be {wanted}; found {value!r}")
