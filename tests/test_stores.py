@@ -200,7 +200,7 @@ def test_a_damaged_chunk_of_the_input(lazy, tmp_path, kind, chunks):
         chl.to_netcdf(file, encoding={"CHL": {"chunksizes": (3, 20, 30), "zlib": True, "fletcher32": True}})
         damage(file, 0.9)
         ds = xr.open_dataset(file, chunks=chunks)
-    words = rf"damaged\.{kind}.*cannot be read.* needed by block \d+ \(time \d:\d, .*of .*out\.nc; blocks that are done"
+    words = rf"damaged\.{kind}.*cannot be read.* needed by block \d+ \(time \d:\d, .*of .*out\.nc; written blocks"
     with pytest.raises(ReadError, match=words) as caught:
         xgapfill.write(ds.CHL.gapfill.fill(Quick()), tmp_path / "out.nc", progress=False)
     assert (" at time " in str(caught.value)) == (chunks is None) != ("open_dataset-CHL" in str(caught.value))
@@ -224,7 +224,7 @@ def test_a_method_that_fails(tmp_path):
     with pytest.raises(KeyError, match="mine") as caught:
         xgapfill.write(chl_map((9, 40, 60)).gapfill.fill(Failing()), tmp_path / "out.zarr", progress=False)
     (note,) = caught.value.__notes__
-    assert note.startswith("While block 0 (time 0:9) of ")
+    assert note.startswith("This happened while block 0 (time 0:9) of ")
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.nc"])

@@ -88,7 +88,7 @@ def test_a_run_is_resumed_and_others_are_refused(source, tmp_path, monkeypatch):
     store = tmp_path / "out.zarr"
     lazy = source.CHL.gapfill.fill(Quick())
     monkeypatch.setattr(running, "AT_ONCE", 1)  # one after the other
-    with dying_after(3), pytest.raises(OSError, match=r"No space left.* make room"):
+    with dying_after(3), pytest.raises(OSError, match=r"No space left.* free disk space"):
         xgapfill.write(lazy, store, progress=False)
     assert int(zarr.open_group(store)["xgapfill_run/done"][:].sum()) == 3
     with pytest.raises(ValueError, match="another run"):
@@ -174,7 +174,7 @@ def test_growing_survives_being_killed(source, tmp_path, monkeypatch):
             with contextlib.ExitStack() as dying:
                 if step > 1:
                     dying.enter_context(dying_after(step - 1))
-                with pytest.raises(OSError, match="again to go on"):
+                with pytest.raises(OSError, match="repeat the call to resume"):
                     xgapfill.write(parts[1], store, progress=False, append=True)
         if step % 2:
             xgapfill.write(parts[1], store, progress=False)
@@ -191,11 +191,11 @@ def test_what_cannot_go_on(source, tmp_path):
     short = source.isel(time=slice(6))
     xgapfill.write(short.CHL.gapfill.fill(Quick()), store, progress=False)
     wrong = {
-        "other places, weights, parameters": source.CHL.gapfill.fill(Quick(scale=0.5)),
-        "without computations": source.CHL.gapfill.fill(Quick()) * 2,
+        "other coordinates, weights, parameters": source.CHL.gapfill.fill(Quick(scale=0.5)),
+        "unmodified result": source.CHL.gapfill.fill(Quick()) * 2,
         "variables or version": source.CHL.isel(lat=slice(30)).gapfill.fill(Quick()),
         "of the first 6 frames": source.CHL.isel(time=slice(1, None)).gapfill.fill(Quick()),
-        "more than the 3": source.CHL.isel(time=slice(3)).gapfill.fill(Quick()),
+        "at most 3 frames": source.CHL.isel(time=slice(3)).gapfill.fill(Quick()),
         "change all others": source.CHL.gapfill.climatology(),
     }
     for words, lazy in wrong.items():
@@ -231,7 +231,7 @@ def test_a_disk_that_is_full_and_a_store_that_cannot_be_written(source, tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot be written"):
         xgapfill.write(lazy, tmp_path / "file" / "out.zarr", progress=False)
-    with small_files(2000), pytest.raises(OSError, match="make room"):  # metadata fit, blocks do not
+    with small_files(2000), pytest.raises(OSError, match="free disk space"):  # metadata fit, blocks do not
         xgapfill.write(lazy, tmp_path / "out.zarr", progress=False)
     assert same(xgapfill.write(lazy, tmp_path / "out.zarr", progress=False).CHL, lazy)
     assert list((tmp_path / "out.zarr").rglob("*.partial")) == []
@@ -325,7 +325,7 @@ def test_what_cannot_be_written(source, tmp_path):
         xgapfill.write(lazy.compute(), tmp_path / "a.zarr")
     with pytest.raises(TypeError, match="expected a DataArray or Dataset"):
         xgapfill.write(lazy.data, tmp_path / "a.zarr")
-    with pytest.raises(ValueError, match="other blocks"):
+    with pytest.raises(ValueError, match="same chunks along"):
         xgapfill.write(xr.Dataset({"a": lazy, "b": lazy.chunk(time=1)}), tmp_path / "a.zarr")
 
 

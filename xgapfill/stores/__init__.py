@@ -1,4 +1,4 @@
-"""Where results are written, block by block: a store is one file here and one name in the list below."""
+"""Stores, to which results are written block by block: one file per store, and one name in the list below."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ BUILT_IN: tuple[Any, ...] = (Zarr, Netcdf)
 
 
 def store_of(given: Any, options: Mapping[str, Any] | None = None) -> Store:
-    """Return the store that a path, a URL or a `Store` stands for.
+    """Return the store for a path, a URL or a `Store`.
 
-    The end of the name decides: one without a suffix is a zarr store.
+    The suffix decides; a name without a suffix is a zarr store.
 
     Raises
     ------
     ValueError
-        An empty name, one that ends like no store, or `options` for something that takes none.
+        The name is empty or has an unknown suffix, or `options` are given for something that takes none.
     TypeError
-        Neither text, a path nor a Store.
+        The store is neither text, a path nor a Store.
     """
     options = dict(options or {})
     if isinstance(given, Store):
         if options:
-            raise ValueError("storage_options are for URLs: give them to the store that you made yourself")
+            raise ValueError("storage_options are for URLs; pass them to your Store object instead")
         return given
     if not isinstance(given, str | os.PathLike):
         raise TypeError(f"store must be a path, a URL or an xgapfill.stores.Store, found {type(given).__name__}")
@@ -40,11 +40,11 @@ def store_of(given: Any, options: Mapping[str, Any] | None = None) -> Store:
     if options and not is_url(place):
         raise ValueError(f"storage_options are for URLs such as s3://bucket/filled.zarr; {place} is on this machine")
     suffix = PurePosixPath(place).suffix.lower()
-    if not suffix[1:2].isalpha():  # none, or a part of a name such as fill-1.2
+    if not suffix[1:2].isalpha():  # no suffix, or a name such as fill-1.2
         suffix = ""
     for kind in BUILT_IN:
         if suffix in kind.suffixes:
             store: Store = kind(place, tuple(options.items()))
             return store
     known = ", ".join(suffix for kind in BUILT_IN for suffix in kind.suffixes if suffix)
-    raise ValueError(f"no store is known whose name ends in {suffix}: end it in one of {known}, or pass a Store object")
+    raise ValueError(f"no store has the suffix {suffix}; use one of {known}, or pass a Store object")

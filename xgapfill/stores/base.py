@@ -1,4 +1,4 @@
-"""What a store is: a place that takes a result block by block. Subclass `Store` for a new one."""
+"""The base class of stores, which receive a result block by block."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from xgapfill._version import package_version
 from xgapfill.blocks.notes import LayerNotes
 
-TO_DO, DONE, NEW_FRAMES = range(3)  # of a block; the last: frames from `first` on are to be written again
+TO_DO, DONE, NEW_FRAMES = range(3)  # states of a block; NEW_FRAMES: frames from `first` on must be rewritten
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of a set of variables along the dimensions that they share.
+    """Blocks of a set of variables along their shared dimensions.
 
     Attributes
     ----------
     dims : tuple of str
-        Dimensions that are cut into more than one block by any variable, and time.
+        Dimensions with more than one block in any variable, and time.
     edges : tuple of tuple of int
-        Edges of the blocks along each.
+        Edges of the blocks along each dimension.
     time : str or None
         Dimension of time.
     frames : int
@@ -43,20 +43,24 @@ class Blocks:
 
     @classmethod
     def of(cls, lazies: Mapping[str, xr.Variable], time: Hashable | None, frames: int | None) -> Blocks:
-        """Find the blocks; `frames` is their length along time where the variables were cut by it, else None."""
+        """Find the blocks; `frames` is their length along time if it is known, else None."""
         cuts: dict[Hashable, tuple[int, ...]] = {}
         for name, array in lazies.items():
             for dim, sizes in array.chunksizes.items():
                 if cuts.setdefault(dim, sizes) != sizes:
-                    raise ValueError(f"{name!r} is cut along {dim!r} in other blocks than another variable; rechunk it")
+                    raise ValueError(
+                        f"expected the same chunks along {dim!r} for all variables; rechunk {name!r}, which differs"
+                    )
         time = time if time in cuts else None
         dims = tuple(dim for dim, sizes in cuts.items() if len(sizes) > 1 or dim == time)
         for dim in dims:
             if len(set(cuts[dim][:-1])) > 1 or cuts[dim][-1] > cuts[dim][0]:
-                raise ValueError(f"blocks along {dim!r} must be alike, found {cuts[dim]}; rechunk it")
+                raise ValueError(f"blocks along {dim!r} must be of equal length, found {cuts[dim]}; rechunk it")
             lacking = [name for name, array in lazies.items() if dim not in array.dims]
             if lacking and len(cuts[dim]) > 1:
-                raise ValueError(f"{lacking} have no dimension {dim!r}, along which others have blocks; drop them")
+                raise ValueError(
+                    f"{lacking} have no dimension {dim!r}, along which other variables have blocks; drop them"
+                )
         edges = tuple(tuple(int(e) for e in np.cumsum((0, *cuts[dim]))) for dim in dims)
         known = cuts[time][0] if time is not None else 1
         return cls(dims, edges, time, known if frames is None else max(frames, known))
@@ -67,11 +71,11 @@ class Blocks:
         return tuple(len(edges) - 1 for edges in self.edges)
 
     def place(self, number: int) -> dict[Hashable, int]:
-        """Number of a block along each dimension."""
+        """Index of a block along each dimension."""
         return dict(zip(self.dims, map(int, np.unravel_index(number, self.shape or (1,))), strict=False))
 
     def regions(self, number: int, dims: Sequence[Hashable], first: int = 0) -> tuple[slice, ...]:
-        """Part of a variable that a block is, from a frame on."""
+        """Slices of a variable that a block covers, from a frame on."""
         place = self.place(number)
         edges = dict(zip(self.dims, self.edges, strict=True))
         found = []
@@ -94,17 +98,17 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Run:
-    """Which run a store belongs to.
+    """Identity of a run.
 
     Attributes
     ----------
     token : str
-        Of inputs, weights, parameters and version.
+        Token of inputs, weights, parameters and version.
     identity : str or None
-        The same but for the values of the input and its times, which may become more; None where it is not known what
-        that would change.
+        Token without the values and times of the input, so that the series may grow; None if the effect of new times
+        is unknown.
     reach : int or None
-        Frames before the end that new ones change; None: all of them.
+        Number of frames before the end that new frames change (the halo); None: all of them.
     """
 
     token: str
@@ -113,7 +117,7 @@ class Run:
 
     @classmethod
     def of(cls, lazies: Mapping[str, xr.Variable], notes: Mapping[str, LayerNotes]) -> Run:
-        """Name a run; `notes` are those on the variables that come from a verb as they are."""
+        """Identify a run; `notes` are those on variables that are unmodified results of a verb."""
         version = package_version()
         token = tokenize([(name, each.data.name) for name, each in lazies.items()], version)
         halos = [each.halo for each in notes.values() if each.halo is not None]
@@ -125,14 +129,14 @@ class Run:
 
 @dataclass
 class State:
-    """What of a store is done.
+    """Progress of a store.
 
     Attributes
     ----------
     blocks : numpy array of uint8, of the shape of the blocks
-        TO_DO, DONE, or NEW_FRAMES: done but for the frames from `first` on.
+        TO_DO, DONE, or NEW_FRAMES (done except for the frames from `first` on).
     first : int
-        First frame that blocks with new frames are written from.
+        First frame to write of blocks with new frames.
     """
 
     blocks: NDArray[np.uint8]
@@ -140,16 +144,15 @@ class State:
 
     @classmethod
     def of_nothing(cls, blocks: Blocks) -> State:
-        """Return the state of a new store: all blocks are to be done."""
+        """Return the state of a new store, with all blocks to do."""
         return cls(np.zeros(blocks.shape or (1,), np.uint8))
 
 
 class Store(ABC):
-    """Where a result is written, block by block. A new kind of store is a subclass.
+    """Base class of stores, to which a result is written block by block; extend it for a new kind of store.
 
     `xgapfill.write` calls `begin` once, `write` for every variable of every block that is not done, `note` about once
-    a second, and `finish` at the end; `dataset` is what it returns. A store that keeps nothing of a run that broke off
-    needs no `note`.
+    a second, and `finish` at the end; it returns `dataset`. A store that cannot resume needs no `note`.
 
     Examples
     --------
@@ -172,16 +175,16 @@ class Store(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of such stores, in small letters, for built-in ones: ``.zarr``."""
+    """Suffixes of built-in stores, in lower case, such as ``.zarr``."""
     grows: ClassVar[bool] = False
-    """Whether ``append=True`` is understood."""
+    """Whether ``append=True`` is supported."""
     workers: ClassVar[bool] = False
     """Whether several threads, processes and machines may write different blocks at once. False: `write` is called by
     one thread at a time of the process that called `xgapfill.write`."""
 
     @property
     def place(self) -> str | None:
-        """Path or URL; beside it lies the lock that keeps other runs away. None: no lock is needed."""
+        """Path or URL, beside which the lock file lies; None: no lock is needed."""
         return None
 
     @property
@@ -196,61 +199,61 @@ class Store(ABC):
 
     @abstractmethod
     def begin(self, template: xr.Dataset, blocks: Blocks, run: Run, *, resume: bool, append: bool) -> State:
-        """Make the store, find it as this run left it, or make it longer.
+        """Create the store, resume it, or extend it.
 
         Parameters
         ----------
         template : Dataset
-            All that is to be written. Variables of dask arrays are written by `write`; the others, and all attributes,
+            The dataset to write. Variables of dask arrays are written by `write`; other variables and all attributes
             are written here or by `finish`.
         blocks : Blocks
-            How the variables are cut.
+            Blocks of the variables.
         run : Run
-            Which run this is: a store that holds another one must be refused.
+            The current run; a store that holds another run must be refused.
         resume : bool
-            Go on with what is there; else start anew.
+            Resume an existing store; otherwise start from scratch.
         append : bool
-            What is there may be the beginning of a shorter series. Never True if not `grows`.
+            The existing store may hold the beginning of the series. Never True if not `grows`.
 
         Returns
         -------
         State
-            Which blocks are done.
+            The blocks that are done.
 
         Raises
         ------
         ValueError
-            The store holds something else or another run, or cannot be made longer.
+            The store holds other data or another run, or cannot be extended.
         """
 
     @abstractmethod
     def write(self, name: str, region: tuple[slice, ...], values: NDArray[Any]) -> None:
-        """Write a part of a variable; the same part may be written again."""
+        """Write a region of a variable; the same region may be written again."""
 
     def belongs_to(self, run: str) -> bool:
-        """Whether the store still is that of a run, by its token; asked before every block, so it must be cheap."""
+        """Whether the store still belongs to a run, by its token; called before every block, so it must be cheap."""
         return True
 
     def note(self, state: State) -> None:  # noqa: B027
-        """Keep what is done, so that `begin` can give it back."""
+        """Save the state, so that `begin` can return it."""
 
     def finish(self, template: xr.Dataset) -> None:  # noqa: B027
-        """Complete the store: all blocks are written."""
+        """Complete the store after all blocks are written."""
 
     @abstractmethod
     def dataset(self) -> xr.Dataset:
-        """Return what is written, lazily where that can be."""
+        """Return the written data, lazily if possible."""
 
 
 @dataclass(frozen=True)
 class StoreAt(Store):
-    """A store at a path or URL: small enough to travel to every worker."""
+    """A store at a path or URL; it is small, so it can be sent to every worker."""
 
     url: str
     storage: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise an error where no such store can be; by default it can be everywhere."""
+        """Raise an error if the store cannot be created here; by default it always can."""
 
     def __hash__(self) -> int:
         return hash((type(self), self.url, repr(self.storage)))
@@ -267,21 +270,21 @@ class StoreAt(Store):
 
 
 class WriteError(OSError):
-    """A store cannot be written; the message says where it stopped and how to go on."""
+    """A store cannot be written; the message says where the run stopped and how to resume it."""
 
 
 @contextmanager
 def writing(name: str, where: str = "") -> Iterator[None]:
-    """Make of any OSError in here a WriteError that says what became of the run, and where it stopped."""
+    """Turn any OSError in the context into a WriteError that says where the run stopped and how to resume it."""
     try:
         yield
     except WriteError:
         raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "make room" if full else "see to it"
+        advice = "free disk space" if full else "fix the problem"
         said = f"{name} cannot be written ({error.strerror or error}){where and f', at {where}'}"
         raise WriteError(
             error.errno or errno.EIO,
-            f"{said}. Blocks that are done stay; {advice} and make the same call again to go on",
+            f"{said}. Written blocks stay; {advice} and repeat the call to resume",
         ) from error

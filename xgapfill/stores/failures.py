@@ -1,4 +1,4 @@
-"""A run that fails says which block it stopped at, and what it was reading."""
+"""Adds to the error of a failed run the block where it stopped and the input it was reading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xgapfill.stores.base import Blocks, WriteError
 
 
 class Failed(NamedTuple):
-    """Where a graph failed: the key of the task, and what depends on what, both ways."""
+    """The failed task of a graph, with the dependents and dependencies of all tasks."""
 
     key: Any
     dependents: Mapping[Any, Iterable[Any]]
@@ -23,7 +23,7 @@ class Failed(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException) -> Failed | None:
-        """Find the task of a scheduler of this process that raised an error; None where none did."""
+        """Find the task of a local scheduler that raised an error; None if there is none."""
         states, keys = [], []
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
@@ -37,34 +37,34 @@ class Failed(NamedTuple):
         return cls(keys[0], states[0].get("dependents", {}), states[0].get("dependencies", {}))
 
     def block(self, name: str) -> int | None:
-        """Number of a block that rests on the task; `name` is that of the tasks that write."""
+        """Number of a block that depends on the task; `name` is that of the writing tasks."""
         return next((key[1] for key in _reached(self.key, self.dependents) if _begins(key, name)), None)
 
     def is_input(self) -> bool:
-        """Whether the task is one that inputs are made by: nothing in it was filled yet."""
+        """Whether the task belongs to the input: it depends on no task of a fill."""
         return not any(_begins(key, "gapfill") for key in _reached(self.key, self.dependencies))
 
 
 @contextmanager
 def located(store: str, blocks: Blocks, inputs: Iterable[str], name: str, number: int | None = None) -> Iterator[None]:
-    """Make of an input that cannot be read a ReadError that names file and block; other errors get a note.
+    """Turn the failure to read an input into a ReadError that names file and block; other errors get a note.
 
     Parameters
     ----------
     store : str
         Name of the store in messages.
     blocks : Blocks
-        Its blocks.
+        Blocks of the store.
     inputs : iterable of str
-        Paths of what is read.
+        Paths of the inputs.
     name : str
-        Of the tasks that write blocks.
+        Name of the tasks that write blocks.
     number : int, optional
-        Of the block at work, where it is known.
+        Number of the current block, if it is known.
     """
     try:
         yield
-    except WriteError:  # says it already
+    except WriteError:  # names the block already
         raise
     except Exception as error:
         failed = Failed.of(error)
@@ -74,13 +74,13 @@ def located(store: str, blocks: Blocks, inputs: Iterable[str], name: str, number
         if isinstance(error, ReadError):
             what = str(error)
         elif failed is not None and failed.is_input():
-            known = ", ".join(sorted(set(inputs))) or "what is filled"
+            known = ", ".join(sorted(set(inputs))) or "the input"
             what = f"a chunk {failed.key} of {known} cannot be read ({type(error).__name__}: {error})"
         else:
             if number is not None:
-                error.add_note(f"While {where} was computed; blocks that are done stay.")
+                error.add_note(f"This happened while {where} was computed; written blocks stay.")
             raise
-        raise ReadError(f"{what}. It is needed by {where}; blocks that are done stay") from error
+        raise ReadError(f"{what}. It is needed by {where}; written blocks stay") from error
 
 
 def _begins(key: Any, name: str) -> bool:
@@ -88,7 +88,7 @@ def _begins(key: Any, name: str) -> bool:
 
 
 def _reached(start: Any, neighbours: Mapping[Any, Iterable[Any]]) -> Iterable[Any]:
-    """A key, and all that can be reached from it."""
+    """A key, and all keys that can be reached from it."""
     known, waiting = {start}, deque([start])
     while waiting:
         key = waiting.popleft()

@@ -1,4 +1,4 @@
-"""Small files beside and in stores, on this machine or behind a URL."""
+"""Reads and writes small files beside and in stores, on this machine or at a URL."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import fsspec
 
 
 def place_of(given: str | os.PathLike[str]) -> str:
-    """Return a place as a URL, or as an absolute path with ``~`` expanded.
+    """Return a URL unchanged, or an absolute path with ``~`` expanded.
 
-    Workers of a cluster may run in other folders, and libraries differ in what they expand.
+    Workers of a cluster may run in other folders, and libraries differ in their expansion of paths.
     """
     text = os.fspath(given)
     if not isinstance(text, str):
         raise TypeError(f"a path or URL must be text or a Path, found {type(given).__name__}")
     if not text.strip():
-        raise ValueError("the path of the store is empty: give it a name such as 'filled.zarr'")
+        raise ValueError("the path of the store is empty; pass a name such as 'filled.zarr'")
     text = re.sub(r"^(file|local)://", "", text)
     return text.rstrip("/") if is_url(text) else os.path.abspath(os.path.expanduser(text))
 
 
 def is_url(place: str) -> bool:
-    """Whether a place is not a path on this machine."""
+    """Whether a place is a URL, not a path on this machine."""
     return "://" in place
 
 
 def files_of(place: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the file system of a place and the path on it."""
+    """Return the file system of a path or URL, and the path on it."""
     files, path = fsspec.core.url_to_fs(place, **options)
     return files, str(path)
 
 
 def read_file(place: str, options: Mapping[str, Any]) -> bytes:
-    """Return what is in a file now; FileNotFoundError where there is none."""
+    """Return the current content of a file; FileNotFoundError if there is none."""
     if not is_url(place):
         return Path(place).read_bytes()
     files, path = files_of(place, options)
@@ -46,7 +46,7 @@ def read_file(place: str, options: Mapping[str, Any]) -> bytes:
 
 
 def replace_file(place: str, options: Mapping[str, Any], content: bytes) -> None:
-    """Write a file so that readers find the old or the new one, never a part."""
+    """Write a file atomically: readers find the old or the new content, never a part."""
     if is_url(place):
         files, path = files_of(place, options)
         files.pipe_file(path, content)
@@ -60,9 +60,9 @@ def replace_file(place: str, options: Mapping[str, Any], content: bytes) -> None
 
 
 def create_file(place: str, options: Mapping[str, Any], content: bytes) -> None:
-    """Write a file that is not there yet; FileExistsError where it is.
+    """Create a file; FileExistsError if it exists.
 
-    Object stores that cannot refuse are looked at first.
+    Object stores cannot create exclusively, so their existence is checked first.
     """
     if not is_url(place):
         with open(place, "xb") as file:
@@ -76,7 +76,7 @@ def create_file(place: str, options: Mapping[str, Any], content: bytes) -> None:
 
 
 def remove_file(place: str, options: Mapping[str, Any]) -> None:
-    """Remove a file if it is there."""
+    """Remove a file if it exists."""
     if not is_url(place):
         Path(place).unlink(missing_ok=True)
         return
@@ -88,7 +88,7 @@ def remove_file(place: str, options: Mapping[str, Any]) -> None:
 
 
 def remove_tree(place: str, options: Mapping[str, Any]) -> None:
-    """Remove a folder with all that is in it, if it is there."""
+    """Remove a folder with its content if it exists."""
     files, path = files_of(place, options)
     files.invalidate_cache()
     if files.exists(path):

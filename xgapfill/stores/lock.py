@@ -1,4 +1,4 @@
-"""One run at a time writes a store: a lock file beside it says which, and every block that is written looks at it."""
+"""Locks a store for one run at a time: a lock file beside it names the run, and is checked before every block."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from typing import Any
 from xgapfill.stores.base import WriteError, writing
 from xgapfill.stores.files import create_file, is_url, read_file, remove_file, replace_file
 
-BEAT_SECONDS = 20.0  # between two signs of life
-DEAD_SECONDS = 600.0  # without a sign of life, a run counts as dead; clocks of machines may differ by minutes
+BEAT_SECONDS = 20.0  # between two heartbeats
+DEAD_SECONDS = 600.0  # without a heartbeat, a run counts as dead; clocks of machines may differ by minutes
 _OURS: set[str] = set()  # tokens of the locks that this process holds
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The lock of a run: small enough to travel to every worker."""
+    """The lock of a run; it is small, so it can be sent to every worker."""
 
     place: str
     options: tuple[tuple[str, Any], ...]
     token: str
 
     def check(self) -> None:
-        """WriteError where the run does not hold the store any more: it was interrupted, or another took over."""
+        """WriteError if the run no longer holds the store: it was interrupted, or another run took over."""
         holder = self.holder()
         if holder.get("token") != self.token:
-            now = f"has {_words(holder)}" if holder else "is gone: the run was interrupted, or somebody removed it"
+            now = f"has {_words(holder)}" if holder else "is gone: the run was interrupted, or the lock was removed"
             raise WriteError(f"{self.store} is no longer written by this run: its lock {now}")
 
     @property
     def store(self) -> str:
-        """The store that is locked."""
+        """The locked store."""
         return self.place.removesuffix(".lock")
 
     def holder(self) -> dict[str, Any]:
-        """Who holds the lock; nobody if its file is not there or cannot be understood."""
-        for pause in (0.0, 0.1, 0.4):  # being written just now, or being replaced on a network file system
+        """The holder of the lock; empty if its file is missing or unreadable."""
+        for pause in (0.0, 0.1, 0.4):  # another process may be writing it, or a network file system replacing it
             time.sleep(pause)
             with suppress(FileNotFoundError, ValueError):
                 found = json.loads(read_file(self.place, dict(self.options)))
@@ -54,13 +54,13 @@ class Lock:
 
 @contextmanager
 def locked(store: str | None, options: Mapping[str, Any]) -> Iterator[Lock | None]:
-    """Hold the lock of a store; None where it needs none.
+    """Hold the lock of a store; None if the store needs no lock.
 
     Raises
     ------
     OSError
-        Another run holds it. The lock of a run that was killed is taken over: at once if its process was on this
-        machine, else 10 minutes after its last sign of life.
+        Another run holds the lock. The lock of a killed run is taken over: at once if its process was on this machine,
+        else 10 minutes after its last heartbeat.
     """
     if store is None:
         yield None
@@ -95,10 +95,10 @@ def _take(lock: Lock, since: str) -> None:
         if _alive(holder):
             raise WriteError(
                 f"{lock.store} is being written by another call: {_words(holder)}. Wait until it ends, or give another "
-                f"store. If that process is gone, remove {lock.place} and call again"
+                f"store. If that process no longer exists, remove {lock.place} and repeat the call"
             ) from None
         replace_file(lock.place, options, _content(lock, since))
-    lock.check()  # of two that took it at once, one has it
+    lock.check()  # if two runs took it at once, only the last one holds it
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:
@@ -118,7 +118,7 @@ def _alive(holder: Mapping[str, Any]) -> bool:
 
 
 def _beat(lock: Lock, since: str, ended: threading.Event) -> None:
-    """Give signs of life until the run ends or the lock is another's."""
+    """Write heartbeats until the run ends or another run holds the lock."""
     while not ended.wait(BEAT_SECONDS):
         try:
             lock.check()

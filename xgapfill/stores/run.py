@@ -1,4 +1,4 @@
-"""Compute and write the blocks of a run: on threads or on a cluster, with progress, while the input stays the same."""
+"""Computes and writes the blocks of a run, on threads or on a cluster, with progress and a watch over the input."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ from xgapfill.stores.failures import located
 from xgapfill.stores.lock import Lock
 from xgapfill.stores.watch import Watch
 
-AT_ONCE = 2048  # blocks handed to the scheduler together
-# Where blocks share chunks of dask input, so many neighbours along time and the other dimensions, on this machine: of
-# more, dask would hold many chunks until the last block that needs them; of fewer, chunks would be read more often.
+AT_ONCE = 2048  # blocks submitted to the scheduler together
+# Neighbouring blocks submitted together along time and along the other dimensions, where blocks share chunks of dask
+# input on this machine. With more, dask would hold many chunks until the last block that needs them; with fewer, chunks
+# would be read more often.
 NEIGHBOURS = (8, 4)
-NOTE_SECONDS = 1.0  # between two notes of what is done
-STOP_SECONDS = 60.0  # that an interrupted run waits at most for its tasks, which end after a pass of a network or so
+NOTE_SECONDS = 1.0  # between two saves of the state
+STOP_SECONDS = 60.0  # longest wait of an interrupted run for its tasks, which end after about one forward pass
 _ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
 class WriteBlock:
-    """Writes one block of every variable; the same again if it is asked to again."""
+    """Writes one block of every variable; a repeated call writes the same."""
 
     store: Store
     blocks: Blocks
     names: tuple[str, ...]
     dims: tuple[tuple[Hashable, ...], ...]
-    run: str  # token of the run that the store must be of
-    lock: Lock | None  # that the run must hold
+    run: str  # token of the run to which the store must belong
+    lock: Lock | None  # the lock that the run must hold
 
     def __call__(self, number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, bool]:
-        """Write from a frame on; return the number of the block and whether nothing is in it."""
+        """Write from a frame on; return the number of the block and whether the block is empty."""
         with running() as task:
-            task.check(at_once=True)  # the store may be another run's by now
+            task.check(at_once=True)  # the store may belong to another run by now
             with self.guarded(self.blocks.words(number)):
                 self._write(number, first, values)
         return number, all(each.dtype.kind == "f" and bool(np.isnan(each).all()) for each in values[:1])
@@ -63,22 +64,22 @@ class WriteBlock:
 
     @contextmanager
     def guarded(self, where: str = "") -> Iterator[None]:
-        """Write in here only to the store of this run, after other threads if it takes one at a time."""
+        """Guard writes to the store: it must belong to this run; stores without `workers` take one thread at a time."""
         alone: Any = nullcontext() if self.store.workers else _ONE_AT_A_TIME
         with writing(self.store.name, where), alone:
             self.check()
             try:
                 yield
             except OSError:
-                self.check()  # it may have been removed just now
+                self.check()  # the store may have been removed just now
                 raise
 
     def check(self) -> None:
-        """WriteError where the store is not that of the run any more."""
+        """WriteError if the store no longer belongs to the run."""
         if self.lock is not None:
             self.lock.check()
         if not self.store.belongs_to(self.run):
-            raise WriteError(f"{self.store.name} was replaced or removed while it was written: nothing more is written")
+            raise WriteError(f"{self.store.name} was replaced or removed while it was written; writing has stopped")
 
 
 def hand_over(number: int, first: int, values: list[NDArray[Any]]) -> tuple[int, int, list[NDArray[Any]]]:
@@ -87,16 +88,16 @@ def hand_over(number: int, first: int, values: list[NDArray[Any]]) -> tuple[int,
 
 
 class Done:
-    """What is done: shown, noted in the store, and taken back where the input changed while it was read."""
+    """Tracks finished blocks: shows and saves them, and reverts those computed while the input changed."""
 
     def __init__(self, write_block: WriteBlock, state: State, watch: Watch, meter: Meter) -> None:
         self.write_block, self.state, self.watch, self.meter = write_block, state, watch, meter
-        self.fresh: list[tuple[float, int, int]] = []  # blocks done since the input was last looked at: when, what
+        self.fresh: list[tuple[float, int, int]] = []  # blocks done since the last check: time, number, state before
         self.count = self.empty = 0
         self.noted = time.monotonic()
 
     def finished(self, number: int, empty: bool) -> None:
-        """Take note of a block that is written."""
+        """Record a written block."""
         self.fresh.append((time.monotonic(), number, int(self.state.blocks.flat[number])))
         self.state.blocks.flat[number] = DONE
         self.count, self.empty = self.count + 1, self.empty + empty
@@ -107,13 +108,13 @@ class Done:
             self.note()
 
     def note(self) -> None:
-        """Write into the store what is done."""
+        """Save the state in the store."""
         with self.write_block.guarded():
             self.write_block.store.note(self.state)
         self.noted = time.monotonic()
 
     def check(self) -> None:
-        """OSError when the input has changed; blocks that were written since it was last looked at are to be done."""
+        """OSError if the input has changed; blocks written since the last check are marked as not done."""
         self.fresh = [each for each in self.fresh if each[0] >= self.watch.clean]
         if self.watch.changed is None:
             return
@@ -121,8 +122,7 @@ class Done:
             self.state.blocks.flat[number] = was
         raise OSError(
             f"{self.watch.changed.place.path} has changed while it was read. The last {len(self.fresh)} blocks count "
-            "as not done: put it back as it was and make the same call to go on, or give another store for the new "
-            "values"
+            "as not done. Restore the file and repeat the call to resume, or give another store for the new values"
         )
 
 
@@ -134,7 +134,7 @@ def run(
     shares: bool,
     progress: bool | None,
 ) -> None:
-    """Compute and write the blocks that are not done, a few thousand at a time; fewer where they share chunks."""
+    """Compute and write the blocks that are not done, a few thousand at a time, fewer if they share chunks."""
     name = f"write-{uuid.uuid4().hex}"
     arrays = [each.data for each in lazies.values()]
     blocks = write_block.blocks
@@ -158,14 +158,14 @@ def run(
             watch.look()
             done.check()
         except BaseException:
-            wait_for_abandoned(STOP_SECONDS)  # what is still being computed must not be written later
+            wait_for_abandoned(STOP_SECONDS)  # running tasks must not write later
             raise
         finally:
             done.note()
 
 
 def parts(blocks: Blocks, pending: NDArray[np.intp], neighbours: bool) -> list[list[int]]:
-    """Cut the numbers of blocks into parts that are computed one after the other."""
+    """Split the numbers of blocks into parts that are computed one after another."""
     if not neighbours:
         cut = [pending[start : start + AT_ONCE] for start in range(0, pending.size, AT_ONCE)]
     else:
@@ -205,7 +205,7 @@ def _compute(kind: type, graph: HighLevelGraph, keys: list[Any], done: Done) -> 
 
 
 class _Ticks(Callback):
-    """Takes note of a block when it is written."""
+    """Records every block when it is written."""
 
     def __init__(self, done: Done, wanted: str) -> None:
         super().__init__()

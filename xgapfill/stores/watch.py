@@ -1,4 +1,4 @@
-"""Inputs of a run are looked at while it lasts: what was computed from two states of one must not lie in one store."""
+"""Checks the inputs of a run while it lasts, so that one store never mixes results of two states of an input."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from types import TracebackType
 
 from xgapfill.blocks.inputs import Input
 
-LEAST_SECONDS = 1.0  # between two looks
-SHARE = 0.05  # of the time that looking may take: a folder of a million chunks is looked at for seconds
-CHEAP_SECONDS = 0.1  # a look that takes less may be awaited
+LEAST_SECONDS = 1.0  # between two checks
+SHARE = 0.05  # largest share of time for checks: that of a folder of a million chunks takes seconds
+CHEAP_SECONDS = 0.1  # shorter checks may block the run
 
 
 class Watch:
-    """Looks at inputs from time to time, in a thread of its own.
+    """Checks inputs from time to time, in a separate thread.
 
     Attributes
     ----------
     clean : float
-        Until this time (of `time.monotonic`) the inputs were what they were at the call.
+        Time (of `time.monotonic`) until which the inputs were unchanged since the call.
     changed : Input or None
-        One that is not.
+        An input that changed.
     cost : float
-        Seconds that the last look took.
+        Seconds that the last check took.
 
     Raises
     ------
@@ -40,10 +40,10 @@ class Watch:
         self._thread = threading.Thread(target=self._watch, name="xgapfill-watch", daemon=True)
         self.look()
         if self.changed is not None:
-            raise OSError(f"{self.changed.place.path} has changed since the call that fills it: make that call again")
+            raise OSError(f"{self.changed.place.path} has changed since the call that fills it; repeat that call")
 
     def look(self) -> None:
-        """Look at all inputs now."""
+        """Check all inputs now."""
         with self._lock:
             began = time.monotonic()
             self.changed = self.changed or next((each for each in self.inputs if each.changed()), None)
@@ -53,14 +53,14 @@ class Watch:
 
     @property
     def cheap(self) -> bool:
-        """Whether a look takes next to no time."""
+        """Whether a check is fast enough to block the run."""
         return self.cost < CHEAP_SECONDS
 
     def _watch(self) -> None:
         while not self._ended.wait(max(LEAST_SECONDS, self.cost / SHARE)):
             try:
                 self.look()
-            except OSError:  # of a network, for a while: the look at the end counts
+            except OSError:  # a network may fail for a while; the check at the end is decisive
                 continue
 
     def __enter__(self) -> Watch:

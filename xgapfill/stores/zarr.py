@@ -1,4 +1,4 @@
-"""A zarr store: which run it belongs to, which of its blocks are done, how it grows in time."""
+"""A zarr store: it records its run and its finished blocks, and can be extended in time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xgapfill._version import package_version
 from xgapfill.stores.base import DONE, NEW_FRAMES, TO_DO, Blocks, Run, State, StoreAt
 from xgapfill.stores.files import files_of, is_url, read_file, remove_tree, replace_file
 
-RUN = "xgapfill_run"  # group in the store that says which run it belongs to and which blocks are done
+RUN = "xgapfill_run"  # group in the store with the token of its run and the state of its blocks
 
 
 class Zarr(StoreAt):
@@ -30,12 +30,12 @@ class Zarr(StoreAt):
     workers = True
 
     def open(self) -> Any:
-        """Return the root group, to be read and changed."""
+        """Return the root group, opened for reading and writing."""
         options = self.options or None
         return zarr.open_group(self.url, mode="r+", zarr_format=3, use_consolidated=False, storage_options=options)
 
     def begin(self, template: xr.Dataset, blocks: Blocks, run: Run, *, resume: bool, append: bool) -> State:
-        """Make the store, find it as this run left it, or make it longer."""
+        """Create the store, resume it, or extend it."""
         root = _found(self)
         if root is not None:
             noted = root[RUN].attrs
@@ -43,8 +43,8 @@ class Zarr(StoreAt):
                 if not append:
                     raise ValueError(
                         f"{self.url} belongs to another run (other inputs, weights, parameters, chunks or version; "
-                        "large arrays in memory are another input every time: open them from files). Give another "
-                        "store, remove it, or say append=True if it is the same run of a series that has become longer"
+                        "large arrays in memory count as a new input in every call: open them from files). Give "
+                        "another store, remove it, or set append=True if it is the same run of a longer series"
                     )
                 _lengthen(template, blocks, self, run, root)
             elif resume and not noted.get("ready") and "frames" in noted:
@@ -61,11 +61,11 @@ class Zarr(StoreAt):
             raise
 
     def write(self, name: str, region: tuple[slice, ...], values: NDArray[Any]) -> None:
-        """Write a part of a variable."""
+        """Write a region of a variable."""
         _opened(self)[name][region] = values
 
     def belongs_to(self, run: str) -> bool:
-        """Whether the store still is that of a run: it may have been replaced by another of the same name."""
+        """Whether the store still belongs to a run; another of the same name may have replaced it."""
         try:
             return bool(
                 json.loads(read_file(f"{self.url}/{RUN}/zarr.json", self.options))["attributes"]["token"] == run
@@ -74,11 +74,11 @@ class Zarr(StoreAt):
             return False
 
     def note(self, state: State) -> None:
-        """Note in the store what is done."""
+        """Save the state in the store."""
         self.open()[RUN]["done"][...] = state.blocks
 
     def finish(self, template: xr.Dataset) -> None:
-        """Gather all metadata in one place, so that the store opens fast and shows variables in their order."""
+        """Consolidate the metadata, so that the store opens fast and lists variables in their order."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
             zarr.consolidate_metadata(self.open().store, zarr_format=3)
@@ -89,24 +89,24 @@ class Zarr(StoreAt):
         replace_file(f"{self.url}/zarr.json", self.options, json.dumps(root, indent=2).encode())
 
     def dataset(self) -> xr.Dataset:
-        """Return what is written, lazily."""
+        """Return the written data, lazily."""
         return xr.open_zarr(self.url, chunks=None, consolidated=True, storage_options=self.options or None)
 
 
 @lru_cache(maxsize=8)
 def _opened(store: Zarr) -> Any:
-    """Return the root group, opened once per process; its arrays are looked up anew every time."""
+    """Return the root group, opened once per process; its arrays are looked up every time."""
     return store.open()
 
 
 def _make(ds: xr.Dataset, blocks: Blocks, store: Zarr, run: Run) -> State:
-    """Make an empty store, in place of what is there."""
+    """Create an empty store, replacing an existing one."""
     root = zarr.create_group(store.url, overwrite=True, zarr_format=3, storage_options=store.options or None)
     notes = {"token": run.token, "identity": run.identity, "ready": False, "version": package_version()}
     group = root.create_group(RUN, attributes=notes)
     state = State.of_nothing(blocks)
     shape = state.blocks.shape
-    chunks = tuple(max(n, 64) for n in shape)  # one file, that of a series that grows as well
+    chunks = tuple(max(n, 64) for n in shape)  # one file, even for a series that grows
     dims = [f"blocks_{dim}" for dim in blocks.dims or ("all",)]
     group.create_array("done", shape=shape, chunks=chunks, dtype="uint8", fill_value=TO_DO, dimension_names=dims)
     _template(ds, store, _encoding(ds, blocks))
@@ -126,8 +126,8 @@ def _encoding(ds: xr.Dataset, blocks: Blocks) -> dict[Hashable, dict[str, Any]]:
 
 
 def _found(store: Zarr) -> Any:
-    """The root group of a run; None where there is nothing yet. ValueError for anything else."""
-    foreign = f"{store.url} exists and was not written by xgapfill.write: give another store"
+    """The root group of a run; None if nothing exists yet. ValueError for anything else."""
+    foreign = f"{store.url} exists and was not written by xgapfill.write; give another store"
     try:
         root = store.open()
     except FileNotFoundError:
@@ -138,12 +138,12 @@ def _found(store: Zarr) -> Any:
     if RUN in root:
         return root
     if next(iter(root.members()), None) is None and not dict(root.attrs):
-        return None  # killed before anything else was written
+        return None  # the run was killed before it wrote anything else
     raise ValueError(foreign)
 
 
 def _template(ds: xr.Dataset, store: Zarr, encoding: Mapping[Hashable, Mapping[str, Any]]) -> None:
-    """Write metadata and what is not lazy."""
+    """Write metadata and variables that are not lazy."""
     ds.to_zarr(
         store.url,
         mode="a",
@@ -157,19 +157,22 @@ def _template(ds: xr.Dataset, store: Zarr, encoding: Mapping[Hashable, Mapping[s
 
 
 def _lengthen(ds: xr.Dataset, blocks: Blocks, store: Zarr, run: Run, root: Any) -> None:
-    """Check that a store is the beginning of a run, note what will become of it, and make it longer."""
+    """Check that a store holds the beginning of a run, record the extension, and extend it."""
     noted = root[RUN].attrs
     if run.identity is None:
-        raise ValueError("append=True is for what a verb of this package returned, without computations on it since")
+        raise ValueError("append=True expects an unmodified result of a verb of this package; give another store")
     if run.reach is None:
-        raise ValueError("append=True: new frames change all others of this method or statistic; give another store")
+        raise ValueError(
+            "append=True is not possible: new frames change all others of this method or statistic; give another store"
+        )
     if noted.get("identity") != run.identity:
         raise ValueError(
-            f"{store.url} cannot be made longer by this run: other places, weights, parameters, variables or version"
+            f"{store.url} cannot be extended by this run, which has other coordinates, weights, parameters, variables "
+            "or version; give another store"
         )
     unfinished = not noted.get("ready")
     if unfinished and "frames" not in noted:
-        raise ValueError(f"{store.url} was created but never initialised: remove it")
+        raise ValueError(f"{store.url} was created but never initialised; delete it")
     old = _same_beginning(ds, blocks, store, root, int(noted["frames"]) if unfinished else None)
     first = old if ds.sizes[blocks.time] == old else max(0, old - run.reach)
     if unfinished or (np.asarray(root[RUN]["done"][...]) == NEW_FRAMES).any():
@@ -179,7 +182,7 @@ def _lengthen(ds: xr.Dataset, blocks: Blocks, store: Zarr, run: Run, root: Any) 
 
 
 def _same_beginning(ds: xr.Dataset, blocks: Blocks, store: Zarr, root: Any, frames: int | None) -> int:
-    """Frames in the store (`frames`, if it was being made longer); ValueError where it is not how `ds` begins."""
+    """Frames in the store (`frames`, if its extension was interrupted); ValueError if `ds` begins differently."""
     time = blocks.time
     if time is None:
         raise ValueError("append=True needs a dimension of time")
@@ -187,26 +190,28 @@ def _same_beginning(ds: xr.Dataset, blocks: Blocks, store: Zarr, root: Any, fram
         array = root.get(str(name))
         held = None if array is None else [n for dim, n in zip(ds[name].dims, array.shape, strict=True) if dim != time]
         if held != [n for dim, n in ds[name].sizes.items() if dim != time] or array.shards != wanted["shards"]:
-            raise ValueError(f"{store.url} holds {name!r} in another shape or in other blocks; give another store")
+            raise ValueError(f"{store.url} holds {name!r} with another shape or other blocks; give another store")
         old = int(array.shape[ds[name].dims.index(time)])
     begun, frames = frames is not None, old if frames is None else frames
     if ds.sizes[time] < frames:
-        raise ValueError(f"{store.url} has {frames} frames, more than the {ds.sizes[time]} to be written")
+        raise ValueError(f"expected at most {ds.sizes[time]} frames in {store.url}, found {frames}; give another store")
     if not begun:
         written = xr.open_zarr(store.url, chunks=None, consolidated=False, storage_options=store.options or None)
         for name, each in ds.variables.items():
             if each.chunks is None and name in written.variables:
                 part = each.isel({time: slice(frames)}) if time in each.dims else each
                 if not part.equals(written[name].variable):
-                    raise ValueError(f"{name!r} of {store.url} is not that of the first {frames} frames; start anew")
+                    raise ValueError(
+                        f"{name!r} of {store.url} differs from that of the first {frames} frames; give another store"
+                    )
     return frames
 
 
 def _grow(ds: xr.Dataset, blocks: Blocks, store: Zarr, root: Any) -> None:
-    """Make a store as long as was noted; done again where it was interrupted, it comes out the same."""
+    """Extend a store to its recorded length; repeating an interrupted extension gives the same result."""
     group = root[RUN]
     frames, first, time = int(group.attrs["frames"]), int(group.attrs["first"]), blocks.time
-    root.update_attributes({})  # without the metadata of all arrays, which will not be theirs until `finish`
+    root.update_attributes({})  # drops the consolidated metadata, which are outdated until `finish`
     for name in _encoding(ds, blocks):
         root[str(name)].resize(ds[name].shape)
     state = group["done"]
@@ -225,7 +230,7 @@ def _grow(ds: xr.Dataset, blocks: Blocks, store: Zarr, root: Any) -> None:
 
 
 def _clean(store: Zarr) -> None:
-    """Remove what a killed process left of files it was writing."""
+    """Remove partial files of a killed process."""
     if not is_url(store.url):
         for file in Path(store.url).rglob("*.partial"):
             file.unlink(missing_ok=True)
