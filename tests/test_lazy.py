@@ -555,7 +555,7 @@ def test_what_does_not_fit_is_refused(data):
     grid = grid_at(data.time.values, data.lat.values, data.lon.values)
     source = source_of(data.psc.variable, DIMS)
     options = {"layers": 2, "reach": REACH, "dtype": "f4"}
-    with pytest.raises(ValueError, match="one grid a source"):
+    with pytest.raises(ValueError, match="one grid per source"):
         map_lattice(Stencil(72), [source], [], **options)
     with pytest.raises(ValueError, match=r"source 0 has shape \(11, 36, 72\), but its coordinates have \(11, 36, 71\)"):
         map_lattice(

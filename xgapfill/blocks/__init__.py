@@ -1,1 +1,1 @@
-"""Dask: one task per block."""
+"""Lazy arrays with dask, one task per block."""

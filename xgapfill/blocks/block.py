@@ -1,4 +1,4 @@
-"""One block of a result: the parts of the lattice it covers, what each of them needs, and what becomes of it."""
+"""One block of a result: the parts of the lattice it covers, their halos, and their computation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from xgapfill.blocks.chunked import Pieces
 from xgapfill.blocks.source import Source
 from xgapfill.lattice.grid import Box, Grid
 
-# kernel(arrays, box, core) -> (layers, *core.shape): what becomes of `core`, given a (t, y, x) array a source on `box`;
-# those of dask sources are `OnBox`
+# kernel(arrays, box, core) -> (layers, *core.shape): the result on `core`, given one (t, y, x) array per source on
+# `box`; arrays of dask sources are `OnBox`
 Kernel = Callable[[list[NDArray[Any]], Box, Box], NDArray[Any]]
 Triple = tuple[int, int, int]
 Reach = tuple[int | None, int, int]
 Places = tuple[int, int]
-# around(axis, places) -> places: everything along an axis that cores on these places may depend on
+# around(axis, places) -> places: halo bounds, the places along an axis on which cores on `places` may depend
 Around = Callable[[int, Places], Places]
 
 
 @dataclass(frozen=True, eq=False)
 class BlockOp:
-    """What one task does: read the boxes of a block, call the kernel, put the result in the order of the array."""
+    """One task: read the boxes of a block, call the kernel, put the result in the order of the array."""
 
     kernel: Kernel
     sources: tuple[Source, ...]
@@ -36,8 +36,8 @@ class BlockOp:
     reach: Reach
     block: Triple
     dtype: np.dtype[Any]
-    flat: bool = False  # leaves the dimension of its one layer out
-    nearby: Around | None = None  # less than everything within reach
+    flat: bool = False  # drop the dimension of the single layer
+    nearby: Around | None = None  # halo bounds, if they are smaller than `reach`
 
     @property
     def shown(self) -> tuple[tuple[int, ...], ...]:
@@ -56,7 +56,7 @@ class BlockOp:
         return (self.layers,), *(tuple(min(n, size - at) for at in range(0, size, n)) for size, n in axes)
 
     def __call__(self, block_id: Sequence[int], fitted: Any = None) -> NDArray[Any]:
-        """Return a block by its numbers along the axes of the result."""
+        """Return a block by its indices along the axes of the result."""
         kernel: Any = self.kernel
         if fitted is not None:
             kernel = kernel.given(fitted)
@@ -72,17 +72,17 @@ class BlockOp:
             if values.shape != (self.layers, *core.shape):
                 raise ValueError(f"kernel must return shape {(self.layers, *core.shape)}; it returned {values.shape}")
             members, offsets = (_region([getattr(part, name) for part in piece]) for name in ("members", "offsets"))
-            if all(len(parts) == 1 for parts in pieces):  # all of the block, and not held twice
+            if all(len(parts) == 1 for parts in pieces):  # a single piece needs no copy
                 out = np.asarray(values[(slice(None), *offsets)], self.dtype)
             else:
                 out[(slice(None), *members)] = values[(slice(None), *offsets)]
         return out[0] if self.flat else out
 
     def around(self, axis: int, places: Places) -> Places:
-        """Return everything along an axis that cores on these places may depend on."""
+        """Return the halo bounds: the places along an axis on which cores on `places` may depend."""
         if self.nearby is not None:
             return self.nearby(axis, places)
-        more = self.reach[axis] or 0  # None: a block has all there are
+        more = self.reach[axis] or 0  # None: a block contains all of them
         return places[0] - more, places[1] + more
 
     def pieces(self, axis: int, number: int) -> list[_Piece]:
@@ -91,12 +91,12 @@ class BlockOp:
         chosen = (grid.slots, grid.rows, grid.cols)[axis][start : start + self.block[axis]]
         reach = self.reach[axis]
         places = np.array(chosen, np.int64)
-        if reach is None:  # never cut
+        if reach is None:  # never split
             reach = int(np.ptp(places))
         return _pieces(places, reach, grid.ncols if axis == 2 else None)
 
     def indices(self, source: int, axis: int, places: Places) -> NDArray[np.intp]:
-        """Return the indices of lattice places along an axis of a source, -1 where it has none."""
+        """Return the indices of lattice places along an axis of a source, -1 where the source lacks them."""
         grid = self.grids[source]
         if axis == 0 and grid.calendar == "none" != self.grids[0].calendar:
             return np.zeros(1, np.intp)  # one frame for all times
@@ -108,7 +108,7 @@ class BlockOp:
         return self.on_box(number, box)
 
     def on_box(self, number: int, box: Box) -> NDArray[Any]:
-        """Return the values of a source on a box, NaN where it has none."""
+        """Return the values of a source on a box, NaN where the source lacks them."""
         source = self.sources[number]
         ranges = (box.slots, box.rows, box.cols)
         indices = [self.indices(number, axis, places) for axis, places in enumerate(ranges)]
@@ -121,7 +121,7 @@ class BlockOp:
             if all(at.size for at in there):
                 t, y, x = (index[at] for index, at in zip(indices, there, strict=True))
                 array[_region(there)] = source.read(t, y, x)
-        # One frame may stand for all times; and read-only, for an array in memory would be the user's own.
+        # Repeats a single frame for all times; read-only, since an array in memory belongs to the user.
         return np.broadcast_to(array, box.shape)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
@@ -132,7 +132,7 @@ class BlockOp:
 
 @dataclass(frozen=True, eq=False)
 class OnBox:
-    """A dask source on a box, like an array; read when it is sliced, for its chunks are at hand: no second copy."""
+    """A dask source on a box, like an array; it is read when sliced, which avoids a second copy of its chunks."""
 
     op: BlockOp
     number: int
@@ -142,7 +142,7 @@ class OnBox:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Number of slots, rows and columns."""
+        """Number of time steps, rows and columns."""
         return self.box.shape
 
     @property
@@ -156,7 +156,7 @@ class OnBox:
         return self.dtype.itemsize
 
     def within(self, core: Box) -> OnBox:
-        """Return a part of the box, not read either."""
+        """Return a part of the box, still unread."""
         return replace(self, box=core)
 
     def __getitem__(self, key: slice | tuple[slice, ...]) -> NDArray[Any]:
@@ -178,17 +178,17 @@ def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Part of a block along one axis: its range of lattice places, and which of them are which of the block's."""
+    """Part of a block along one axis: its range of lattice places, and the indices of the block in it."""
 
     places: Places
     members: NDArray[np.intp]  # indices inside the block
-    offsets: NDArray[np.intp]  # their places, counted from the first
+    offsets: NDArray[np.intp]  # their places, relative to the first
 
 
 def _pieces(places: NDArray[np.int64], reach: int, ncols: int | None) -> list[_Piece]:
-    """Cut the lattice places of a block where more places are absent than the reach.
+    """Split the lattice places of a block at absent stretches longer than the halo.
 
-    Frames of distant years may be neighbours in an array: their bounding box would be mostly empty.
+    Frames of distant years may be neighbours in an array; their bounding box would be mostly empty.
     """
     ordered = np.unique(places)
     parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > reach + 1) + 1)
@@ -204,7 +204,7 @@ def _pieces(places: NDArray[np.int64], reach: int, ncols: int | None) -> list[_P
 
 
 def _region(indices: Sequence[NDArray[np.intp]]) -> tuple[Any, ...]:
-    """Return what selects the outer product of indices: slices where all of them are runs, which copies less."""
+    """Return the selection of the outer product of indices; slices, which copy less, if all indices are runs."""
     runs = []
     for index in indices:
         step = -1 if index[-1] < index[0] else 1

@@ -1,4 +1,4 @@
-"""Dask arrays as sources: read chunk by chunk, as they are."""
+"""Dask arrays as sources, read chunk by chunk without reordering."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xgapfill.blocks.runs import Axes, cut_of, read_runs, turned
 
 @dataclass(frozen=True, eq=False)
 class Chunked:
-    """A dask array of any dimensions: turning or cutting it with dask would take a task a chunk.
+    """A dask array of any dimensions, not transposed or sliced by dask, which would add one task per chunk.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class Chunked:
     axes : tuple of int
         Its axes of time, latitude and longitude; None where it lacks one, which then has length one.
     at : tuple of (axis, index)
-        What is taken along its other axes.
+        Selected index along each other axis.
     inputs : tuple of Input
-        What its graph reads from outside.
+        External inputs that its graph reads.
     token : str
-        Names what they hold; the rest dask names.
+        Token of the content of the inputs; dask names the rest.
     """
 
     array: Any
@@ -54,7 +54,7 @@ class Chunked:
         return tuple((1,) if axis is None else self.array.chunks[axis] for axis in self.axes)
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the values at the outer product of indices, computing the chunks that hold them."""
+        """Return the values at the outer product of indices; this computes their chunks."""
 
         def get(key: tuple[slice, slice, slice]) -> NDArray[Any]:
             cut = cut_of(self.array.ndim, self.axes, key)
@@ -65,7 +65,7 @@ class Chunked:
         return read_runs(get, (t, y, x), self.dtype)
 
     def without_graph(self) -> Pieces:
-        """Return what finds chunks and reads them once they are computed."""
+        """Return the source without its graph, which reads chunks once they are computed."""
         edges = tuple(np.cumsum([0, *sizes]) for sizes in self.chunks)
         places = []
         for axis, index in self.at:
@@ -80,7 +80,7 @@ class Chunked:
 
 
 class Span(NamedTuple):
-    """What is wanted of a chunk along an axis: indices from `low` up to `high`, exclusive, of so many."""
+    """The needed part of a chunk along an axis: indices from `low` up to `high`, exclusive, of `length`."""
 
     low: int
     high: int
@@ -95,14 +95,14 @@ Spans = tuple[Span, ...]  # along the axes of a dask array
 
 
 class Cut(NamedTuple):
-    """Part of a computed chunk, and the index in the chunk at which it begins along each axis."""
+    """Part of a computed chunk, and its first index in the chunk along each axis."""
 
     values: NDArray[Any]
     lows: tuple[int, ...]
 
 
 def cut_out(part: NDArray[Any], lows: tuple[int, ...]) -> Cut:
-    """Hold a part of a chunk and no more: a view of the chunk is copied."""
+    """Hold a part of a chunk only; a view is copied, so that the chunk can be freed."""
     whole = part if part.base is None else part.base
     return Cut(part.copy() if getattr(whole, "size", np.inf) > part.size else part, lows)
 
@@ -116,17 +116,17 @@ class Pieces:
     edges : tuple of numpy arrays
         First index of every chunk, and the length of the axis, along time, latitude and longitude.
     pieces : dict
-        Chunks or parts of them, their axes in the order of the dask array, by their numbers along these three.
+        Chunks or parts of them, with axes in the order of the dask array, by their numbers along these three axes.
     name : str
-        Of the dask array.
+        Name of the dask array.
     axes : tuple of int
-        As of `Chunked`.
+        As in `Chunked`.
     at : tuple of (axis, chunk, index, length)
-        What is taken along other axes: number of the chunk, index inside of it, its length.
+        Selection along other axes: number of the chunk, index inside it, its length.
     inputs, token
-        As of `Chunked`.
+        As in `Chunked`.
     in_memory : bool
-        Whether the chunks are views of an array in memory: cutting them would copy.
+        Whether the chunks are views of an array in memory, of which a part would be a copy.
     """
 
     edges: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
@@ -154,13 +154,13 @@ class Pieces:
         return self.name, *(numbers[axis] for axis in range(len(numbers)))
 
     def spans(self, along: tuple[Span, Span, Span]) -> Spans:
-        """Return what is wanted of a chunk along the axes of the dask array, given time, latitude and longitude."""
+        """Return the needed part of a chunk along the axes of the dask array, given time, latitude and longitude."""
         spans = {axis: span for axis, span in zip(self.axes, along, strict=True) if axis is not None}
         spans |= {axis: Span(index, index + 1, length) for axis, _, index, length in self.at}
         return tuple(spans[axis] for axis in range(len(spans)))
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the values at the outer product of indices, all of which must lie in the chunks at hand."""
+        """Return the values at the outer product of indices, all of which must lie in `pieces`."""
         out = np.empty((t.size, y.size, x.size), self.dtype)
         parts = [_by_chunk(index, edge) for index, edge in zip((t, y, x), self.edges, strict=True)]
         for (i, at_t, in_t), (j, at_y, in_y), (k, at_x, in_x) in product(*parts):
@@ -182,14 +182,14 @@ def chunks_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.in
 
 
 def spans_of(index: NDArray[np.intp], edges: NDArray[np.intp]) -> dict[int, Span]:
-    """Return what indices want of chunks along an axis, by the numbers of these; `edges` as in `Pieces`."""
+    """Return the parts of chunks along an axis that indices need, by chunk number; `edges` as in `Pieces`."""
     lengths = np.diff(edges)
     parts = _by_chunk(index, edges)
     return {number: Span(int(at.min()), int(at.max()) + 1, int(lengths[number])) for number, _, at in parts}
 
 
 def _by_chunk(index: NDArray[np.intp], edges: NDArray[np.intp]) -> list[tuple[int, NDArray[Any], NDArray[np.intp]]]:
-    """Sort indices by chunk: number of the chunk, places in `index`, indices inside the chunk."""
+    """Group indices by chunk: number of the chunk, positions in `index`, indices inside the chunk."""
     chunk = chunks_of(index, edges)
     places = [(int(number), np.flatnonzero(chunk == number)) for number in np.unique(chunk)]
     return [(number, at, index[at] - edges[number]) for number, at in places]

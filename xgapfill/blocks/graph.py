@@ -1,4 +1,4 @@
-"""From a function of lattice boxes to a lazy array: one task a block."""
+"""Turns a function of lattice boxes into a lazy array with one task per block."""
 
 from __future__ import annotations
 
@@ -34,41 +34,40 @@ def map_lattice(
     dtype: DTypeLike,
     fitted: Delayed | None = None,
 ) -> da.Array:
-    """Apply a function of lattice boxes to whole arrays, lazily, one task a block.
+    """Apply a function of lattice boxes to whole arrays, lazily, with one task per block.
 
     Parameters
     ----------
     kernel : callable
-        ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (slots, rows, columns growing).
-        `arrays` holds one (t, y, x) array a source on `box`, which is `core` grown by `reach` or as `around` says;
-        of a source that is not in a file, an `OnBox` that is read when it is sliced. Floating dtypes are kept, others
-        become floating; places that a source lacks are NaN. Must be picklable with a dask token, and a pixel must not
-        depend on how the lattice is cut into cores. Arrays are read-only.
+        ``kernel(arrays, box, core)`` returns (layers, *core.shape) in lattice order (ascending time steps, rows and
+        columns). `arrays` holds one (t, y, x) array per source on `box`, which is `core` with its halo; for a source
+        that is not in a file, an `OnBox` that is read when sliced. Floating dtypes are kept, others become floating;
+        places that a source lacks are NaN. The kernel must be picklable with a dask token, and a pixel must not depend
+        on the division of the lattice into cores. Arrays are read-only.
     sources, grids : sequence
-        Variables and the addresses of their pixels. The first gives the result its shape and order. Later ones may
-        cover other places; one without time is there at all times.
+        Variables and the addresses of their pixels. The first determines shape and order of the result. Later ones may
+        cover other places; a source without time is repeated at all times.
     layers : int or None
         Length of the first dimension of the result. None: the kernel returns one layer, and the result has no such
-        dimension (taking it away later would cost another task a block).
+        dimension (dropping it later would cost another task per block).
     reach : tuple of int
-        Slots, rows and columns around a pixel that it may depend on; None slots: all times of the first source, in
-        one block, and the box holds these and no others.
+        Halo: time steps, rows and columns around a pixel on which it may depend. None for time: all times of the first
+        source, in one block; the box then holds exactly these.
     around : callable, optional
-        ``around(axis, places)`` returns what cores on a range of places may depend on along an axis, where that is
-        less than everything within `reach`: the box of a core is then this.
+        ``around(axis, places)`` returns the halo bounds of cores on a range of places along an axis, if they are
+        smaller than `reach`.
     block : tuple of int, optional
-        Length of the blocks of the result along time, latitude and longitude; that of `xgapfill.set_options`.
+        Length of the blocks along time, latitude and longitude; by default that of `xgapfill.set_options`.
     dtype : dtype
-        Of the result.
+        Type of the result.
     fitted : dask Delayed, optional
-        What the kernel has to know before any block is computed: each task calls ``kernel.given(fitted)`` in place of
-        the kernel.
+        Fit that must precede all blocks: each task calls ``kernel.given(fitted)`` instead of the kernel.
 
     Returns
     -------
     dask.array.Array
-        (layers, time, latitude, longitude) in the order of the first source. Nothing is loaded or computed. Files are
-        read inside the tasks; of dask arrays, a task gets the chunks it needs, and arrays in memory are cut in such.
+        (layers, time, latitude, longitude) in the order of the first source. Nothing is loaded or computed. Tasks read
+        files themselves; of dask arrays, a task gets the chunks it needs; arrays in memory are split into chunks.
 
     Raises
     ------
@@ -85,7 +84,7 @@ def map_lattice(
 
 
 def _array_of(op: BlockOp, fitted: Delayed | None) -> da.Array:
-    """Return the lazy array of a block op: a layer on the chunks of sources that are not in files."""
+    """Return the lazy array of a block op: a graph layer on the chunks of sources that are not in files."""
     arrays: dict[str, da.Array] = {}
     sources: list[Source] = []
     for number, given in enumerate(op.sources):
@@ -106,7 +105,7 @@ def _array_of(op: BlockOp, fitted: Delayed | None) -> da.Array:
 
 
 def compute_block(array: da.Array, place: Sequence[int]) -> NDArray[Any]:
-    """Compute a block in this thread, by its numbers along the axes; `array.blocks` looks at all others, too."""
+    """Compute one block by index, in this thread; `array.blocks` would traverse the whole graph."""
     key = (array.name, *map(int, place))
     block: NDArray[Any] = dask.get(dict(array.dask.cull({key})), key)
     return block
@@ -114,13 +113,13 @@ def compute_block(array: da.Array, place: Sequence[int]) -> NDArray[Any]:
 
 def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:
     if not sources or len(sources) != len(grids):
-        raise ValueError(f"one grid a source is wanted; found {len(sources)} sources and {len(grids)} grids")
+        raise ValueError(f"expected one grid per source; found {len(sources)} sources and {len(grids)} grids")
     for number, (source, grid) in enumerate(zip(sources, grids, strict=True)):
         if source.shape != grid.shape:
             raise ValueError(f"source {number} has shape {source.shape}, but its coordinates have {grid.shape}")
         if not grid.same_lattice(grids[0]):
             raise ValueError(
                 f"source {number} lies on another lattice (steps {grid.steps}, phases {grid.phases}, {grid.calendar}) "
-                f"than the first (steps {grids[0].steps}, phases {grids[0].phases}, {grids[0].calendar}). "
+                f"than the first source (steps {grids[0].steps}, phases {grids[0].phases}, {grids[0].calendar}). "
                 "Regrid or resample it to the coordinates of the first"
             )

@@ -1,7 +1,7 @@
-"""What a source reads from outside: files, stores, objects; and what tells whether they are what they were.
+"""External inputs of a source (files, stores, objects), and fingerprints that detect their changes.
 
-A fingerprint is made of sizes and times of the last change (or of what a remote store says of its objects), never of
-values. Of a zarr array, those chunks count that are read: a series may become longer beside a run.
+A fingerprint consists of sizes and modification times (or the metadata of objects in a remote store), never of values.
+Of a zarr array, only the chunks that are read count, since a series may grow during a run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAZY_WRAPPERS = {
     "NativeEndiannessArray",
     "BoolTypeArray",
 }
-# What file systems call the content or the last change of an object, one or the other in each of them.
+# Names in file systems for the checksum or the modification time of an object; each has at least one of them.
 MARKS = (
     *("ETag", "etag", "e_tag", "md5Hash", "Content-MD5", "content_md5", "Digest", "checksum", "generation"),
     *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified"),
@@ -42,36 +42,36 @@ _looked: ContextVar[dict[Place, str | None] | None] = ContextVar("looked", defau
 
 
 class Place(Protocol):
-    """Where values lie."""
+    """The location of values."""
 
     @property
     def path(self) -> str:
         """Path or URL, for messages."""
 
     def look(self) -> str | None:
-        """Return a fingerprint; None where there is nothing, or nothing that tells its changes."""
+        """Return a fingerprint; None if nothing exists there, or its changes cannot be detected."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """Something that values are read from, and what it was like at the call."""
+    """An external input, with its fingerprint at the call."""
 
     place: Place
     fingerprint: str
 
     def changed(self) -> bool:
-        """Whether it is now another than at the call."""
+        """Whether the input has changed since the call."""
         return self.place.look() != self.fingerprint
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of this machine, or a folder that is read as a whole."""
+    """A local file, or a local folder that is read as a whole."""
 
     path: str
 
     def look(self) -> str | None:
-        """Size and last change."""
+        """Return size and modification time."""
         if os.path.isdir(self.path):
             return Chunks(self.path, every=True).look()
         try:
@@ -83,16 +83,16 @@ class File:
 
 @dataclass(frozen=True)
 class Chunks:
-    """Files of a zarr array in a folder of this machine.
+    """Files of a zarr array in a local folder.
 
     Attributes
     ----------
     path : str
         Folder of the array.
     wanted : tuple of frozenset, optional
-        Numbers of the files (chunks, or shards) along each axis; all by default.
+        Numbers of the files (chunks or shards) along each axis; all by default.
     every : bool
-        Whether to count files that are no chunks as well.
+        Whether to include files that are not chunks.
     """
 
     path: str
@@ -100,7 +100,10 @@ class Chunks:
     every: bool = False
 
     def look(self) -> str | None:
-        """Number, and a sum of hashes of names, sizes and last changes: in any order, and no list is held."""
+        """Return the number of files, and a sum of hashes of names, sizes and modification times.
+
+        The sum does not depend on the order and needs no list.
+        """
         try:
             count, total = self._walk(self.path, ())
         except FileNotFoundError:
@@ -123,21 +126,21 @@ class Chunks:
                     n, part = self._walk(entry.path, numbers)
                 else:
                     stat = entry.stat()
-                    n, part = 1, hash((*numbers, stat.st_size, stat.st_mtime_ns))  # of whole numbers: always the same
+                    n, part = 1, hash((*numbers, stat.st_size, stat.st_mtime_ns))  # deterministic for integers
                 count, total = count + n, (total + part) % 2**64
         return count, total
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects of a file system of fsspec under a path."""
+    """Objects under a path in an fsspec file system."""
 
     filesystem: str  # as JSON
     path: str
     wanted: tuple[frozenset[int], ...] | None = None
 
     def look(self) -> str | None:
-        """As of `Chunks`, with the tags, checksums or times that the store has of its objects."""
+        """Return a fingerprint as `Chunks`, from the tags, checksums or times in the metadata of the objects."""
         from fsspec import AbstractFileSystem
 
         files = AbstractFileSystem.from_json(self.filesystem)
@@ -157,13 +160,13 @@ class Objects:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot of a store that never changes."""
+    """An immutable snapshot of a store."""
 
     path: str
     name: str
 
     def look(self) -> str | None:
-        """Its name."""
+        """Return the name of the snapshot."""
         return self.name
 
 
@@ -172,7 +175,7 @@ def _hash(*parts: object) -> int:
 
 
 def numbers_of(name: str) -> tuple[int, ...] | None:
-    """Numbers of a chunk in the name of its file, or of a folder of them; None for other files."""
+    """Chunk numbers in the name of a file, or of a folder of chunks; None for other files."""
     if name == "c":
         return ()
     try:
@@ -182,13 +185,13 @@ def numbers_of(name: str) -> tuple[int, ...] | None:
 
 
 def is_wanted(numbers: Sequence[int], wanted: Sequence[frozenset[int]] | None) -> bool:
-    """Whether a file, or anything in a folder, is one of the wanted."""
+    """Whether a file, or anything in a folder, is among the wanted chunks."""
     return wanted is None or all(number in some for number, some in zip(numbers, wanted, strict=False))
 
 
 @contextmanager
 def looking_once() -> Iterator[None]:
-    """Look at each place once inside: size classes are parts of one array."""
+    """Cache fingerprints in the context, since size classes are parts of one array."""
     token = _looked.set({})
     try:
         yield
@@ -197,7 +200,7 @@ def looking_once() -> Iterator[None]:
 
 
 def found_at(place: Place | None) -> Input | None:
-    """Return the input at a place; None where there is nothing that tells its changes."""
+    """Return the input at a place; None if its changes cannot be detected."""
     if place is None:
         return None
     looked = _looked.get()
@@ -206,7 +209,7 @@ def found_at(place: Place | None) -> Input | None:
     else:
         try:
             found = place.look()
-        except Exception:  # whatever a remote file system raises: it is not known then
+        except Exception:  # remote file systems may raise anything; the input is then unknown
             found = None
         if looked is not None:
             looked[place] = found
@@ -214,7 +217,7 @@ def found_at(place: Place | None) -> Input | None:
 
 
 def unwrapped(data: Any, chosen: Chosen = None) -> tuple[Any, Chosen]:
-    """Return what reads the values under xarray's lazy wrappers, and what of it is chosen along each axis."""
+    """Return the array under xarray's lazy wrappers, and the indices selected of it along each axis."""
     while type(data).__name__ in LAZY_WRAPPERS and hasattr(data, "array"):
         if isinstance(data, indexing.LazilyIndexedArray):
             chosen = _through(data.key.tuple, data.array.shape, chosen)
@@ -225,7 +228,7 @@ def unwrapped(data: Any, chosen: Chosen = None) -> tuple[Any, Chosen]:
 
 
 def _through(key: Sequence[Any], shape: Sequence[int], chosen: Chosen) -> Chosen:
-    """What is chosen of an array, given what is chosen of a selection of it."""
+    """Indices selected of an array, given the indices selected of a selection of it."""
     after = None if chosen is None else iter(chosen)
     found = []
     for part, size in zip(key, shape, strict=True):
@@ -238,15 +241,15 @@ def _through(key: Sequence[Any], shape: Sequence[int], chosen: Chosen) -> Chosen
 
 
 def place_of(data: Any, chosen: Chosen, source: Any = None) -> tuple[Place | None, str]:
-    """Return where an array of a file or store lies, and what else tells it from others there.
+    """Return the location of an array of a file or store, and a description that identifies it there.
 
     Parameters
     ----------
     data : backend array of xarray, zarr array, or array of a file
     chosen : list of index, optional
-        What is read of it.
+        Indices that are read.
     source : str, optional
-        Path that xarray noted.
+        Path recorded by xarray.
     """
     array = getattr(data, "_array", None) if isinstance(data, BackendArray) else data
     if isinstance(array, zarr.Array):
@@ -259,7 +262,7 @@ def place_of(data: Any, chosen: Chosen, source: Any = None) -> tuple[Place | Non
 
 
 def _path_of(data: Any) -> str | None:
-    """Path of the file of an array of netCDF or HDF5 whose path xarray did not note."""
+    """Path of the file of a netCDF or HDF5 array, if xarray did not record it."""
     store = getattr(data, "datastore", None)
     opened = getattr(getattr(store, "_manager", None), "_args", None) or [getattr(store, "_filename", None)]
     if store is None and type(data).__module__.startswith("netCDF4"):
@@ -270,7 +273,7 @@ def _path_of(data: Any) -> str | None:
 
 
 def _described(array: zarr.Array[Any]) -> str:
-    """What is known of a zarr array but its length and where its chunks are."""
+    """Metadata of a zarr array, except its shape."""
     known: Mapping[str, Any] = array.metadata.to_dict()
     attributes = {name: value for name, value in array.attrs.items() if name in PACKING}
     kept = {name: value for name, value in known.items() if name not in ("shape", "attributes")}
@@ -307,7 +310,7 @@ def _place_of_fsspec(files: Any, path: str, wanted: tuple[frozenset[int], ...] |
 
 
 def _files_of(array: zarr.Array[Any], chosen: Chosen) -> tuple[frozenset[int], ...] | None:
-    """Numbers of the files along each axis that hold what is chosen."""
+    """Numbers of the files along each axis that hold the selected indices."""
     if chosen is None:
         return None
     lengths = array.shards or array.chunks
@@ -318,6 +321,6 @@ def _files_of(array: zarr.Array[Any], chosen: Chosen) -> tuple[frozenset[int], .
 
 
 def all_known(found: Iterable[Input | None]) -> tuple[Input, ...] | None:
-    """Return inputs, each once; None where one is not known."""
+    """Return the unique inputs; None if any is unknown."""
     kept = dict.fromkeys(found)
     return None if None in kept else tuple(each for each in kept if each is not None)

@@ -1,4 +1,4 @@
-"""A layer of the graph: one task a block, made when it is asked for, which takes the chunks that it needs."""
+"""A layer of the graph with one task per block, created on demand, which depends on the chunks it needs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from xgapfill.blocks.chunked import Pieces, Span, Spans, cut_out, spans_of
 from xgapfill.blocks.inputs import Input
 from xgapfill.blocks.progress import block
 
-WINDOW = 512  # blocks; of more, most chunks are needed as a whole
+WINDOW = 512  # blocks; with more of them, most chunks are needed as a whole
 
 
 @dataclass(frozen=True, eq=False)
 class ChunkOp:
-    """A block op; sources of dask and in memory come as chunks. It is a node of the graph, sent once to a worker."""
+    """A block op whose dask and in-memory sources arrive as chunks: one node of the graph, sent to a worker once."""
 
     op: BlockOp  # with empty `Pieces` for such sources
 
@@ -39,7 +39,7 @@ class ChunkOp:
         return [(number, source) for number, source in enumerate(self.op.sources) if isinstance(source, Pieces)]
 
     def touched(self, source: int, axis: int, number: int) -> dict[int, Span]:
-        """Return what a block needs of the chunks of a dask source along an axis, by their numbers."""
+        """Return the parts of the chunks of a dask source that a block needs along an axis, by chunk number."""
         known = self._touched.get((source, axis, number))
         if known is None:
             found = [np.zeros(0, np.intp)]
@@ -51,12 +51,12 @@ class ChunkOp:
         return known
 
     def keys(self, place: Sequence[int]) -> list[Key]:
-        """Return the keys of the chunks that a block needs, each once: sources may be parts of one array."""
+        """Return the unique keys of the chunks that a block needs; sources may be parts of one array."""
         every = ((source, chunk) for number, source in self._pieces for chunk, _ in self._chunks(number, place))
         return list(dict.fromkeys(source.key(chunk) for source, chunk in every))
 
     def cuts(self, places: Iterable[Sequence[int]]) -> dict[Key, Spans]:
-        """Return what blocks need together of the chunks to be computed of which they do not need all."""
+        """Return the parts that blocks need of computed chunks, for chunks that they do not need as a whole."""
         found: dict[Key, Spans] = {}
         computed = [(number, source) for number, source in self._pieces if not source.in_memory]
         for place, (number, source) in product(places, computed):
@@ -66,13 +66,13 @@ class ChunkOp:
         return {key: spans for key, spans in found.items() if any(high - low < size for low, high, size in spans)}
 
     def _chunks(self, source: int, place: Sequence[int]) -> Iterator[tuple[Triple, tuple[Span, Span, Span]]]:
-        """Numbers of the chunks of a dask source that a block needs, and what of them."""
+        """Numbers of the chunks of a dask source that a block needs, and the needed parts."""
         axes = (self.touched(source, axis, number).items() for axis, number in enumerate(place))
         for (i, t), (j, y), (k, x) in product(*axes):
             yield (i, j, k), (t, y, x)
 
     def __call__(self, place: Sequence[int], chunks: Sequence[Any], fitted: Any = None) -> NDArray[Any]:
-        """Return a block, given the chunks of `keys` or what was cut out of them."""
+        """Return a block, given the chunks of `keys` or parts of them."""
         at_hand = dict(zip(self.keys(place), chunks, strict=True))
         sources = list(self.op.sources)
         for number, source in self._pieces:
@@ -88,26 +88,26 @@ class ChunkOp:
 
 
 def fill_block(op: ChunkOp, place: Triple, chunks: Sequence[Any], of: tuple[str, int], fitted: Any = None) -> Any:
-    """Compute a block, one of so many of a layer of this name."""
+    """Compute a block; `of` is the name of its layer and the number of blocks there."""
     with block(*of):
         return op(place, chunks, fitted)
 
 
 class BlockLayer(Layer):
-    """One task a block, made when it is asked for: the graph of a large map is never held as a whole.
+    """One task per block, created on demand, so that the graph of a large map is never held as a whole.
 
-    What all of them need is one more node, so that a task is a few hundred bytes.
+    The data shared by all tasks are one additional node, so that a task has a few hundred bytes.
 
     Parameters
     ----------
     name : str
-        Of the array.
+        Name of the array.
     op : ChunkOp
     fitted : key of a task, optional
-        What each block is given besides its chunks.
+        Task whose result each block receives besides its chunks.
     kept : set of keys, optional
-        Blocks left by culling; all of them by default. Of no more blocks than `WINDOW`, chunks that these do not need
-        as a whole are cut by tasks of their own: around a window, most of what would be held is not needed.
+        Blocks left by culling; all of them by default. For at most `WINDOW` blocks, separate tasks slice chunks that
+        are not needed as a whole: around a window, most of these chunks would be held for nothing.
     """
 
     def __init__(self, name: str, op: ChunkOp, fitted: Any = None, kept: Set[Key] | None = None) -> None:
@@ -122,7 +122,7 @@ class BlockLayer(Layer):
         for key, spans in cuts.items():
             part, whole = _part_key("part", key, spans), _part_key("cut", key, spans)
             index = tuple(slice(span.low, span.high) for span in spans)
-            # dask reads a part of a file instead of a chunk of which its own getitem takes the part
+            # with its own getitem, dask reads only this part of a file instead of the whole chunk
             self.cuts[part] = Task(part, getitem, TaskRef(key), index)
             self.cuts[whole] = Task(whole, cut_out, TaskRef(part), tuple(span.low for span in spans))
             self.cut_to[key] = whole
@@ -131,7 +131,7 @@ class BlockLayer(Layer):
 
     @property
     def known_inputs(self) -> tuple[Input, ...]:
-        """What its sources read from outside."""
+        """External inputs of its sources."""
         return tuple(dict.fromkeys(each for source in self.op.op.sources for each in source.inputs))
 
     def is_materialized(self) -> bool:
@@ -177,17 +177,17 @@ class BlockLayer(Layer):
         return set(self)
 
     def cull(self, keys: set[Key], all_hlg_keys: Collection[Key]) -> tuple[Layer, Mapping[Key, set[Key]]]:
-        """Return a layer of some blocks only, and what each of its tasks needs."""
+        """Return a layer of some blocks only, and the dependencies of its tasks."""
         culled = BlockLayer(self.name, self.op, self.fitted, {key for key in keys if self._has_block(key)})
         return culled, {key: set(culled[key].dependencies) for key in culled}
 
 
 def _place(key: Any) -> Any:
-    """Numbers of a block along time, latitude and longitude."""
+    """Indices of a block along time, latitude and longitude."""
     return key[-3:]
 
 
 def _part_key(what: str, key: Any, spans: Spans) -> Key:
-    """Name a part of a chunk, the same whoever asks for it."""
+    """Name a part of a chunk deterministically."""
     name, *place = key
     return f"{what}-{name}", *place, *(edge for low, high, _ in spans for edge in (low, high))

@@ -1,4 +1,4 @@
-"""What the graph of a dask array reads from outside: arrays of files and stores among its tasks, and paths."""
+"""Finds external inputs in the graph of a dask array: arrays of files and stores, and paths."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from xarray.backends.common import BackendArray
 
 from xgapfill.blocks.inputs import Chosen, File, Input, all_known, found_at, place_of, unwrapped
 
-DEEP = 4  # levels of lists and tasks inside of tasks
+DEEP = 4  # levels of nested lists and tasks
 
 
 def inputs_of_graph(array: Array) -> tuple[tuple[Input, ...] | None, str]:
-    """Return what a dask array reads, None where that cannot be known, and what else tells those inputs apart.
+    """Return the inputs of a dask array (None if they cannot be known), and a description that identifies them.
 
-    What is computed from them dask names itself.
+    Dask itself names the computations on them.
     """
     found: dict[Input | None, None] = {}
     words: list[str] = []
@@ -39,7 +39,7 @@ def inputs_of_graph(array: Array) -> tuple[tuple[Input, ...] | None, str]:
 
 
 def _leaves(array: Array) -> Iterator[tuple[Any, Chosen]]:
-    """Arrays that a graph reads, what of them, and inputs that are known already."""
+    """Arrays that a graph reads with the selected indices, and inputs that are known already."""
     graph = array.dask
     if not isinstance(graph, HighLevelGraph):
         graph = HighLevelGraph({array.name: dict(graph)}, {array.name: set()})
@@ -55,7 +55,7 @@ def _leaves(array: Array) -> Iterator[tuple[Any, Chosen]]:
                     yield from ((leaf, chosen) for leaf in _inside(part))
             yield from ((leaf, None) for leaf in _inside(layer.task))
     for layer in layers:
-        known = getattr(layer, "known_inputs", None)  # of a fill
+        known = getattr(layer, "known_inputs", None)  # a layer of a fill
         if known is not None:
             yield from ((each, None) for each in known)
         elif not isinstance(layer, Blockwise):
@@ -72,7 +72,7 @@ def _held(tasks: Mapping[Any, Any], read: Mapping[Any, Chosen]) -> Iterator[tupl
 
 
 def _chosen_by(layer: Blockwise) -> Chosen:
-    """Indices that the blocks of a layer take of the array that they slice."""
+    """Indices that the blocks of a layer select of the array that they slice."""
     slices = next((part for part in layer.io_deps.values() if isinstance(part, ArraySliceDep)), None)
     if slices is None or layer.output_blocks is None:
         return None
@@ -85,7 +85,7 @@ def _chosen_by(layer: Blockwise) -> Chosen:
 
 
 def _inside(part: Any, deep: int = DEEP) -> Iterator[Any]:
-    """Arrays that are read, and files named, in a task or what it holds."""
+    """Lazy arrays and paths of files in a task, at any of its levels."""
     if isinstance(part, Alias | TaskRef | np.ndarray | np.generic) and not _is_mapped(part):
         return
     if isinstance(part, DataNode):
@@ -112,7 +112,7 @@ def _parts(part: Any) -> Iterable[Any]:
 
 
 def _reads(part: Any) -> bool:
-    """Whether something is an array that is read when it is sliced, not one in memory."""
+    """Whether an object is an array that is read when sliced, not one in memory."""
     if isinstance(part, BackendArray) or _is_mapped(part):
         return True
     if isinstance(part, type) or not all(hasattr(part, name) for name in ("shape", "dtype", "__getitem__")):
@@ -121,7 +121,7 @@ def _reads(part: Any) -> bool:
 
 
 def _is_mapped(part: Any) -> bool:
-    return isinstance(part, np.memmap) and part.filename is not None  # a copy of one in memory has no name
+    return isinstance(part, np.memmap) and part.filename is not None  # a copy in memory has no file name
 
 
 def _is_path(text: str | os.PathLike[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a layer of the graph says of itself, for those who write it."""
+"""Notes on a layer of the graph, for writing its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class LayerNotes:
     Attributes
     ----------
     identity : str
-        Name of everything that the result depends on except times and values.
+        Token of everything on which the result depends, except times and values.
     halo : int or None
         Frames before the end that a new frame changes; None: all of them.
     frames : int or None
@@ -32,12 +32,12 @@ class LayerNotes:
     shares: bool
 
     def annotate(self) -> Any:
-        """Context in which new layers get these notes."""
+        """Return a context in which new layers get these notes."""
         return dask.annotate(**{KEY: self})
 
     @classmethod
     def of(cls, array: Any) -> LayerNotes | None:
-        """Notes on a dask array; None where something else was computed from the result since."""
+        """Return the notes on a dask array; None if something was computed from the result since."""
         layer = getattr(array.dask, "layers", {}).get(array.name)
         notes = (getattr(layer, "annotations", None) or {}).get(KEY)
         return notes if isinstance(notes, cls) else None

@@ -1,4 +1,4 @@
-"""A few small reads at the call: some values of a source, where they cost little."""
+"""Samples a few values of a source at the call, where reading is cheap."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from xgapfill.blocks.source import InMemory, Source
 from xgapfill.lattice.grid import Grid
 
 SIDE = 48  # rows and columns of a spot
-SPOTS = 6  # read at most
-SECONDS = 2.0  # after which no further spot is read
-BYTES = 64 * 2**20  # of a chunk that is read for its spot, at most
-TASKS = 24  # of dask that make a chunk, at most: beyond them it is a computation, not a read
-KEYS = 200_000  # chunks of a dask array whose graph is looked at, at most
+SPOTS = 6  # largest number of spots
+SECONDS = 2.0  # no further spot is read after this time
+BYTES = 64 * 2**20  # largest size of a chunk that is read for a spot
+TASKS = 24  # largest number of dask tasks per chunk: with more, it is a computation, not a read
+KEYS = 200_000  # largest number of chunks of a dask array whose graph is inspected
 
 
 def spots(sources: Sequence[Source], grids: Sequence[Grid]) -> Iterator[NDArray[Any]]:
-    """Yield a few spots (p, t, y, x) of sources that hold the same places, spread over them; nothing that is dear.
+    """Yield a few spots (p, t, y, x) of sources on the same places, spread over them, where reading is cheap.
 
-    Where they lie follows from the grid of the first alone, so an array in memory, in a file and of dask shows the
-    same.
+    The positions depend only on the grid of the first source, so arrays in memory, in files and of dask give the same.
     """
     start = time.monotonic()
     first = grids[0]
@@ -48,7 +47,7 @@ def spots(sources: Sequence[Source], grids: Sequence[Grid]) -> Iterator[NDArray[
 
 
 def _places(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice, slice]]:
-    """Places of spots: the middle first, then by a sequence that fills time and space evenly."""
+    """Positions of spots: the centre first, then a sequence that covers time and space evenly."""
     frames, height, width = shape
     seen = set()
     for number in range(SPOTS):
@@ -64,7 +63,7 @@ def _places(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice, slice]]
 
 
 def _computed(source: Chunked, at: tuple[NDArray[np.intp], ...]) -> NDArray[Any] | None:
-    """Values of a dask array, computed in this thread; None where that is more than a read, or fails."""
+    """Values of a dask array, computed in this thread; None if that takes more than a read, or fails."""
     import dask
 
     array = source.array
@@ -81,14 +80,14 @@ def _computed(source: Chunked, at: tuple[NDArray[np.intp], ...]) -> NDArray[Any]
         return None
     try:
         (values,) = dask.compute(part, scheduler="synchronous")
-    except Exception:  # what fails will say so when it is computed
+    except Exception:  # the error will appear again in the computation
         return None
     found = turned(values, source.axes, {axis: 0 for axis, _ in source.at})
     return found[np.ix_(*(index - first for index, first in zip(at, low, strict=True)))]
 
 
 def _bytes(array: Any, cut: Sequence[slice]) -> int:
-    """Size of the chunks that a cut touches."""
+    """Size of the chunks that a selection touches."""
     size: int = array.dtype.itemsize
     for part, sizes in zip(cut, array.chunks, strict=True):
         edges = np.cumsum([0, *sizes])

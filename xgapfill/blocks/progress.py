@@ -1,4 +1,4 @@
-"""How far a run is: blocks, and of those that are being filled the share of windows that are done."""
+"""Progress of a run: finished blocks, and the share of finished windows in current blocks."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from xgapfill.blocks.stop import Task, check_stop, current, running, schedulers
 from xgapfill.options import OPTIONS
 
 Batch = TypeVar("Batch", bound=Sequence[Any])
-DELAY = 1.0  # seconds before a bar is shown: most calls end before
+DELAY = 1.0  # seconds before a bar is shown; most calls end earlier
 FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} blocks [{elapsed}<{remaining}{postfix}]"
-_meters: dict[FrameType | int, Meter] = {}  # by the call of a scheduler, or by the thread of a run that shows its own
+_meters: dict[FrameType | int, Meter] = {}  # by the call of a scheduler, or by the thread of a run with its own bar
 _lock = threading.RLock()
 
 
 class Meter:
-    """What is done of a run.
+    """Counter of a run, with a progress bar.
 
     Parameters
     ----------
     total, done : int
-        Blocks, and those that were done before; the total of a run of unknown length grows as its layers are met.
+        Number of blocks, and of those done before; a total of 0 means unknown and grows with the layers of the graph.
     shown : bool
         Whether to show a bar.
     delay : float
-        Seconds before it is shown.
+        Seconds before the bar is shown.
     """
 
     def __init__(self, total: int = 0, done: int = 0, *, shown: bool, delay: float = 0.0) -> None:
@@ -41,36 +41,36 @@ class Meter:
         self.before, self.grows = done, not total
         self.written = self.computed = self.windows = 0
         self.layers: dict[str, int] = {}
-        self.filling: set[str] = set()  # those of them that have windows
+        self.filling: set[str] = set()  # layers that have windows
         self.shares: dict[Task, float] = {}
         self.words = ""
 
     def expects(self, layer: str, blocks: int) -> None:
-        """Take note that a layer of the graph has so many blocks."""
+        """Record the number of blocks of a layer of the graph."""
         self.layers[layer] = blocks
         if self.grows:
             self.bar.total = sum(self.layers.values())
 
     def advance(self, task: Task, share: float, windows: int) -> None:
-        """Take note of windows that are done, and of what share of a block is done with them."""
+        """Record finished windows, and the finished share of their block."""
         self.filling.add(task.layer)
         self.shares[task] = share
         self.windows += windows
         self.show()
 
     def computed_one(self, task: Task) -> None:
-        """Take note of a block that is computed; of those that are written, only if it has windows."""
+        """Record a computed block; for blocks that are written, only if it has windows."""
         self.computed += (self.shares.pop(task, None) is not None) or self.grows
         self.show()
 
     def written_one(self, words: str) -> None:
-        """Take note of a block that is written."""
+        """Record a written block."""
         self.written, self.words = self.written + 1, words
         self.show()
 
     def show(self) -> None:
-        """Bring the bar up to date."""
-        together = 1 if self.grows else max(1, len(self.filling))  # blocks that are written as one
+        """Update the bar."""
+        together = 1 if self.grows else max(1, len(self.filling))  # computed blocks per written block
         here = max(self.written, (self.computed + sum(self.shares.values())) / together)
         words = [f"{self.windows} windows"] * bool(self.windows) + [self.words] * bool(self.words)
         self.bar.set_postfix_str(", ".join(words), refresh=False)
@@ -78,13 +78,13 @@ class Meter:
 
     @property
     def complete(self) -> bool:
-        """Whether all blocks of the layers that were met are computed."""
+        """Whether all blocks of the recorded layers are computed."""
         return self.computed >= sum(self.layers.values())
 
 
 @contextmanager
 def metering(total: int, done: int, progress: bool | None) -> Iterator[Meter]:
-    """Show how far a run is whose schedulers are called by this thread."""
+    """Show the progress of a run whose schedulers are called by this thread."""
     meter = Meter(total, done, shown=shown(progress))
     thread = threading.get_ident()
     _meters[thread] = meter
@@ -97,7 +97,7 @@ def metering(total: int, done: int, progress: bool | None) -> Iterator[Meter]:
 
 @contextmanager
 def block(layer: str, blocks: int) -> Iterator[None]:
-    """Compute a block, one of so many of a layer: what `tracked` counts inside of it counts as part of it."""
+    """Context of a block of a layer with `blocks` blocks; `tracked` counts windows inside it as part of the block."""
     with running() as task:
         task.layer = layer
         meter = _meter_of(task)
@@ -118,7 +118,7 @@ def block(layer: str, blocks: int) -> Iterator[None]:
 
 
 def tracked(batches: Iterable[Batch], windows: int) -> Iterator[Batch]:
-    """Give batches of windows, so many windows in all; between them count those that are done.
+    """Yield batches of windows (`windows` in total), and count the finished ones.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def tracked(batches: Iterable[Batch], windows: int) -> Iterator[Batch]:
 
 
 def _meter_of(task: Task) -> Meter | None:
-    """What counts a task: the meter of the thread that runs it, or one of its own where it is to be shown."""
+    """The meter of a task: that of the thread that runs it, or a new one if progress is shown."""
     if len(task.schedulers) != 1:
         return None
     ((scheduler, thread),) = task.schedulers.items()
@@ -157,12 +157,12 @@ def _close(scheduler: FrameType | int) -> None:
 
 
 def shown(progress: bool | None) -> bool:
-    """Whether to show progress: as is said, else as `set_options` says, else on terminals and in notebooks."""
+    """Whether to show progress: the argument, else the option of `set_options`, else on terminals and in notebooks."""
     progress = OPTIONS["progress"] if progress is None else progress
     return interactive() if progress is None else progress
 
 
 def interactive() -> bool:
-    """Whether somebody looks: a terminal, or a notebook."""
+    """Whether the output is a terminal or a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return sys.stderr.isatty() or hasattr(shell, "kernel")

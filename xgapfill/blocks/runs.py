@@ -1,4 +1,4 @@
-"""How arrays of any order of axes are read as (time, latitude, longitude), by index, in a few rectangular pieces."""
+"""Reads arrays with any order of axes as (time, latitude, longitude), by index, in a few rectangular pieces."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ _MOST_RUNS = 8
 
 
 def axes_of(dims: Sequence[Hashable], wanted: Sequence[Hashable | None]) -> Axes:
-    """Return where the wanted dimensions are."""
+    """Return the axes of the wanted dimensions."""
     t, y, x = (None if dim is None else dims.index(dim) for dim in wanted)
     return t, y, x
 
 
 def turned(array: NDArray[Any], axes: Axes, at: Mapping[int, int]) -> NDArray[Any]:
-    """Bring time, latitude and longitude to this order, those it lacks with length one; other axes are cut at indices.
-
-    A view.
-    """
+    """Return a view with axes time, latitude and longitude; missing ones get length one, others are indexed by `at`."""
     cut = array[tuple(at.get(axis, slice(None)) for axis in range(array.ndim))]
     left = [axis for axis in range(array.ndim) if axis not in at]
     turned = cut.transpose([left.index(axis) for axis in axes if axis is not None])
@@ -31,7 +28,7 @@ def turned(array: NDArray[Any], axes: Axes, at: Mapping[int, int]) -> NDArray[An
 
 
 def cut_of(ndim: int, axes: Axes, key: tuple[slice, slice, slice]) -> list[slice]:
-    """Return the key of an array with axes in another order."""
+    """Return the slices of an array whose axes have another order."""
     cut = [slice(None)] * ndim
     for axis, part in zip(axes, key, strict=True):
         if axis is not None:
@@ -54,9 +51,9 @@ def read_runs(
 
 
 def _runs(index: NDArray[np.intp]) -> list[tuple[slice, slice, Any]]:
-    """Cut indices into runs: their place in `index`, the slice to read, and what to take of the slice.
+    """Split indices into runs: their position in `index`, the slice to read, and the selection from the slice.
 
-    Indices that jump about are read as one bounding slice.
+    Irregular indices are read as one bounding slice.
     """
     if index.size == 0:
         return [(slice(0), slice(0), slice(None))]

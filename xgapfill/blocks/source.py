@@ -1,4 +1,4 @@
-"""Where values come from: arrays in memory, files and dask arrays, read by index and never as a whole."""
+"""Sources of values: arrays in memory, files and dask arrays, read by index and never as a whole."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from xgapfill.blocks.leaves import inputs_of_graph
 from xgapfill.blocks.runs import axes_of, read_runs, turned
 from xgapfill.options import OPTIONS
 
-PIECE_BYTES = 8 * 2**20  # of arrays in memory: a block takes a few pieces
+PIECE_BYTES = 8 * 2**20  # size of a chunk of an array in memory: a block needs a few of them
 
 
 class ReadError(OSError):
-    """An input cannot be read; the message says which, and where."""
+    """An input cannot be read; the message names the input and the position."""
 
 
 class Source(Protocol):
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """Files and stores that it reads; those that are known."""
+        """Known files and stores that it reads."""
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
         """Return the values at the outer product of indices, (len(t), len(y), len(x))."""
@@ -63,7 +63,7 @@ def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | No
     Parameters
     ----------
     variable : xarray.Variable
-        Numbers or booleans in memory, in a file (lazily indexed) or of dask, dimensions in any order.
+        Numbers or booleans in memory, in a file (lazily indexed) or as dask array, dimensions in any order.
     dims : tuple of str
         Names of time, latitude and longitude; None where the variable lacks one, which then has length one.
     at : mapping of dimension to int, optional
@@ -74,13 +74,15 @@ def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | No
     ValueError
         The variable has other dimensions, or lacks one.
     TypeError
-        Its values are not numbers, or an array of an unknown kind.
+        The values are not numbers, or the kind of array is unknown.
     """
     at = {} if at is None else at
     if sorted(map(str, variable.dims)) != sorted(str(dim) for dim in (*dims, *at) if dim is not None):
-        raise ValueError(f"a variable with dimensions {dims} is wanted; found {variable.dims}. Select along the others")
+        raise ValueError(
+            f"expected a variable with dimensions {dims}; found {variable.dims}. Select along the others with .isel"
+        )
     if variable.dtype.kind not in "fiub":
-        raise TypeError(f"values must be numbers; found dtype {variable.dtype}")
+        raise TypeError(f"values must be numbers, found dtype {variable.dtype}")
     if variable.chunks is not None:
         held = tuple((variable.dims.index(dim), int(index)) for dim, index in at.items())
         inputs, words = inputs_of_graph(variable.data)
@@ -91,16 +93,16 @@ def source_of(variable: xr.Variable, dims: Dims, at: Mapping[Hashable, int] | No
     variable = variable.isel(at)
     array = variable.data
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"a numpy or dask array or a lazily opened file is wanted; found {type(array).__name__}")
+        raise TypeError(f"expected a numpy or dask array or a lazily opened file; found {type(array).__name__}")
     ordered = turned(array, axes_of(variable.dims, dims), {})
     return InMemory(ordered, _content_token(ordered))
 
 
 def in_file_order(variable: xr.Variable) -> xr.Variable:
-    """Return a lazily opened variable without the transpositions it went through; any other as it is.
+    """Return a lazily opened variable without its transpositions; other variables are returned unchanged.
 
-    xarray makes a transposed lazy variable one of single points, which it reads slowly, and one selection later it
-    holds the index of every point of the whole variable. Call this before `isel`.
+    xarray reads a transposed lazy variable point by point, which is slow, and after a selection it holds the index of
+    every point of the whole variable. Call this before `isel`.
     """
     found = _untransposed(variable._data, variable.sizes)
     if found is None:
@@ -110,8 +112,8 @@ def in_file_order(variable: xr.Variable) -> xr.Variable:
 
 
 def _untransposed(data: Any, sizes: Mapping[Hashable, int]) -> tuple[Any, list[Hashable]] | None:
-    """Return lazy values without their transposition, and the dimensions they have then; None if they had none."""
-    if type(data).__name__ == "_ElementwiseFunctionArray":  # decodes what another reads
+    """Return lazy values without their transposition, and their dimensions then; None if they had none."""
+    if type(data).__name__ == "_ElementwiseFunctionArray":  # decodes the values of another array
         found = _untransposed(data.array, sizes)
         return None if found is None else (type(data)(found[0], data.func, data.dtype), found[1])
     if type(data).__name__ != "LazilyVectorizedIndexedArray":
@@ -122,7 +124,7 @@ def _untransposed(data: Any, sizes: Mapping[Hashable, int]) -> tuple[Any, list[H
     for index in data.key.tuple:
         along = [dim for dim, size in zip(sizes, index.shape, strict=True) if size > 1]
         if len(along) > 1:
-            return None  # points indeed
+            return None  # a true pointwise selection
         if not along and single:
             along = [single.pop()]
         dims += along
@@ -134,7 +136,7 @@ def _untransposed(data: Any, sizes: Mapping[Hashable, int]) -> tuple[Any, list[H
 
 
 def _as_slice(index: NDArray[np.intp]) -> Any:
-    """Return an evenly stepping index as a slice, any other as it is."""
+    """Return an index with equal steps as a slice, any other unchanged."""
     steps = np.unique(np.diff(index))
     if steps.size > 1:
         return index
@@ -175,8 +177,8 @@ class InMemory:
 class OnFile:
     """A variable of an opened file, sliced when it is read.
 
-    The variable keeps the dimension order of the file: transposing it lazily would turn every read into a pointwise
-    one. Reading from several threads is safe, xarray locks what needs a lock.
+    The variable keeps the dimension order of the file: a lazy transposition would turn every read into a pointwise
+    one. Reading from several threads is safe, since xarray uses locks where they are needed.
     """
 
     variable: xr.Variable
@@ -206,7 +208,7 @@ class OnFile:
         part = self.variable.isel(where)
         try:
             values = part.values
-        except (OSError, RuntimeError, ValueError) as error:  # what libraries make of a damaged file
+        except (OSError, RuntimeError, ValueError) as error:  # raised by libraries for a damaged file
             path = self.inputs[0].place.path if self.inputs else self.variable.encoding.get("source", "a variable")
             place = ", ".join(f"{dim} {each.start}:{each.stop}" for dim, each in where.items())
             raise ReadError(f"{path} cannot be read at {place} ({type(error).__name__}: {error})") from error
@@ -218,7 +220,7 @@ class OnFile:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows and columns of another source, which is read when they are."""
+    """Some rows and columns of another source, read on demand."""
 
     source: Source
     rows: NDArray[np.intp]
@@ -238,7 +240,7 @@ class Part:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """Files and stores that it reads."""
+        """Known files and stores of the source."""
         return self.source.inputs
 
     def read(self, t: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[Any]:
@@ -250,7 +252,7 @@ class Part:
 
 
 def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Source:
-    """Return some rows and columns of a source; of chunks, these are cut before anything else happens."""
+    """Return some rows and columns of a source; chunks are sliced before any other task."""
     if isinstance(source, InMemory):
         source = in_pieces(source)
     if isinstance(source, Chunked):
@@ -263,7 +265,7 @@ def part_of(source: Source, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> S
 
 
 def in_pieces(source: InMemory) -> Chunked:
-    """Return an array in memory as one of dask: each piece is a node of the graph, a view that travels at most once."""
+    """Return an array in memory as a dask array; each chunk is a node of the graph, a view sent at most once."""
     array = source.array
     chunks = normalize_chunks("auto", array.shape, limit=PIECE_BYTES, dtype=array.dtype)
     name = f"values-{source.token}"
@@ -280,7 +282,7 @@ def _content_token(array: NDArray[Any]) -> str:
 
 
 def _on_file(variable: xr.Variable, dims: Dims) -> OnFile:
-    """Return the source of a lazily opened variable; its name rests on where it lies and what is selected of it.
+    """Return the source of a lazily opened variable; its token depends on its location and selection.
 
     Hashing the values would load them.
     """
@@ -301,7 +303,7 @@ def _on_file(variable: xr.Variable, dims: Dims) -> OnFile:
 
 
 def _token(inputs: tuple[Input, ...] | None, words: object) -> str:
-    """Name what is read from outside; at random where nothing tells whether it changes."""
+    """Token of external inputs; random if their changes cannot be detected."""
     if inputs is None:
         return uuid.uuid4().hex
     prints = sorted((repr(each.place), each.fingerprint) for each in inputs)

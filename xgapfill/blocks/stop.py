@@ -1,9 +1,8 @@
-"""Tasks of an interrupted run end early: between windows a task asks whether anybody still waits for it.
+"""Ends tasks of an interrupted run early: between windows, a task checks whether its scheduler still runs.
 
-Dask cannot stop threads. After Ctrl-C, or when one task fails, its scheduler leaves the tasks that run then to
-themselves. A scheduler of this process is a call of ``dask.local.get_async`` in some thread: a task remembers those
-that run when it begins, its own among them, and ends when none of them runs any more. A worker of a cluster is told
-which of its tasks were cancelled.
+Dask cannot stop threads. After Ctrl-C, or when one task fails, its scheduler abandons the running tasks. A scheduler
+of this process is a call of ``dask.local.get_async`` in some thread. A task records the schedulers that run when it
+begins, including its own, and ends when none of them runs any more. A worker of a cluster knows its cancelled tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 from dask import local
 
-CHECK_SECONDS = 0.2  # between two looks, at least
+CHECK_SECONDS = 0.2  # least time between two checks
 _SCHEDULER: CodeType = local.get_async.__code__
 _POOL: CodeType = local.batch_execute_tasks.__code__
 _mine = threading.local()
@@ -26,7 +25,7 @@ _running: set[Task] = set()
 
 
 class Stopped(RuntimeError):
-    """Nobody waits for this task any more."""
+    """The run of this task was interrupted."""
 
 
 class Task:
@@ -35,18 +34,18 @@ class Task:
     def __init__(self) -> None:
         self.schedulers = schedulers() if _called_by(_POOL) else {}
         self.looked = time.monotonic()
-        self.layer = ""  # of the graph, if it computes a block
+        self.layer = ""  # name of the graph layer, if the task computes a block
 
     def abandoned(self) -> bool:
-        """Whether no scheduler that may have begun this task still runs."""
+        """Whether all schedulers that may have started this task have ended."""
         return bool(self.schedulers) and self.schedulers.keys().isdisjoint(schedulers())
 
     def check(self, at_once: bool = False) -> None:
-        """Raise an error when nobody waits for this task any more; looks a few times a second, or at once."""
+        """Raise `Stopped` if the run was interrupted; checks a few times per second, or at once."""
         if not at_once and time.monotonic() - self.looked < CHECK_SECONDS:
             return
         if self.abandoned():
-            raise Stopped("the run that this task belongs to was interrupted")
+            raise Stopped("the run of this task was interrupted")
         if not self.schedulers:
             _check_worker()
         self.looked = time.monotonic()
@@ -54,7 +53,7 @@ class Task:
 
 @contextmanager
 def running() -> Iterator[Task]:
-    """Take note that this thread is at work on a task."""
+    """Register a task of this thread for the duration of the context."""
     before, task = current(), Task()
     _mine.task = task
     _running.add(task)
@@ -66,26 +65,26 @@ def running() -> Iterator[Task]:
 
 
 def current() -> Task | None:
-    """Return the task of this thread, None outside of tasks."""
+    """Return the task of this thread, None outside tasks."""
     return getattr(_mine, "task", None)
 
 
 def check_stop() -> None:
-    """Raise an error where the task of this thread belongs to an interrupted run; call it every second or so."""
+    """Raise `Stopped` if the task of this thread belongs to an interrupted run; call it about every second."""
     task = current()
     if task is not None:
         task.check()
 
 
 def wait_for_abandoned(seconds: float) -> None:
-    """Wait until the tasks that interrupted runs left behind have ended, so long at most."""
+    """Wait until abandoned tasks of interrupted runs have ended, at most `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and any(task.abandoned() for task in tuple(_running)):
         time.sleep(0.02)
 
 
 def schedulers() -> dict[FrameType, int]:
-    """Return the calls of dask's scheduler that run now, and in which threads."""
+    """Return the running calls of dask's scheduler, and their threads."""
     found = {}
     for thread, top in sys._current_frames().items():
         frame: FrameType | None = top
@@ -104,7 +103,7 @@ def _called_by(code: CodeType) -> bool:
 
 
 def _check_worker() -> None:
-    """Give a task back to its scheduler where that has cancelled it."""
+    """Return a task to its scheduler if it was cancelled."""
     distributed: Any = sys.modules.get("distributed")
     if distributed is None:
         return
