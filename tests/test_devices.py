@@ -41,7 +41,7 @@ def test_what_is_asked_for_comes_first(monkeypatch):
 def test_devices_that_are_not_there_are_refused(monkeypatch):
     """The error says what was asked for and what to do."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="torch finds no CUDA device; say 'cpu'"):
+    with pytest.raises(ValueError, match="torch finds no CUDA device; use 'cpu'"):
         device_of(PosteriorMean("cuda"))
     with pytest.raises(ValueError, match="found 'gpu'"):
         device_of(PosteriorMean("gpu"))
@@ -115,7 +115,7 @@ def test_words_that_name_no_device_are_refused_at_the_call(make, device):
 @pytest.mark.parametrize("schedule", [5, 0.3, [1, 2], ["ab"], [(1, 2, 3)], [("a", 0)], {"fast": 1}])
 def test_schedules_that_are_none_are_refused_at_the_call(schedule):
     """The message says what a schedule is."""
-    with pytest.raises(TypeError, match=r"schedule must be 'fast', 'paper' or a list of moves.*found"):
+    with pytest.raises(TypeError, match=r"schedule must be 'fast', 'paper' or a list of steps.*found"):
         Repaint(schedule)
 
 

@@ -54,7 +54,7 @@ def test_karras_walk_goes_straight_down():
     "schedule", [[], [(1, 2), (2, 0)], [(2, 1)], [(2, 1), (0.5, 0)], [(2, 2), (2, 0)], [(2, float("nan"))]]
 )
 def test_schedules_that_make_no_sense(schedule):
-    """A list of moves that is broken, climbs first or does not end at 0 is refused."""
+    """A schedule that is discontinuous, rises first or does not end at 0 is refused."""
     with pytest.raises(ValueError, match="schedule"):
         check_schedule(schedule)
 

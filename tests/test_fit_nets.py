@@ -240,7 +240,7 @@ def test_variational_nets_are_fitted_alike(chl):
     weights = chl.gapfill.fit(Vae(2), init=tiny_weights("chl-vae"), steps=2)
     assert weights.card.method == "vae"
     assert chl.isel(time=[0]).gapfill.fill(Vae(2), weights=weights).notnull().all()
-    with pytest.raises(ValueError, match="weights of kind 'vae'"):
+    with pytest.raises(ValueError, match="of kind 'vae'"):
         chl.gapfill.fit("repaint", init=weights, steps=1)
 
 

@@ -44,16 +44,16 @@ def arrays(**changes) -> Weights:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (lambda: tiny_weights("chl-vae"), "of kind 'diffusion'; 'tiny-chl-vae' are weights of kind 'vae'"),
+        (lambda: tiny_weights("chl-vae"), "of kind 'diffusion', found 'tiny-chl-vae' of kind 'vae'"),
         (
             lambda: network(widths=(8, 4096)),
-            "does not fit their arrays: 'net.down.1.0.conv1.bias' would be .4096,., is .16,.",
+            "does not fit their arrays: expected 'net.down.1.0.conv1.bias' .4096,., found .16,.",
         ),
         (lambda: network(widths=(4096,) * 16), "does not fit their arrays"),
         (lambda: network(frames=7), "the network .*'frames': 7.* does not fit their arrays"),
         (lambda: with_card(tiny_weights("chl"), network={}), "the network {} .*cannot be built: KeyError: 'frames'"),
-        (lambda: arrays(more=np.zeros(3, "f4")), "'more' would be absent, is .3,."),
-        (lambda: arrays(**{"net.enter.bias": np.zeros(9, "f4")}), "'net.enter.bias' would be .8,., is .9,."),
+        (lambda: arrays(more=np.zeros(3, "f4")), "expected 'more' absent, found .3,."),
+        (lambda: arrays(**{"net.enter.bias": np.zeros(9, "f4")}), "expected 'net.enter.bias' .8,., found .9,."),
         (lambda: arrays(**{"net.enter.bias": np.full(8, 1e6, "f4")}), "array 'net.enter.bias' has numbers up to 1e.06"),
         (lambda: arrays(**{"net.enter.bias": np.full(8, np.nan, "f4")}), "array 'net.enter.bias' has 8 of 8 numbers"),
         (lambda: background(variance=-1.0), "log10_chl: variance .* must be 1 positive numbers.*found -1.0"),

@@ -171,5 +171,5 @@ def test_proposals_that_are_none(proposals):
 def test_weights_of_another_kind_are_refused():
     """A diffusion net is no autoencoder, and the message says so."""
     blank = windows(np.zeros((4, 5, 1, 64, 64)))
-    with pytest.raises(ValueError, match="takes weights of kind 'vae'"):
+    with pytest.raises(ValueError, match="needs weights of kind 'vae'"):
         Method().fill(blank, tiny_weights("chl"), Noise(0, 8640), 1)

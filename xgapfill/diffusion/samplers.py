@@ -1,4 +1,4 @@
-"""Samplers: one function an algorithm, in the paper's order; the net is told one thing, denoise(x, sigma) -> x0."""
+"""Samplers, one function per algorithm, in the paper's order; the network is a function denoise(x, sigma) -> x0."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def repaint(
     noisy_observed: bool = True,
     start: Tensor | float = 0.0,
 ) -> Tensor:
-    """Sample what was not observed, given what was: algorithm 1 of RePaint on a schedule given as data.
+    """Sample missing values given the observations: algorithm 1 of RePaint for any schedule.
 
     Parameters
     ----------
     denoise : posterior mean of the clean field at a noise level
-    known : (...) values where `observed`, anything elsewhere
+    known : (...) values where `observed`, any number elsewhere
     observed : (...) bool
-    schedule : moves between noise levels; the first begins at the largest, the last ends at 0
+    schedule : steps between noise levels; the first begins at the largest, the last ends at 0
     draw : standard normal fields shaped like `known`, by number
-    eta : 1 for the paper's random reverse steps, 0 for none at all (DDIM, Song et al. 2021, arXiv:2010.02502)
-    noisy_observed : the paper shows what was observed at the noise level of the step; a net that takes noise as a map
-        is shown it as it is
-    start : clean field that the noise of the first level is added to; nothing is left of it at the largest levels, and
-        a draw of a simpler model saves these (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
+    eta : 1 for the paper's random reverse steps, 0 for deterministic ones (DDIM, Song et al. 2021, arXiv:2010.02502)
+    noisy_observed : True inserts observations with the noise of the step, as in the paper; False inserts them without
+        noise, for a network that gets the noise level as a map
+    start : clean field to which the noise of the first level is added; at the largest levels it has no effect, and a
+        draw of a simpler model makes these unnecessary (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
 
     Returns
     -------
@@ -58,7 +58,7 @@ def repaint(
             x = x + (to**2 - sigma**2) ** 0.5 * draw(count)
             count += 1
             continue
-        # What was observed, at this noise level (lines 4 and 8); the schedule's first call sees it too.
+        # Insert observations at this noise level (lines 4 and 8), before the first function evaluation as well.
         x = torch.where(observed, known + sigma * draw(count) if noisy_observed else known, x)
         x0 = denoise(x, sigma)
         # One reverse step towards the clean field (line 6).
@@ -71,12 +71,12 @@ def repaint(
 
 
 def heun(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
-    """Sample by Heun's second order method: two calls a level, one for the last.
+    """Sample by Heun's second order method: two function evaluations per level, one for the last.
 
     Parameters
     ----------
     denoise, known, observed : as in `repaint`
-    sigmas : noise levels, falling, without the 0 at the end
+    sigmas : noise levels, descending, without the 0 at the end
     draw : as in `repaint`
 
     References
@@ -93,7 +93,7 @@ def heun(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[flo
 
 
 def dpm_solver(denoise: Denoise, known: Tensor, observed: Tensor, sigmas: Sequence[float], draw: Draw) -> Tensor:
-    """Sample by DPM-Solver++(2M): second order from the answers of two calls, one call a level.
+    """Sample by DPM-Solver++(2M): second order from two successive levels, one function evaluation per level.
 
     Parameters
     ----------

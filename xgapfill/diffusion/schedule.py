@@ -1,4 +1,4 @@
-"""Walks over noise levels, as data: a list of moves (from sigma, to sigma); a move down is one network call."""
+"""Schedules of noise levels: lists of steps (from sigma, to sigma); a step down is one function evaluation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Move = tuple[float, float]
 
 
 def repaint_times(steps: int, jump_length: int, jump_samples: int) -> list[int]:
-    """Times visited by RePaint, from `steps` - 1 down to -1 with its jumps back up.
+    """Diffusion times of RePaint, from `steps` - 1 down to -1 with its jumps back up.
 
     Parameters
     ----------
     steps : number of diffusion times
-    jump_length : times climbed by one jump
-    jump_samples : times each stretch of `jump_length` is walked down
+    jump_length : length of a jump back up
+    jump_samples : number of descents through each stretch of `jump_length`
 
     References
     ----------
@@ -49,14 +49,14 @@ def linear_sigmas(steps: int, full: int = 1000) -> list[float]:
 
 
 def repaint_schedule(steps: int = 250, jump_length: int = 10, jump_samples: int = 10) -> list[Move]:
-    """The schedule of RePaint as moves between noise levels; the defaults are the paper's: 2,410 down, 2,160 up."""
+    """The schedule of RePaint as steps between noise levels; the defaults are the paper's: 2,410 down, 2,160 up."""
     sigmas = [*linear_sigmas(steps), 0.0]  # time -1 is the last entry
     times = repaint_times(steps, jump_length, jump_samples)
     return [(sigmas[a], sigmas[b]) for a, b in pairwise(times)]
 
 
 def karras_schedule(calls: int, sigma_max: float, sigma_min: float, rho: float = 5.0) -> list[Move]:
-    """Straight down in `calls` moves, levels as in Karras et al. (2022), arXiv:2206.00364, equation 5."""
+    """Monotonic schedule of `calls` steps, levels as in Karras et al. (2022), arXiv:2206.00364, equation 5."""
     ramp = np.linspace(0.0, 1.0, calls)
     levels = (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     sigmas = [*(float(s) for s in levels), 0.0]
@@ -64,24 +64,24 @@ def karras_schedule(calls: int, sigma_max: float, sigma_min: float, rho: float =
 
 
 def check_schedule(schedule: Sequence[Move]) -> list[Move]:
-    """The schedule as plain floats; ValueError unless each move begins where the last one ended and it ends at 0.
+    """The schedule as plain floats; ValueError unless each step begins at the end of the one before and the last at 0.
 
-    TypeError when it is no sequence of pairs of numbers.
+    TypeError when it is not a sequence of pairs of numbers.
     """
     try:
         moves = [(float(a), float(b)) for a, b in schedule]
     except (TypeError, ValueError) as error:
         raise TypeError(
-            "schedule must be 'fast', 'paper' or a list of moves (from noise level, to noise level) that ends at 0, as "
-            f"[(20.0, 1.0), (1.0, 0.0)]; found {schedule!r}"
+            "schedule must be 'fast', 'paper' or a list of steps (from noise level, to noise level) that ends at 0, "
+            f"such as [(20.0, 1.0), (1.0, 0.0)]; found {schedule!r}"
         ) from error
     if not moves:
-        raise ValueError("schedule has no moves. Give a list of (from sigma, to sigma) pairs that ends at 0.")
+        raise ValueError("schedule has no steps; give a list of (from sigma, to sigma) pairs that ends at 0")
     for k, (a, b) in enumerate(moves):
         if not (np.isfinite(a) and np.isfinite(b)) or a < 0 or b < 0 or a == b:
-            raise ValueError(f"schedule: move {k} is ({a}, {b}); both must be finite, not negative and different.")
+            raise ValueError(f"schedule: step {k} is ({a}, {b}); both must be finite, not negative and different")
         if k and moves[k - 1][1] != a:
-            raise ValueError(f"schedule: move {k} begins at {a}, but the move before it ended at {moves[k - 1][1]}.")
+            raise ValueError(f"schedule: step {k} begins at {a}, but the step before it ended at {moves[k - 1][1]}")
     if moves[0][1] > moves[0][0] or moves[-1][1] != 0.0:
-        raise ValueError(f"schedule: the first move must go down and the last end at 0, found {moves[0]}, {moves[-1]}.")
+        raise ValueError(f"schedule: the first step must go down and the last end at 0, found {moves[0]}, {moves[-1]}")
     return moves

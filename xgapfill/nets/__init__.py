@@ -1,1 +1,1 @@
-"""Networks: what they are shown and what they learn."""
+"""Networks, their inputs and their losses."""

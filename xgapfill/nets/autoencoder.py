@@ -1,9 +1,9 @@
-"""Variational autoencoder of what the background leaves: latents by cells of the lattice, frame by frame.
+"""Variational autoencoder of the residuals of the background: latents per cell of the lattice and frame.
 
-Given the latents, the standardised residual of a pixel is normal. What the window's background, gaps and season say of
-its mean and variance comes from a U-Net; the latents move the mean, in units of the standard deviation, and the
-logarithm of the variance. They are read off the observed residuals with the mask of what was observed (encoder), and
-decoded on a grid of quarter resolution, so that many draws cost little more than one.
+Given the latents, the standardised residual of a pixel is normal. A U-Net gives its prior mean and variance from the
+window's background, gaps and season; the latents change the mean, in units of the standard deviation, and the logarithm
+of the variance. The encoder infers them from the observed residuals and their mask. The decoder works at a quarter of
+the resolution, so that many draws cost little more than one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from xgapfill.nets.scene import Scene
 from xgapfill.nets.unet import Block, UNet
 
 CELL = 8  # pixels along a side of a cell that has its own latents
-LATENTS = 4  # of a cell in a frame
-MAPS = 4  # error, background, density of observations, what was observed: by frame and channel
+LATENTS = 4  # per cell and frame
+MAPS = 4  # error, background, density of observations, observed mask: by frame and channel
 LOG_VARIANCES = (-6.0, 4.0)
 LATENT_LOG_VARIANCES = (-8.0, 2.0)
 
 
 class Prior(NamedTuple):
-    """What a window says before its residuals are looked at, (b, t, c, y, x) each: mean and log variance of the
-    residuals, log variance of the Gaussian field's draws (see `latent.texture`).
+    """Prior of a window without its residuals, (b, t, c, y, x) each: mean and log variance of the residuals, and log
+    variance of the Gaussian field's draws (see `nets.texture`).
     """
 
     mean: Tensor
@@ -43,7 +43,7 @@ class Vae(nn.Module):
     Parameters
     ----------
     frames, channels : size of the window's first axes
-    widths : feature maps of the U-Net, finest first; encoder and decoder take theirs from them
+    widths : feature maps of the U-Net, finest first; those of encoder and decoder follow from them
     """
 
     def __init__(self, frames: int, channels: int, widths: tuple[int, ...]) -> None:
@@ -60,19 +60,19 @@ class Vae(nn.Module):
         return cls(int(network["frames"]), int(network["channels"]), tuple(int(w) for w in network["widths"]))
 
     def prior(self, scene: Scene) -> Prior:
-        """What the window says without its residuals."""
+        """Prior of a window, without its residuals."""
         maps = _maps(scene).contiguous(memory_format=torch.channels_last)
         out = self.context(maps, scene.numbers).float().unflatten(1, (self.frames, 3, self.channels))
         mean, log_variance, texture = out.unbind(2)
         return Prior(mean, log_variance.clamp(*LOG_VARIANCES), texture.clamp(*LOG_VARIANCES))
 
     def encode(self, residual: Tensor, shown: Tensor, scene: Scene) -> tuple[Tensor, Tensor]:
-        """Mean and log variance (b, t, LATENTS, y / CELL, x / CELL) of the latents given the residuals that are shown.
+        """Mean and log variance (b, t, LATENTS, y / CELL, x / CELL) of the latents given the residuals.
 
         Parameters
         ----------
-        residual : (b, t, c, y, x) anything finite where not shown
-        shown : (b, t, c, y, x) bool
+        residual : (b, t, c, y, x) any finite number where not shown
+        shown : (b, t, c, y, x) bool, residuals that the encoder gets
         """
         told = torch.where(shown, residual, 0.0)
         told = torch.stack([told, told.abs(), shown.float()], dim=3)
@@ -132,6 +132,6 @@ class _Decoder(nn.Module):
 
 
 def _maps(scene: Scene) -> Tensor:
-    """What all parts are shown: (b, MAPS t c + 1, y, x)."""
+    """Input of all parts: (b, MAPS t c + 1, y, x)."""
     maps = torch.cat([scene.maps, scene.observed[:, :, :, None].float()], dim=3)
     return torch.cat([maps.flatten(1, 3), scene.sea], dim=1)

@@ -1,4 +1,4 @@
-"""The importance-weighted bound on the evidence of what was observed, and weights that do not degenerate with size.
+"""The importance-weighted bound on the evidence of observations, and weights that do not degenerate with size.
 
 The likelihood counts observed pixels only (Collier, Nazabal & Williams 2020, arXiv:2006.05301); the bound over K draws
 of the latents and the self-normalised weights are those of MIWAE (Mattei & Frellsen 2019, arXiv:1812.02633).
@@ -20,7 +20,7 @@ def log_normal(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def masked_log_likelihood(x: Tensor, observed: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Logarithm of the normal density element by element, 0 where `observed` (bool) is not: nothing there counts."""
+    """Logarithm of the normal density element by element, 0 where not `observed` (bool)."""
     return torch.where(observed, log_normal(torch.where(observed, x, mean.detach()), mean, log_variance), 0.0)
 
 
@@ -32,16 +32,16 @@ def log_ratio(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def importance_weighted_bound(log_weights: Tensor) -> Tensor:
     """Bound on log p(x_observed) from K draws: log of the mean weight; log_weights (K, ...) -> (...).
 
-    log_weights are log p(x_observed | z) + log p(z) - log q(z) of z drawn from q. The bound is tighter the larger K and
+    log_weights are log p(x_observed | z) + log p(z) - log q(z) for z drawn from q. The bound becomes tighter with K and
     tends to the evidence (Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519).
     """
     return torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))
 
 
 def pick(log_weights: Tensor, uniform: Tensor) -> Tensor:
-    """One of K draws at every place, with its self-normalised weight as probability: (K, ...) -> (...) whole numbers.
+    """Index of one of K draws at every place, with its self-normalised weight as probability: (K, ...) -> (...).
 
-    By Gumbel's maximum, so that places with alike weights and the same `uniform` (K, ...) numbers pick the same draw.
+    Gumbel's maximum, so that places with similar weights and the same `uniform` (K, ...) numbers pick the same draw.
     """
     uniform = uniform.clamp(1e-6, 1 - 1e-6)
     return (log_weights - torch.log(-torch.log(uniform))).argmax(dim=0)

@@ -1,8 +1,8 @@
-"""A net as posterior mean: what it is shown of a window, and its preconditioning.
+"""A network as posterior mean: its inputs and its preconditioning.
 
-The preconditioning is that of Karras et al. (2022), arXiv:2206.00364, with one change: in place of the share of the
-noisy field that they pass on (c_skip x, the answer for white data) stands the answer for the Gaussian field behind the
-background. The net learns what is left, and a net that has learned nothing yet draws that field's exact samples.
+The preconditioning is that of Karras et al. (2022), arXiv:2206.00364, with one change: their share of the noisy field
+(c_skip x, the posterior mean of white data) is replaced by the posterior mean of the background's Gaussian field. The
+network learns the remainder; an untrained network draws exact samples of that field.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Denoiser(nn.Module):
         return cls(int(network["frames"]), int(network["channels"]), tuple(int(w) for w in network["widths"]))
 
     def forward(self, x: Tensor, sigma: Tensor, scene: Scene) -> tuple[Tensor, Tensor]:
-        """Denoise (b, t, c, y, x) noisy residuals at the levels `sigma` (b,); what was observed stays.
+        """Denoise (b, t, c, y, x) noisy residuals at the levels `sigma` (b,); observations stay unchanged.
 
         Returns
         -------
-        mean, log_variance : (b, t, c, y, x); the variance is that of the mean's error
+        mean, log_variance : (b, t, c, y, x) mean, and log variance of its error
         """
         sigma = sigma.clamp(SIGMA_MIN, SIGMA_MAX).view(-1, 1, 1, 1, 1)
         blind = sigma >= SIGMA_MAX

@@ -1,4 +1,4 @@
-"""Where and how methods that rest on torch compute, and that they leave torch as they found it."""
+"""Device and settings of torch for methods; the settings of the caller are restored afterwards."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VARIABLE = "XGAPFILL_DEVICE"
-_lock = threading.Lock()  # one block at a time on a GPU: its memory and the switches of torch are shared
-_threads = threading.Lock()  # of the number of torch threads: torch gives new threads the number that was set last
+_lock = threading.Lock()  # one block at a time on a GPU: its memory and torch's flags are shared
+_threads = threading.Lock()  # for the number of torch threads: new threads get the number that was set last
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Give this thread one torch thread for a while: dask brings the parallelism, and two levels of it fight for cores.
+    """Use one torch thread in this thread: dask provides the parallelism, and two levels would compete for cores.
 
-    Threads that are new to torch meanwhile get as many as before.
+    Threads that first use torch meanwhile get the previous number.
     """
     import torch
 
@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _set_threads(number: int, of_others: int) -> None:
-    """Set the number of torch threads of this thread, and that of threads that are new to torch."""
+    """Set the number of torch threads of this thread, and that of threads that first use torch later."""
     import torch
 
     torch.set_num_threads(number)
@@ -50,7 +50,7 @@ def _set_threads(number: int, of_others: int) -> None:
 
 
 def new_tensors_on(name: str) -> AbstractContextManager[Any]:
-    """Make new tensors on a device, whatever the caller's default is: torch is slower where that has to be said."""
+    """Make new tensors on a device for any default of the caller; a no-op for the default, as the context is slow."""
     import torch
 
     device = torch.device(name)
@@ -59,9 +59,9 @@ def new_tensors_on(name: str) -> AbstractContextManager[Any]:
 
 @contextmanager
 def on_device(name: str = "cpu") -> Iterator[None]:
-    """Compute on a device with one torch thread and without gradients, whatever the caller has set.
+    """Compute on a device with one torch thread and without gradients, for any settings of the caller.
 
-    Tensors that are made here may be kept: they are no inference tensors, of which gradients could not be taken.
+    Tensors made here may be cached: they are not inference tensors, so they can be used with gradients.
     """
     import torch
 
@@ -72,15 +72,15 @@ def on_device(name: str = "cpu") -> Iterator[None]:
 
 
 def check_device(device: object) -> None:
-    """Raise ValueError for what names no device; None is left to the settings."""
+    """Raise ValueError for an invalid device; None means that of the settings."""
     if device is not None and not is_device(device):
         raise ValueError(f"device must be {DEVICES}, or None; found {device!r}")
 
 
 def placed(method: Any) -> Any:
-    """Return a method that carries the device that the settings name, for it may compute on another machine.
+    """Return the method with the device of the settings, as it may compute on another machine.
 
-    The environment variable XGAPFILL_DEVICE is left to that machine.
+    The environment variable XGAPFILL_DEVICE is read on that machine.
     """
     if not hasattr(method, "device"):
         return method
@@ -89,15 +89,15 @@ def placed(method: Any) -> Any:
 
 
 def device_of(method: Any) -> str:
-    """Device of torch that a method computes on: ``cpu``, ``cuda`` or ``cuda:<number>``.
+    """Torch device of a method: ``cpu``, ``cuda`` or ``cuda:<number>``.
 
-    What its ``device`` says, else `xgapfill.set_options`, else the environment variable XGAPFILL_DEVICE, else CUDA
-    where it is present; ``cpu`` for methods without this attribute.
+    Its ``device``, else that of `xgapfill.set_options`, else the environment variable XGAPFILL_DEVICE, else CUDA if
+    available; ``cpu`` for methods without this attribute.
 
     Raises
     ------
     ValueError
-        Something else is asked for, or CUDA where there is none.
+        Another device is requested, or CUDA is not available.
     """
     if not hasattr(method, "device"):
         return "cpu"
@@ -110,7 +110,7 @@ def device_of(method: Any) -> str:
     if wanted == "auto":
         return "cuda" if present else "cpu"
     if not present:
-        raise ValueError(f"device is {wanted!r}, but torch finds no CUDA device; say 'cpu', or leave it out")
+        raise ValueError(f"device is {wanted!r}, but torch finds no CUDA device; use 'cpu', or leave it out")
     return wanted
 
 
@@ -129,9 +129,9 @@ def _wanted(method: Any) -> str:
 
 @contextmanager
 def computing(method: Any) -> Iterator[Callable[[Any], Tensor]]:
-    """Compute on the device of a method, without gradients; gives what brings an array there.
+    """Compute on the device of a method, without gradients; gives the function that moves an array there.
 
-    On a GPU float32 is not shortened to TF32.
+    On a GPU float32 is not reduced to TF32.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a net is trained on: artificially hidden pixels whose value is known."""
+"""Training losses, at artificially hidden pixels whose value is known."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from xgapfill.nets.scene import SIGMA_MAX, Scene
 from xgapfill.nets.texture import gaussian_departure
 
 P_MEAN, P_STD = -0.6, 1.3  # log-normal noise levels in training
-BLIND_SHARE = 0.4  # of the windows shown without any noisy field: the one-pass estimate
-FRAME_WEIGHTS = (0.5, 1.0, 1.0, 1.0, 0.5)  # the blend gives the outer frames little weight
+BLIND_SHARE = 0.4  # share of windows without a noisy field, for the posterior mean
+FRAME_WEIGHTS = (0.5, 1.0, 1.0, 1.0, 0.5)  # outer frames have little weight in blending
 LOG_VARIANCE_WEIGHT = 0.2
 
 
@@ -29,11 +29,11 @@ def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
 
 
 def denoising_loss(net: Denoiser, truth: Tensor, hidden: Tensor, sigma: Tensor, noise: Tensor, scene: Scene) -> Tensor:
-    """Weighted squared error at hidden pixels, and the likelihood of its size where the net was shown no field.
+    """Weighted squared error at hidden pixels, and its likelihood in windows without a noisy field.
 
     Parameters
     ----------
-    truth : (b, t, c, y, x) standardised residuals where `hidden`, else anything finite
+    truth : (b, t, c, y, x) standardised residuals where `hidden`, else any finite number
     hidden : (b, t, c, y, x) bool, hidden and known
     sigma : (b,); noise : (b, t, c, y, x) standard normal
 
@@ -54,19 +54,19 @@ def denoising_loss(net: Denoiser, truth: Tensor, hidden: Tensor, sigma: Tensor, 
 
 
 DRAWS = 4  # of the bound
-# Neighbouring pixels tell the same: so many count as one in the likelihood (a composite likelihood with its magnitude
-# adjusted, Ribatet, Cooley & Davison 2012, doi:10.5705/ss.2009.248), else the latents would copy what they are shown.
+# Neighbouring pixels are correlated: this number counts as one in the likelihood (a composite likelihood with adjusted
+# magnitude, Ribatet, Cooley & Davison 2012, doi:10.5705/ss.2009.248), else the latents would copy the observations.
 DEPENDENT_PIXELS = 8.0
-ALL_SHOWN = 0.5  # share of the windows whose encoder is shown, and that are scored on, the hidden pixels as well
-TEXTURES = 1  # windows of a batch whose Gaussian draw is learned from
+ALL_SHOWN = 0.5  # share of windows whose encoder and likelihood include the hidden pixels
+TEXTURES = 1  # windows per batch with a Gaussian draw
 
 
 def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
-    """Negative importance-weighted bound on the known residuals, by pixel, and the size of the Gaussian draws.
+    """Negative importance-weighted bound on the known residuals, per pixel, and the size of the Gaussian draws.
 
     Parameters
     ----------
-    truth : (b, t, c, y, x) standardised residuals where `hidden`, anything finite elsewhere
+    truth : (b, t, c, y, x) standardised residuals where `hidden`, any finite number elsewhere
     hidden : (b, t, c, y, x) bool, hidden and known
     generator : of all random numbers
     """
@@ -94,7 +94,7 @@ def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator:
 
 @dataclass(frozen=True)
 class Objective:
-    """A kind of net and what it learns.
+    """A kind of network and its loss.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Objective:
     network : the `network` entry of a card -> the net, untrained
     loss : (net, truth, hidden, scene, generator) -> scalar; truth (b, t, c, y, x) standardised residuals where
         `hidden` (bool: hidden and known), anything finite elsewhere; all random numbers come from the generator
-    widths : feature maps of the nets that ship, finest first
+    widths : feature maps of the shipped networks, finest first
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""The generative methods: one net, shown the background's residuals, asked once or walked down the noise levels."""
+"""Preparation of the generative methods: background, network and noise of a batch of windows."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from xgapfill.nets.scene import Scene
     from xgapfill.weights import Weights
 
-Bring = Callable[[NDArray[Any]], "Tensor"]  # an array to the device that computes
+Bring = Callable[[NDArray[Any]], "Tensor"]  # moves an array to the device that computes
 
-LARGEST = 1e4  # number of a network: those that ship are about 1 at most
-FIELD, ERRORS, STEPS = range(3)  # numbers of the fields of noise of a member; those of the schedule follow
+LARGEST = 1e4  # largest parameter of a network: those of shipped networks are at most about 1
+FIELD, ERRORS, STEPS = range(3)  # numbers of the noise fields of a member; those of the schedule follow
 
 
 def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
     """Name of the shipped weights for channels that begin with the targets; ValueError when there are none.
 
-    `kind` is what their names end in after those of the diffusion nets: "-vae".
+    `kind` is the suffix of their names after those of the diffusion networks: "-vae".
     """
     filled = [variable for variable in known() if variable.weights is not None]
     for variable in filled:
@@ -42,14 +42,15 @@ def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
     names = ", ".join(variable.name for variable in filled)
     raise ValueError(
         f"no shipped weights fill {', '.join(channels)}; they fill {names}. "
-        "Use background(), which needs none, or give weights= of your own."
+        "Use background(), which needs none, or give your own weights="
     )
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch of windows made ready for the net, and what calibration found on data kept out of the training:
-    factors on the net's mean by channel, on its error, and on the members' departures from the mean.
+    """A prepared batch of windows, with calibration factors from data withheld from training.
+
+    The factors apply to the network's mean by channel, to its error, and to the members' anomalies from the mean.
     """
 
     net: Denoiser
@@ -61,7 +62,7 @@ class Prepared:
     precision: str
 
     def once(self) -> tuple[Tensor, Tensor]:
-        """One pass that is shown no field: standardised mean and its error."""
+        """Standardised mean and its error, from one forward pass without a noisy field."""
         import torch
 
         from xgapfill.nets.scene import SIGMA_MAX
@@ -71,7 +72,7 @@ class Prepared:
         return mean, (0.5 * log_variance).exp() * self.spread_factor
 
     def denoise(self, first: Tensor) -> Denoise:
-        """Denoiser as a function of field and noise level; the first call's answer is already at hand."""
+        """Denoiser as a function of field and noise level; `first` is its result at the largest level."""
         from xgapfill.nets.scene import SIGMA_MAX
 
         def call(x: Tensor, sigma: float) -> Tensor:
@@ -80,7 +81,7 @@ class Prepared:
         return call
 
     def start(self, mean: Tensor, sigma: float, draw: Draw) -> Tensor | float:
-        """What a schedule that begins at a noise level adds it to: a draw of the Gaussian field about the mean."""
+        """Clean field for a schedule with a lower first level: a draw of the Gaussian field about the mean."""
         from xgapfill.nets.scene import SIGMA_MAX
         from xgapfill.nets.texture import gaussian_departure
 
@@ -89,7 +90,7 @@ class Prepared:
     def _pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         import torch
 
-        check_stop()  # a batch may take hundreds of passes
+        check_stop()  # a batch may take hundreds of forward passes
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             mean, log_variance = self.net(x, sigma, self.scene)
         return mean, log_variance
@@ -102,7 +103,7 @@ class Prepared:
 def address_noise(
     noise: Noise, windows: Windows, member: int, draw: int, channels: int | None = None, bring: Bring | None = None
 ) -> Tensor:
-    """One standard normal field for every window, by address; of as many channels as the windows have, or fewer."""
+    """One standard normal field for every window, by address, of all channels or the first `channels`."""
     b, t, c, y, x = windows.values.shape
     c = channels or c
     fields = np.empty((b, t, c, y, x), np.float32)
@@ -119,7 +120,7 @@ def _from_numpy(array: NDArray[Any]) -> Tensor:
 
 
 def prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: str) -> Prepared:
-    """Background, scene and net of a batch of windows."""
+    """Background, scene and network of a batch of windows."""
     from xgapfill.nets.denoiser import Denoiser
 
     given = of_kind(weights, "diffusion")
@@ -130,7 +131,7 @@ def prepare(windows: Windows, weights: Weights | None, bring: Bring, precision: 
 
 
 def mean_factor(weights: Weights) -> Tensor:
-    """Factor on the net's mean by channel that calibration found, (1, 1, c, 1, 1)."""
+    """Calibration factor on the network's mean by channel, (1, 1, c, 1, 1)."""
     import torch
 
     factors = weights.card.network.get("mean_factor", [1.0] * len(weights.card.channels))
@@ -138,7 +139,7 @@ def mean_factor(weights: Weights) -> Tensor:
 
 
 def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tuple[Guess, Scene]:
-    """Background of a batch of windows and what a net is shown of them; `bring` brings arrays to where it computes."""
+    """Background of a batch of windows and input of a network; `bring` moves arrays to its device."""
     from xgapfill.gaussian.background import first_guess, weighed
     from xgapfill.nets.scene import scene
 
@@ -168,7 +169,7 @@ def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tupl
 
 
 def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tuple[Tensor, Tensor]:
-    """Usual mean and standard deviation of each channel, as the net is shown it."""
+    """Prior mean and standard deviation of each channel, which scale the network's inputs."""
     import torch
 
     return (
@@ -180,17 +181,17 @@ def usual(channels: Sequence[str], priors: Mapping[str, prior_file.Prior]) -> tu
 def of_kind(weights: Weights | None, kind: str) -> Weights:
     """Return the weights; ValueError when there are none, or they are of another kind."""
     if weights is None:
-        raise ValueError("this method needs weights; none were given.")
+        raise ValueError("this method needs weights, found none; give weights=")
     if weights.card.method != kind:
         raise ValueError(
-            f"this method takes weights of kind {kind!r}; {_whence(weights)} are weights of kind "
-            f"{weights.card.method!r}. Leave them out for those that ship."
+            f"this method needs weights of kind {kind!r}, found {_whence(weights)} of kind {weights.card.method!r}; "
+            "leave weights= out for the shipped ones"
         )
     return weights
 
 
 def check_network(weights: Weights, kind: str) -> None:
-    """ValueError unless the weights are a network of this kind, with all that fills need; it takes no memory."""
+    """Raise ValueError unless the weights are a complete network of this kind; the check takes no memory."""
     from xgapfill.nets.autoencoder import Vae
     from xgapfill.nets.denoiser import Denoiser
 
@@ -204,8 +205,8 @@ def check_network(weights: Weights, kind: str) -> None:
     for name, array in weights.arrays.items():
         if array.size and float(np.abs(array).max()) > LARGEST:
             raise ValueError(
-                f"weights {_whence(weights)}: array {name!r} has numbers up to {np.abs(array).max():g}; those of a "
-                f"network are {LARGEST:g} at most"
+                f"weights {_whence(weights)}: array {name!r} has numbers up to {np.abs(array).max():g}, expected at "
+                f"most {LARGEST:g} for a network"
             )
     _assembled(weights, {"diffusion": Denoiser.of, "vae": Vae.of}[kind])
 
@@ -215,7 +216,7 @@ def _whence(weights: Weights) -> str:
 
 
 def _assembled(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> Any:
-    """The network with the arrays in it; what their card describes takes no memory and no random numbers."""
+    """The network with the arrays as parameters; building it from the card uses no memory and no random numbers."""
     import torch
 
     described = f"the network {weights.card.network} of the card of weights {_whence(weights)}"
@@ -229,7 +230,7 @@ def _assembled(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> An
         found = weights.arrays[name].shape if name in weights.arrays else None
         if wanted.get(name) != found:
             raise ValueError(
-                f"{described} does not fit their arrays: {name!r} would be {wanted.get(name) or 'absent'}, is "
+                f"{described} does not fit their arrays: expected {name!r} {wanted.get(name) or 'absent'}, found "
                 f"{found or 'absent'}"
             )
     with torch.inference_mode(False):
@@ -240,7 +241,7 @@ def _assembled(weights: Weights, make: Callable[[Mapping[str, Any]], Any]) -> An
 
 @lru_cache(maxsize=4)
 def net_of(weights: Weights, make: Callable[[Mapping[str, Any]], Any], device: str = "cpu") -> Any:
-    """The network of these weights, made once a process by `make` from the card; weights are equal by their hashes."""
+    """The network of these weights, made once per process by `make` from the card; weights compare by their hashes."""
     import torch
 
     net = _assembled(weights, make)

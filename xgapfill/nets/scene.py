@@ -1,4 +1,4 @@
-"""What a net is shown of a batch of windows, and the Gaussian answer that it refines."""
+"""Input of a network for a batch of windows, and the Gaussian posterior mean that it refines."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from torch import Tensor
 from xgapfill.gaussian.background import Guess
 from xgapfill.gaussian.spectral import complete
 
-SIGMA_MAX = 20.0  # data have unit variance: nothing of them is left, the net is shown zeros
+SIGMA_MAX = 20.0  # hides data of unit variance completely, so the network gets zeros instead
 SIGMA_MIN = 0.02
 CLIP = 8.0  # standardised residuals beyond are outliers of the observations
-ITERATIONS = 8  # of the Gaussian answer
+ITERATIONS = 8  # of the Gaussian posterior mean
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a net is shown of a batch of windows besides the noisy field: made once for all members and calls.
+    """Input of a network for a batch of windows besides the noisy field: made once for all members and steps.
 
     Attributes
     ----------
     residual : (b, t, c, y, x) standardised residuals where observed, else 0
-    observed, active : (b, t, c, y, x) bool; active places are to be filled, others (land, never observed) are left out
+    observed, active : (b, t, c, y, x) bool; active pixels are filled, others (land, never observed) are left out
     maps : (b, t, c, 3, y, x) error estimate, background, density of observations
     sea : (b, 1, y, x)
     numbers : (b, NUMBERS - 1) season, latitude, steps
-    held : (b, t, c, y, x) departures from the trend where observed, else what the background says of them
-    usual : (b, t, c, y, x) a residual r stands for the departure held + usual r of the Gaussian field
-    spectrum : (b, t, c, y, x) variances of its cosine modes, noise and all
+    held : (b, t, c, y, x) anomalies from the trend where observed, else those of the background
+    usual : (b, t, c, y, x) scale of residuals: r is the anomaly held + usual r of the Gaussian field
+    spectrum : (b, t, c, y, x) variances of its cosine modes, with noise
     """
 
     residual: Tensor
@@ -49,12 +49,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class UnsureScene(Scene):
-    """A scene with observations that are not among the observed, for they err more.
+    """A scene with additional observations with errors, which are not among the observed.
 
     Attributes
     ----------
-    precision : (b, t, c, y, x) one over the variance of their errors, 0 where there are none
-    told : (b, t, c, y, x) their departures from the trend
+    precision : (b, t, c, y, x) inverse error variance of these observations, 0 elsewhere
+    told : (b, t, c, y, x) their anomalies from the trend
     """
 
     precision: Tensor
@@ -75,7 +75,7 @@ def scene(
     scale: Tensor,
     precision: Tensor | None = None,
 ) -> Scene:
-    """Standardise a window for the net.
+    """Standardise windows for the network.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def scene(
     sea : (b, y, x) bool
     guess : the background
     lat : (b, y); season : (b, t, 2); step_days : (b,); step_km : (b, 2)
-    centre, scale : (c,) usual mean and standard deviation of each channel
-    precision : (b, t, c, y, x) of values that are not among the observed, see `background.weighed`
+    centre, scale : (c,) prior mean and standard deviation of each channel
+    precision : (b, t, c, y, x) of observations with errors, see `background.weighed`
     """
     residual = torch.where(observed, (values - guess.mean) / guess.error, 0.0).clamp(-CLIP, CLIP)
     shape = (1, 1, -1, 1, 1)
@@ -123,8 +123,7 @@ def scene(
 
 @torch.no_grad()
 def gaussian_mean(x: Tensor, sigma: Tensor, scene: Scene) -> Tensor:
-    """Mean of the residuals, were the field Gaussian: what was observed is the field, the noisy field an observation of
-    it.
+    """Posterior mean of the residuals of a Gaussian field, given exact observations and the noisy field.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""Draws of the Gaussian field behind the background, given what was observed: the texture of what latents leave
-open.
-"""
+"""Conditional simulations of the background's Gaussian field: small-scale variability that latents do not resolve."""
 
 from __future__ import annotations
 
@@ -13,17 +11,17 @@ from xgapfill.nets.scene import ITERATIONS, Scene, UnsureScene
 
 @torch.no_grad()
 def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None) -> Tensor:
-    """A draw of the field minus its conditional mean, in units of `scene.usual`: 0 where something was observed.
+    """A draw of the field minus its conditional mean, in units of `scene.usual`: 0 at observed pixels.
 
-    A draw of the unconditioned field is completed from its own values where the real one was observed, and what that
-    makes of it is taken away: exact for a Gaussian field (conditioning by kriging, Journel & Huijbregts 1978, Mining
+    An unconditional draw is reconstructed from its own values at the observed pixels, and the reconstruction is
+    subtracted from it: exact for a Gaussian field (conditioning by kriging, Journel & Huijbregts 1978, Mining
     Geostatistics).
 
     Parameters
     ----------
-    field : (b, t, c, y, x) standard normal; coloured in its own place, so that windows with the same numbers where they
-        overlap have nearly the same field there
-    errors : (b, t, c, y, x) standard normal, of what was observed with errors; needed where the scene has such
+    field : (b, t, c, y, x) standard normal; coloured locally, so that overlapping windows with the same numbers have
+        nearly the same field in the overlap
+    errors : (b, t, c, y, x) standard normal, for observations with errors; needed if the scene has any
     """
     with torch.autocast(field.device.type, enabled=False):
         spectrum, observed = scene.spectrum.transpose(1, 2), scene.observed.transpose(1, 2)
@@ -39,9 +37,9 @@ def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None
 
 
 def _level(spectrum: Tensor) -> Tensor:
-    """What a field with these mode variances is multiplied by to vary alike everywhere.
+    """Factor that gives a field with these mode variances the same variance everywhere.
 
-    Cosine modes vary twice as much at the ends of a window; where windows are blended, that would show.
+    The variance of cosine modes doubles at the ends of a window, which would be visible in blended windows.
     """
     t, y, x = (basis**2 for basis in bases(spectrum))
     variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])

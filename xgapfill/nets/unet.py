@@ -84,5 +84,5 @@ class UNet(nn.Module):
 
 
 def _groups(channels: int) -> int:
-    """Groups of at least 8 channels, as many as divide evenly, at most 8."""
+    """Largest number of equal groups of at least 8 channels, at most 8."""
     return next(g for g in (8, 4, 2, 1) if (channels % g == 0 and channels // g >= 8) or g == 1)
