@@ -106,7 +106,7 @@ def write(
 
 
 def _inputs_of(lazies: Mapping[str, xr.Variable]) -> list[Input]:
-    """What verbs of this package read for some variables, whatever was computed from it since."""
+    """External inputs that verbs of this package read for some variables, even if more was computed since."""
     layers = [layer for array in lazies.values() for layer in getattr(array.data.dask, "layers", {}).values()]
     return list(dict.fromkeys(each for layer in layers for each in getattr(layer, "known_inputs", ())))
 
