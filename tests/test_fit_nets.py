@@ -281,7 +281,7 @@ xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
         (chl_map(SHAPE), "not both", {"steps": 1, "minutes": 1}),
         (chl_map(SHAPE).isel(time=0, drop=True), "has no times", {}),
         (chl_map((3, 40, 48)), "at least 5 frames", {}),
-        (chl_map(SHAPE, share=0.0), "nothing is missing", {}),
+        (chl_map(SHAPE, share=0.0), "no missing pixels", {}),
         (chl_map(SHAPE) * np.nan, "found 0", {}),
         (chl_map((7, 8, 8)), "observed pixels", {}),
         (chl_map(SHAPE), "no weights named 'nonsense'", {"init": "nonsense"}),

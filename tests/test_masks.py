@@ -78,5 +78,5 @@ def test_wrong_masks_are_refused(tmp_path):
     with pytest.raises(TypeError, match="array of bool"):
         masks.freeze(tmp_path / "mask.npz", np.zeros(3))
     np.savez(tmp_path / "other.npz", chl=np.zeros(3))
-    with pytest.raises(ValueError, match="no mask written by freeze"):
+    with pytest.raises(ValueError, match="not a mask written by freeze"):
         masks.load(tmp_path / "other.npz")

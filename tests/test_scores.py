@@ -164,7 +164,7 @@ def test_spread_scale_finds_the_factor_of_each_class():
     scale = scores.SpreadScale.fit(np.zeros(10_000), wrong[half], truth[half], classes[half])
     assert_allclose(scale.factors[:2], [3.0, 0.25], rtol=0.05)
     assert_allclose(scale.apply(wrong[~half], classes[~half]), spread[~half], rtol=0.05)
-    with pytest.raises(ValueError, match="nothing to fit"):
+    with pytest.raises(ValueError, match="found none"):
         scores.SpreadScale.fit([np.nan], [1.0], [0.0], [0])
 
 

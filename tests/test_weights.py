@@ -116,7 +116,7 @@ def test_card_is_a_value():
         ({"targets": ()}, "at least one target"),
         ({"targets": "psc"}, "targets must be a tuple"),
         ({"conditions": ("psc_ilr1",)}, "different names"),
-        ({"ranges": {"sst": (0.0, 1.0)}}, "does not have"),
+        ({"ranges": {"sst": (0.0, 1.0)}}, "describes channels"),
         ({"ranges": {"psc_ilr1": (1.0, 0.0)}}, "lowest, highest"),
         ({"ranges": {"psc_ilr1": (0.0, float("inf"))}}, "lowest, highest"),
         ({"sigma_max": 0.0}, "sigma_max must be a positive"),
@@ -237,7 +237,7 @@ def test_missing_card(weights, tmp_path):
     """Arrays without a card are refused."""
     file = weights.save(tmp_path / "demo")
     (tmp_path / "demo.toml").unlink()
-    with pytest.raises(ValueError, match=r"demo.toml must stand beside"):
+    with pytest.raises(ValueError, match=r"put demo.toml beside"):
         load(file)
 
 
@@ -302,7 +302,7 @@ def test_weights_pass_through(weights):
     """Weights and handles are weights already; a hash given with them must be theirs."""
     assert load(weights) is weights
     assert load(handle(weights)) is weights
-    with pytest.raises(ValueError, match="not its own"):
+    with pytest.raises(ValueError, match="to have sha256"):
         load(weights, "0" * 64)
 
 

@@ -1,4 +1,4 @@
-"""``python -m xgapfill.training NAME --minutes M``: train what ships with the package."""
+"""``python -m xgapfill.training NAME --minutes M``: train the shipped weights."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m xgapfill.training", description=main.__doc__)
     parser.add_argument("name", choices=["chl", "psc-chl", "chl-vae", "psc-chl-vae"])
     parser.add_argument("--minutes", type=float, default=60.0, help="wall-clock budget of this run")
-    parser.add_argument("--steps", type=int, help="stop at this step: the same net every time on one machine")
+    parser.add_argument("--steps", type=int, help="stop at this step: the same network every time on one machine")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=Settings.batch, help="windows a step, a quarter of them fresh")
+    parser.add_argument("--batch", type=int, default=Settings.batch, help="windows per step, a quarter of them fresh")
     parser.add_argument("--rate", type=float, default=Settings.rate, help="learning rate; lower it for a last run")
     parser.add_argument("--data", type=Path, help="folder of the real series; without it only simulated oceans")
     parser.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans and checkpoints")
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def weights_of(trainer: Trainer, name: str) -> Weights:
-    """The averaged net with its card; calibration and scores are added by ``python -m xgapfill.training.calibrate``."""
+    """The averaged network with its card; ``python -m xgapfill.training.calibrate`` adds calibration and scores."""
     made = trainer.made
     channels = made.targets + made.conditions
     card = Card(

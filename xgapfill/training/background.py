@@ -1,4 +1,4 @@
-"""Fit the background's priors on training windows: regression on the conditions, and how its errors grow."""
+"""Fit the background's priors on training windows: regression on the predictors, and a model of its errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xgapfill.gaussian.priors import Prior, shipped, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
 
-ERRORS = 400  # hidden pixels a window that tell about errors
+ERRORS = 400  # hidden pixels per window for the model of errors
 
 
 def fit_priors(name: str, count: int, data: Path | None, cache: Path, out: Path, seed: int = 0) -> dict[str, Prior]:
@@ -49,14 +49,14 @@ def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Gues
 
 
 def _plain(values: Tensor) -> tuple[float, ...]:
-    """Plain numbers, rounded to what matters."""
+    """Plain numbers, rounded to four digits."""
     return tuple(float(f"{float(value):.4g}") for value in values)
 
 
 def _regression(
     c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Prior]
 ) -> dict[str, tuple[float, float]]:
-    """Slope and curvature of a target by each condition, least squares over all windows, each counting as one."""
+    """Slope and curvature of a target by each predictor, least squares over all windows with equal weights."""
     rows, right = [], []
     for sample in samples:
         conditions = range(len(made.targets), sample.values.shape[1])
@@ -76,7 +76,7 @@ def _regression(
 
 
 def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Prior]) -> tuple[float, ...]:
-    """What the error's variance follows: least Gaussian CRPS over hidden pixels, in units of each window's errors."""
+    """Model of the error variance: least Gaussian CRPS over hidden pixels, in units of each window's errors."""
     rng = np.random.default_rng(0)
     features, errors = [], []
     for sample in samples:
@@ -112,7 +112,7 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
 
 
 def _crps(error: Tensor, width: Tensor) -> Tensor:
-    """Of a normal distribution of this width; Gneiting & Raftery (2007), doi:10.1198/016214506000001437, eq. 21."""
+    """CRPS of a normal distribution; Gneiting & Raftery (2007), doi:10.1198/016214506000001437, eq. 21."""
     z = error / width
     density = torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5
     return width * (z * torch.erf(z / 2**0.5) + 2 * density - torch.pi**-0.5)

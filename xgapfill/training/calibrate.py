@@ -1,6 +1,6 @@
-"""``python -m xgapfill.training.calibrate``: mean and spread of the one-pass estimate and of the members, chosen.
+"""``python -m xgapfill.training.calibrate``: calibrate mean and spread of the posterior mean and of the members.
 
-The choose set is the NE Pacific from 9 June 2020 on and simulated boxes that no training sees.
+The validation set is the NE Pacific from 9 June 2020 on and simulated boxes that are not in the training set.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Hidden:
     ----------
     truth, background, background_error, mean, spread : (n,)
     members : (m, n)
-    distance : (n,) int, 0 near, 1, 2 far
+    distance : (n,) int, class of distance from 0 (near) to 2 (far)
     channel : (n,) int
     """
 
@@ -52,7 +52,7 @@ class Hidden:
 
 
 def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -> Windows:
-    """What a method is shown of samples with one time step."""
+    """Input of a method for samples with the same time step."""
     observed = np.stack([s.observed for s in samples])
     return Windows(
         values=np.where(observed, np.stack([s.values for s in samples]), np.float32(0)),
@@ -70,7 +70,7 @@ def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -
 
 
 def white(seed: int) -> Noise:
-    """Noise for windows that stand alone."""
+    """Noise for isolated windows."""
 
     def noise(
         member: int, draw: int, start: tuple[int, int, int], shape: tuple[int, int, int, int]
@@ -101,9 +101,9 @@ def collect(
     Parameters
     ----------
     batches : windows of one time step each
-    weights : of both methods; their card says the channels and the background
-    estimate : gives what members are drawn about, and its error
-    members : method that draws `count` members, if there is one
+    weights : of both methods; their card has the channels and the background
+    estimate : gives the mean about which members are drawn, and its error
+    members : method that draws `count` members, optional
     seed : of the members
     """
     card = weights.card
@@ -135,13 +135,13 @@ def collect(
 
 @dataclass(frozen=True)
 class Factors:
-    """What calibration finds.
+    """Calibration factors.
 
     Attributes
     ----------
-    means : by target channel, on the departure of the net's mean from the background
-    spread : on the error of the one-pass mean
-    inflation : on the members' departures from it
+    means : by target channel, of the anomaly of the network's mean from the background
+    spread : of the error of the posterior mean
+    inflation : of the members' anomalies from it
     """
 
     means: tuple[float, ...]
@@ -150,14 +150,14 @@ class Factors:
 
     @classmethod
     def best(cls, hidden: Hidden) -> Factors:
-        """Those of the hidden pixels of weights without factors."""
+        """Best factors for the hidden pixels of weights without factors."""
         means = tuple(round(best_mean(hidden, c), 4) for c in range(int(hidden.channel.max()) + 1))
         hidden = cls(means, 1.0).on(hidden)
         inflation = best_inflation(hidden) if len(hidden.members) > 1 else 1.0
         return cls(means, round(best_spread(hidden.mean, hidden.spread, hidden.truth), 4), round(inflation, 4))
 
     def on(self, hidden: Hidden) -> Hidden:
-        """Estimates as they are with these factors."""
+        """Estimates with these factors."""
         factor = np.array(self.means, np.float32)[hidden.channel]
         mean = hidden.mean + (factor - 1) * (hidden.mean - hidden.background)
         members = mean + self.inflation * (hidden.members - hidden.mean)
@@ -171,13 +171,13 @@ class Factors:
 
 
 def without_factors(weights: Weights) -> Weights:
-    """Weights as training leaves them."""
+    """Weights without calibration."""
     network = {k: v for k, v in weights.card.network.items() if k not in ("mean_factor", "spread_factor")}
     return Weights(replace(weights.card, inflation=1.0, network=network), weights.arrays)
 
 
 def best_mean(hidden: Hidden, channel: int) -> float:
-    """Factor on the net's departure from the background with the least squared error."""
+    """Factor on the network's anomaly from the background with the least squared error."""
     at = hidden.channel == channel
     departure = (hidden.mean - hidden.background)[at].astype(float)
     return float(
@@ -191,20 +191,20 @@ def best_spread(mean: NDArray, spread: NDArray, truth: NDArray) -> float:
 
 
 def best_inflation(hidden: Hidden) -> float:
-    """Factor, no less than 1, on the members' departures from the one-pass mean with the least fair CRPS.
+    """Factor, at least 1, on the members' anomalies from the posterior mean with the least fair CRPS.
 
-    Below 1 textures would be smoother than what was observed, for the sake of a few windows where nothing was observed.
+    Below 1, small-scale variability would be smoother than observed, to fit a few windows without observations.
     """
     return least_crps(hidden.mean, hidden.members - hidden.mean, hidden.truth, FACTORS[FACTORS >= 1.0])
 
 
 def least_crps(mean: NDArray, departures: NDArray, truth: NDArray, factors: NDArray) -> float:
-    """One of the factors on the departures (m, n) of members from their mean (n,): that with the least fair CRPS."""
+    """Factor on the anomalies (m, n) of members from their mean (n,) with the least fair CRPS."""
     return float(min(factors, key=lambda f: float(np.mean(crps_ensemble(mean + f * departures, truth)))))
 
 
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
-    """RMSE, CRPS and coverage (90 %) by channel and distance class, where there are at least so many pixels."""
+    """RMSE, CRPS and coverage (90 %) by channel and distance class with at least `least` pixels."""
     table: dict[str, dict[str, float]] = {}
     for c, name in enumerate(channels):
         for k, label in enumerate((*CLASSES, "all")):
@@ -239,7 +239,7 @@ def text(table: dict[str, dict[str, float]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Calibrate weights on the choose set, write them back with their scores, and print the table."""
+    """Calibrate weights on the validation set, write them with their scores, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m xgapfill.training.calibrate", description=main.__doc__)
     parser.add_argument("weights", help="shipped name or path")
     parser.add_argument("--data", type=Path, help="folder of the real series")
@@ -247,9 +247,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, default=24)
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument(
-        "--inflation", type=float, help="of the members' departures; without it that with the least CRPS"
+        "--inflation", type=float, help="of the members' anomalies; by default that with the least CRPS"
     )
-    parser.add_argument("--out", type=Path, help="write the calibrated weights there; without it only print")
+    parser.add_argument("--out", type=Path, help="file for the calibrated weights; by default only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     weights = without_factors(load(given.weights))

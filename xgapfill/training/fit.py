@@ -1,4 +1,4 @@
-"""Go on training a net on a gappy series, for as long as it gets better on blocks that are held out."""
+"""Train a network on a gappy series, as long as it improves on held-out blocks."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ from xgapfill.training.models import MODELS, Model
 from xgapfill.validation.scores import crps_gaussian
 from xgapfill.weights import Card, Weights
 
-LOOKS = 12  # at the held-out blocks, evenly spread over a run
-LOOK_STEPS = 10  # between two of them at least
-PATIENCE = 4  # looks without a better one, then it begins to end
-MEMBERS, MEMBER_BATCHES = 4, 2  # to find the members' inflation
-RATE = 1e-3  # of a net that has learned; one that has not learns at the rate of `Settings`
+LOOKS = 12  # evaluations on the held-out blocks, evenly spread over a run
+LOOK_STEPS = 10  # smallest number of steps between two evaluations
+PATIENCE = 4  # evaluations without improvement before the run is ended
+MEMBERS, MEMBER_BATCHES = 4, 2  # for the members' inflation
+RATE = 1e-3  # learning rate of a trained network; an untrained one has the rate of `Settings`
 POOL = 192
 SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: minutes of wall clock, or steps, which give the same bits every time on one machine."""
+    """Length of a training: minutes of wall clock, or steps, which are reproducible on one machine."""
 
     minutes: float | None = None
     steps: int | None = None
     seed: int = 0
 
     def spent(self, steps: int, seconds: float) -> float:
-        """Share of it."""
+        """Spent share of the budget."""
         return steps / self.steps if self.steps is not None else seconds / (60 * self.minutes) if self.minutes else 1.0
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit ends with.
+    """Result of a fit.
 
     Attributes
     ----------
     weights : Weights
-        Those to begin with where nothing was better.
+        The initial weights if training did not improve them.
     better : bool
-        Whether they are others.
+        Whether training improved the weights.
     interrupted : bool
-        By Ctrl-C.
+        Whether Ctrl-C ended the fit.
     """
 
     weights: Weights
@@ -81,18 +81,18 @@ def fit(
     device: str = "cpu",
     progress: bool | None = None,
 ) -> Fitted:
-    """Train on a series from `init`, or from nothing, and calibrate on the blocks held out.
+    """Train on a series from `init`, or from scratch, and calibrate on the held-out blocks.
 
     Parameters
     ----------
-    series : what is trained on
-    channels : targets, then conditions
-    described : what the series is, for the card
-    budget : how long
-    model : kind of net, one of `MODELS`
-    init : weights to begin with
+    series : training data
+    channels : targets, then predictors
+    described : description of the series, for the card
+    budget : length of the training
+    model : kind of network, one of `MODELS`
+    init : initial weights
     name : of the new weights
-    device : of torch, to train on
+    device : of torch
     progress : whether to show a bar; None: on terminals
     """
     kind, targets = MODELS[model], channels[: series.targets]
@@ -134,11 +134,11 @@ def _trainer(
 
 
 def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
-    """Those of the package, with the mean and variance of the series."""
+    """Priors of the package, with the mean and variance of the series."""
     shipped = prior_file.shipped()
     if unknown := [channel for channel in channels if channel not in shipped]:
         raise ValueError(
-            f"there are priors for {sorted(shipped)}, not for {unknown}; give init= weights that have them"
+            f"there are priors for {sorted(shipped)}, not for {unknown}; give init= weights with these channels"
         )
     priors = {}
     for number, channel in enumerate(channels):
@@ -187,21 +187,20 @@ def _arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
 
 
 class _Judge:
-    """Estimates at the held-out blocks, made in a thread of their own, which has one torch thread as fills have."""
+    """Estimates at the held-out blocks, in a separate thread with one torch thread, as in fills."""
 
     def __init__(self, aside: ThreadPoolExecutor, series: Gappy, kind: Model) -> None:
         self.aside, self.kind = aside, kind
         self.batches = [series.judged[k : k + BATCH] for k in range(0, len(series.judged), BATCH)]
 
     def look(self, weights: Weights) -> Hidden:
-        """One-pass estimates with the factors of the card."""
+        """Posterior means with the factors of the card."""
         return self.aside.submit(collect, self.batches, weights, self.kind.estimate, None, 0, 0).result()
 
     def factors(self, weights: Weights, seed: int, inflation: float) -> Factors:
-        """The best factors at these blocks, of weights that have none.
+        """The best factors at these blocks, for weights without factors.
 
-        Members are drawn on some of the blocks, too few to tell that `inflation`, that of the weights at the beginning,
-        is too much.
+        Members are drawn on some of the blocks, too few to reduce `inflation`, the factor of the initial weights.
         """
         found = Factors.best(self.look(weights))
         few = self.batches[:MEMBER_BATCHES]
@@ -210,7 +209,7 @@ class _Judge:
 
 
 def ratios(after: Hidden, before: Hidden) -> tuple[float, float]:
-    """CRPS and RMSE as a share of those before, each the mean over the channels."""
+    """Ratios of CRPS and RMSE to those before, each the mean over the channels."""
     shares = []
     for channel in np.unique(after.channel):
         crps, error = [], []
@@ -228,7 +227,7 @@ def _better(shares: tuple[float, float]) -> bool:
 
 
 def of_background(hidden: Hidden) -> Hidden:
-    """The background as the estimate, its spread scaled as well as may be."""
+    """The background as the estimate, with the best factor on its spread."""
     factor = best_spread(hidden.background, hidden.background_error, hidden.truth)
     spread = (factor * hidden.background_error).astype(np.float32)
     return replace(hidden, mean=hidden.background, spread=spread, members=hidden.background[None])
@@ -237,9 +236,9 @@ def of_background(hidden: Hidden) -> Hidden:
 def _learn(
     trainer: Trainer, judge: _Judge, card: Card, before: Hidden, budget: Budget, progress: bool | None
 ) -> tuple[dict[str, Tensor], bool]:
-    """Train until the budget is spent or Ctrl-C; the best state and whether by Ctrl-C.
+    """Train until the budget is spent or until Ctrl-C; return the best state and whether Ctrl-C ended the training.
 
-    When no look is better any more, what was learned is settled at once, at a rate that falls to nothing, and it ends.
+    Without improvement for `PATIENCE` evaluations, the learning rate falls to 0 at once and the training ends.
     """
 
     def look() -> float:
@@ -268,7 +267,7 @@ def _learn(
                 least, since, state = found, 0, {name: value.clone() for name, value in trainer.average.items()}
             if since >= PATIENCE and spent < end * (1 - cooling):
                 end = spent / (1 - cooling)
-            bar.set_postfix_str(f"held-out CRPS {least:.3f} of what it was, now {found:.3f}")
+            bar.set_postfix_str(f"held-out CRPS ratio: best {least:.3f}, now {found:.3f}")
     except KeyboardInterrupt:
         interrupted = True
     bar.close()

@@ -1,4 +1,4 @@
-"""Windows to learn from when no map is whole: what was observed is hidden under the gaps of other dates."""
+"""Training windows from gappy maps: observed pixels are hidden under the gaps of other dates."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from xgapfill.lattice.tiling import SIZE
 from xgapfill.lattice.windows import Patch
 from xgapfill.training.samples import CONDITION_DROPPED, Sample, discs
 
-BLOCK = (3, 32, 32)  # slots, rows and columns of a block that is held out: the middle of a window
-HELD_SHARE = 0.125  # of the blocks
-LEAST_BLOCKS, LARGEST_SHARE = 24, 0.25  # so many of them are held out where that is no larger share
+BLOCK = (3, 32, 32)  # time steps, rows and columns of a held-out block: the middle of a window
+HELD_SHARE = 0.125  # share of held-out blocks
+LEAST_BLOCKS, LARGEST_SHARE = 24, 0.25  # smallest number of held-out blocks, up to this share
 MOST_BLOCKS = 48
 LEAST_IN_BLOCK = 50  # known target pixels
-LEAST_WINDOWS = 40  # to judge by; with fewer blocks each is hidden under the gaps of several dates
+LEAST_WINDOWS = 40  # held-out windows; with fewer blocks, each is hidden under the gaps of several dates
 LEAST_KNOWN = 200  # known target pixels of a training window
-HIDDEN = (0.05, 0.9)  # least and largest share of the known target pixels that is hidden
-RUN_SHARE = 0.5  # of the windows take the gaps of successive frames, the others of frames of any dates
-DISCS_SHARE = 0.15  # of the windows get disc-shaped holes besides
+HIDDEN = (0.05, 0.9)  # smallest and largest hidden share of the known target pixels
+RUN_SHARE = 0.5  # share of windows with the gaps of successive frames; the others have those of any dates
+DISCS_SHARE = 0.15  # share of windows with additional disc-shaped gaps
 TRIES = 60
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block that is held out: number of its patch and its first pixel there, which may lie outside of it."""
+    """A held-out block: index of its patch and its first pixel there, which may be outside the patch."""
 
     patch: int
     corner: tuple[int, int, int]
@@ -38,19 +38,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Gappy:
-    """A series with gaps, to be trained on and judged by.
+    """A series with gaps, for training and validation.
 
-    Blocks of the lattice, chosen by a hash of their address, are held out: in training nothing is observed of them.
+    Blocks of the lattice, chosen by a hash of their address, are held out: they count as missing in training.
 
     Attributes
     ----------
     patches : tuple of Patch
-    targets : number of channels to be filled, which stand first
+    targets : number of channels to be filled, which are first
 
     Raises
     ------
     ValueError
-        There is too little to learn from; the message says what is wanted.
+        There are too few data for training; the message explains what to do.
     """
 
     patches: tuple[Patch, ...]
@@ -61,22 +61,22 @@ class Gappy:
         frames = max((int(part.any(axis=(1, 2)).sum()) for part in observed), default=0)
         if frames < SIZE[0]:
             raise ValueError(
-                f"a fit needs at least {SIZE[0]} frames in which something was observed, so that the gaps of "
-                f"other dates can be laid on each; found {frames}. Give a longer series, or use shipped weights"
+                f"a fit needs at least {SIZE[0]} frames with observations, to hide pixels under the gaps of other "
+                f"dates, found {frames}; give a longer series, or use shipped weights"
             )
         if (known := sum(int(np.count_nonzero(part)) for part in observed)) < 10 * LEAST_KNOWN:
             raise ValueError(f"a fit needs at least {10 * LEAST_KNOWN} observed pixels, found {known}; give more data")
         if not any(_has_gaps(part) for part in observed):
-            raise ValueError("nothing is missing of what is to be filled, so there are no gaps to learn from")
+            raise ValueError("a fit needs gaps to train on, but the target has no missing pixels; nothing to fill")
         if not self.judged:
             raise ValueError(
-                "the gaps of no date hide what was observed on another, so nothing can be held out to judge by; give a "
-                "series whose gaps move"
+                "a fit needs gaps that move, so that the gaps of one date hide observations of another, found none; "
+                "give a longer series"
             )
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks held out."""
+        """The held-out blocks."""
         found = []
         for number, patch in enumerate(self.patches):
             known = _everywhere(np.isfinite(patch.values[: self.targets]))
@@ -91,7 +91,7 @@ class Gappy:
 
     @cached_property
     def known(self) -> list[NDArray[np.bool_]]:
-        """Where training may look, (c, t, y, x) of each patch."""
+        """Known pixels for training, (c, t, y, x) of each patch."""
         known = [np.isfinite(patch.values) for patch in self.patches]
         for block in self.blocks:
             known[block.patch][(slice(None), *_inside(block.corner, BLOCK))] = False
@@ -103,7 +103,7 @@ class Gappy:
         return [np.flatnonzero(np.isfinite(p.values[: self.targets]).any(axis=(0, 2, 3))) for p in self.patches]
 
     def draw(self, rng: np.random.Generator) -> Sample:
-        """A training window: some of what is known is hidden."""
+        """A training window, with some known pixels hidden."""
         shares = np.array([float(np.count_nonzero(known[: self.targets])) for known in self.known])
         for _ in range(20 * TRIES):
             number = int(rng.choice(len(shares), p=shares / shares.sum()))
@@ -122,18 +122,18 @@ class Gappy:
                 observed[self.targets :] = False
             if observed.any() and (here & ~observed)[: self.targets].any():
                 return cut(patch, corner, here, observed)
-        raise ValueError("too little was observed at one place for windows to learn from; give more data")
+        raise ValueError("a fit needs windows with more observations than found in these data; give more data")
 
     @cached_property
     def judged(self) -> list[Sample]:
-        """Windows to judge by, each about a block: hidden and known are its pixels under the gaps of another date."""
+        """Validation windows, each around a held-out block whose pixels are hidden under the gaps of another date."""
         several = -(-LEAST_WINDOWS // max(1, len(self.blocks)))
         return [sample for block in self.blocks for sample in self._about(block, min(several, 4))]
 
     def _about(self, block: Block, count: int) -> Iterator[Sample]:
         patch = self.patches[block.patch]
         shape = patch.values.shape[1:]
-        # The block in the middle of the window, as nearly as the patch allows.
+        # The block is in the middle of the window as far as the patch allows.
         t, y, x = (
             min(max(first - (size - length) // 2, 0), n - size)
             for first, size, length, n in zip(block.corner, SIZE, BLOCK, shape, strict=True)
@@ -156,7 +156,7 @@ class Gappy:
     def _gaps(
         self, rng: np.random.Generator, number: int, corner: tuple[int, ...], known: NDArray[np.bool_]
     ) -> NDArray[np.bool_] | None:
-        """What other dates miss at the place of a window, (c, t, y, x); None when no date tried hides a fit share."""
+        """Gaps of other dates at the place of a window, (c, t, y, x); None if no date hides a suitable share."""
         frames = self.frames[number]
         place = (slice(corner[1], corner[1] + SIZE[1]), slice(corner[2], corner[2] + SIZE[2]))
         values = self.patches[number].values[(slice(None), slice(None), *place)]
@@ -197,7 +197,7 @@ def _everywhere(observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _has_gaps(observed: NDArray[np.bool_]) -> bool:
-    """Whether a frame that saw anything lacks a pixel that another saw."""
+    """Whether a frame with observations lacks a pixel that is observed in another."""
     return not bool(observed[observed.any(axis=(1, 2))][:, observed.any(axis=0)].all())
 
 

@@ -1,4 +1,4 @@
-"""Train a net on what the background leaves: resumable, the same seed gives the same net on one machine."""
+"""Train a network on the residuals of the background: resumable, reproducible by seed on one machine."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from xgapfill.training.samples import Sample
 
 @dataclass(frozen=True)
 class Settings:
-    """How a net is trained.
+    """Settings of a training.
 
     Attributes
     ----------
-    batch : windows a step
-    pool, fresh : windows kept at hand, and how many of them each step replaces; a window is used about
-        batch / fresh times, each time turned over and noised anew
+    batch : windows per step
+    pool, fresh : windows kept in memory, and number of them that each step replaces; a window is used about
+        batch / fresh times, each time with new flips and noise
     rate, rate_steps : the learning rate falls as 1 / sqrt(1 + step / rate_steps)
-    cooling : in this last share of a run it falls to nothing besides, so that what it leaves is settled
-    average : the averaged net remembers about this share of all steps
-    widths : feature maps of the net, finest first; those of the objective if not given
+    cooling : last share of a run, in which the learning rate also falls to 0
+    average : share of all steps in the averaged network
+    widths : feature maps of the network, finest first; by default those of the objective
     """
 
     seed: int = 0
@@ -89,7 +89,7 @@ def prepare(samples: list[Sample], made: Mixture, priors: dict[str, Prior], devi
     return [Prepared(_item(whole, k), truth[k], hidden[k]) for k in range(len(samples))]
 
 
-HALF = {"maps": torch.float16, "spectrum": torch.bfloat16}  # kept small while they wait
+HALF = {"maps": torch.float16, "spectrum": torch.bfloat16}  # stored in half precision in the pool
 
 
 def _item(whole: Scene, k: int) -> Scene:
@@ -98,7 +98,7 @@ def _item(whole: Scene, k: int) -> Scene:
 
 
 def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
-    """A batch, each window turned over at random: north-south, east-west."""
+    """A batch, each window flipped at random: north-south, east-west."""
     maps = [part.name for part in fields(Scene) if part.name not in ("numbers", "spectrum")]
     turned: list[dict[str, Tensor]] = []
     for window in windows:
@@ -113,7 +113,7 @@ def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, T
 
 
 class Trainer:
-    """The state of a training: net, average, optimiser, step; everything else follows from seed and step."""
+    """State of a training: network, average, optimiser, step; all else follows from seed and step."""
 
     def __init__(
         self,
@@ -139,15 +139,15 @@ class Trainer:
         self.pool: list[Prepared] = []
 
     def begin(self, state: Mapping[str, Tensor]) -> None:
-        """Take the parameters of another net to begin with; ValueError when they are of another shape."""
+        """Start from the parameters of another network; ValueError when they have another shape."""
         try:
             self.net.load_state_dict(dict(state))
         except RuntimeError as error:
-            raise ValueError(f"the weights to begin with do not fit the net: {error}") from error
+            raise ValueError(f"the initial weights do not fit the network: {error}") from error
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
 
     def resume(self, file: Path) -> bool:
-        """Take up a checkpoint if there is one."""
+        """Load a checkpoint if there is one."""
         if not file.exists():
             return False
         kept = torch.load(file, weights_only=True, map_location=self.device)
@@ -157,7 +157,7 @@ class Trainer:
         return True
 
     def save(self, file: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint atomically."""
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
         torch.save(
@@ -173,7 +173,7 @@ class Trainer:
         part.replace(file)
 
     def run(self, minutes: float, checkpoint: Path, steps: int | None = None) -> None:
-        """Train until `minutes` of wall clock are spent (or up to a number of steps), saving as it goes."""
+        """Train for `minutes` of wall clock, or up to a number of steps, saving checkpoints."""
         begin = last = time.monotonic()
         before = self.seconds
         losses: list[float] = []
@@ -206,7 +206,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        # Power-function average (Karras et al. 2024, arXiv:2312.02696): remembers a fixed share of the training.
+        # Power-function average (Karras et al. 2024, arXiv:2312.02696), over a fixed share of the training.
         decay = (1 - 1 / (self.step + 1)) ** (1 / settings.average)
         with torch.no_grad():
             for name, value in self.net.state_dict().items():
@@ -214,7 +214,7 @@ class Trainer:
         return float(loss.detach())
 
     def _refill(self) -> None:
-        """Window number n of the training is a function of seed and n alone, so a resumed pool is the same pool."""
+        """Refill the pool. Window n of the training is a function of seed and n, so a resumed pool is the same."""
         settings = self.settings
         full = settings.pool + (self.step + 1) * settings.fresh
         have = max(full - settings.fresh, settings.pool) if self.pool else full - settings.pool

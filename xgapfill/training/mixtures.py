@@ -1,4 +1,4 @@
-"""What each shipped model is trained on: the simulated ocean and the train part of the real data, never the rest."""
+"""Training data of the shipped weights: the simulated ocean and the training set of the real data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xgapfill.variables.transforms import ilr
 
 OCEANS = 16
 CHOOSE_OCEANS = range(900, 903)
-REAL_SHARE = 0.65  # of the windows of chlorophyll
+REAL_SHARE = 0.65  # share of real windows for chlorophyll
 TRAIN_ENDS = np.datetime64("2020-06-01")
 CHOOSE_BEGINS = np.datetime64("2020-06-09")
 
@@ -50,11 +50,11 @@ def mixture(name: str, data: Path | None, cache: Path, part: str = "train") -> M
     name : name of the weights
     data : folder of the real series; None trains on the simulated ocean alone
     cache : folder that keeps the simulated oceans
-    part : ``train`` or ``choose``; they share no frame and no simulated box
+    part : ``train`` or ``choose`` (validation set); they share no frame and no simulated box
     """
     makers = {"chl": _chlorophyll, "psc-chl": _size_classes}
     if name not in makers:
-        raise ValueError(f"no mixture for {name!r}; there are {sorted(makers)}.")
+        raise ValueError(f"expected the name of a mixture, one of {sorted(makers)}, found {name!r}")
     seeds = range(OCEANS) if part == "train" else range(CHOOSE_OCEANS.start, CHOOSE_OCEANS.stop)
     oceans = [ocean(seed, cache) for seed in seeds]
     real = [] if data is None else real_series(data) if part == "train" else choose_series(data)
@@ -96,12 +96,12 @@ def _size_classes(oceans: list[Series], real: list[Series], gaps: GapShapes, ano
 
 
 def _noise(rng: np.random.Generator) -> float:
-    """Noise of a simulated sensor, log10 units."""
+    """Noise of a simulated sensor, in log10 units."""
     return float(rng.uniform(0.0, 0.07))
 
 
 def _shares(real: list[Series]) -> NDArray[np.float64]:
-    """8-day series three times as often as daily ones."""
+    """Probabilities of series: 8-day series three times as often as daily ones."""
     weights = np.array([3.0 if series.step_days == 8 else 1.0 for series in real])
     return weights / weights.sum()
 
@@ -117,7 +117,7 @@ def _trained_on(real: list[Series]) -> str:
 
 
 def ocean(seed: int, cache: Path) -> Series:
-    """A simulated box as fields psc_ilr1, psc_ilr2, log10_chl, kept in the cache folder."""
+    """A simulated box as fields psc_ilr1, psc_ilr2, log10_chl, stored in the cache folder."""
     file = cache / f"ocean-{seed}.npz"
     if not file.exists():
         latitude = float(np.random.default_rng([seed, 4]).uniform(-62, 68))
@@ -146,7 +146,7 @@ def _save(file: Path, **arrays: NDArray) -> None:
 
 
 def real_series(folder: Path) -> list[Series]:
-    """The train part of the real chlorophyll: nothing of the choose or report sets."""
+    """The training set of the real chlorophyll: nothing of the validation or test sets."""
     return [
         _read(folder / "ne_pacific_modis_2020_8day.nc", 8.0, ends=TRAIN_ENDS),
         _read(folder / "ne_pacific_seawifs_2009_8day.nc", 8.0),
@@ -155,7 +155,7 @@ def real_series(folder: Path) -> list[Series]:
 
 
 def choose_series(folder: Path) -> list[Series]:
-    """The choose part of the real chlorophyll."""
+    """The validation set of the real chlorophyll."""
     return [
         _read(folder / "ne_pacific_modis_2020_8day.nc", 8.0, begins=CHOOSE_BEGINS),
         _read(folder / "ne_pacific_modis_2020_daily.nc", 1.0, begins=CHOOSE_BEGINS),
@@ -169,7 +169,7 @@ def _read(
         if begins is not None:
             ds = ds.isel(time=ds.time.values >= begins)
         if ends is not None:
-            # A composite that reaches past the end belongs to the other set.
+            # A composite that extends past the end belongs to the other set.
             ds = ds.isel(time=ds.time.values + np.timedelta64(int(step_days) - 1, "D") < ends)
         days = ds.time.dt.dayofyear.values + (step_days - 1) / 2
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Kinds of nets: what each learns, and the methods that use it."""
+"""Kinds of networks: their losses and the methods that use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Estimate = Callable[[Windows, Weights, Noise], Filled]
 
 @dataclass(frozen=True)
 class Model:
-    """A kind of net: what it learns, what gives its mean, and the method that draws members about it."""
+    """A kind of network: its loss, the function that gives its mean, and the method that draws members about it."""
 
     objective: Objective
     estimate: Estimate
@@ -27,7 +27,7 @@ class Model:
 
 
 def _posterior_mean(windows: Windows, weights: Weights, noise: Noise) -> Filled:
-    """What the members of a diffusion net are drawn about: its one pass."""
+    """Mean about which the members of a diffusion network are drawn."""
     return PosteriorMean().fill(windows, weights, noise, 1)
 
 

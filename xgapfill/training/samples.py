@@ -1,4 +1,4 @@
-"""Windows to learn from: complete simulated fields, real gappy ones, and real gaps laid over both."""
+"""Training windows: complete simulated fields and real gappy ones, both with transplanted real gaps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from xgapfill.variables.relation import psc_ilr_mean
 from xgapfill.variables.transforms import ilr, ilr_inverse
 
 KM_PER_DEGREE = 111.2
-CONDITION_DROPPED = 0.15  # share of the samples that show no condition at all
-CLASS_ALONE = 0.1  # share of the samples in which one size class alone is known
+CONDITION_DROPPED = 0.15  # share of samples without predictors
+CLASS_ALONE = 0.1  # share of samples with a single known size class
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One window; `known` says where the truth is at hand, `observed` where the method is shown it.
+    """One window; the truth is available where `known`, and the method gets it where `observed`.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Gaps(Protocol):
     """Shapes of gaps: (t, y, x) bool of a window's size, True where missing."""
 
     def __call__(self, rng: np.random.Generator, share: tuple[float, float]) -> NDArray[np.bool_]:
-        """Gaps of which the missing share lies between the two, as nearly as may be."""
+        """Gaps with a missing share in this range, or as close as possible."""
         ...
 
 
@@ -101,7 +101,7 @@ class GapShapes:
     masks: Sequence[NDArray[np.bool_]]
 
     def __call__(self, rng: np.random.Generator, share: tuple[float, float]) -> NDArray[np.bool_]:
-        """A window of gaps whose missing share lies between the two, or the nearest of 40 tries."""
+        """A window of gaps with a missing share in this range, or the closest of 40 tries."""
         best, off = np.zeros(SIZE, bool), np.inf
         for _ in range(40):
             mask = self.masks[int(rng.integers(len(self.masks)))]
@@ -119,7 +119,7 @@ class GapShapes:
 
 
 def chlorophyll_sample(rng: np.random.Generator, series: Series, gaps: Gaps, noise: float) -> Sample:
-    """CHL alone: real gaps laid on what a series knows."""
+    """CHL alone, with transplanted real gaps."""
     place = series.window(rng, least=0.05)
     field = series.fields[(-1, *place)]
     known = np.isfinite(field)
@@ -136,13 +136,13 @@ def chlorophyll_sample(rng: np.random.Generator, series: Series, gaps: Gaps, noi
 def size_class_sample(
     rng: np.random.Generator, series: Series, gaps: Gaps, noise: float, anomalies: NDArray[np.float32] | None
 ) -> Sample:
-    """Size classes and CHL; where a series holds CHL alone, its classes are the usual ones plus simulated anomalies.
+    """Size classes and CHL; for a series of CHL alone, classes are the mean relation plus simulated anomalies.
 
     Parameters
     ----------
     series : fields psc_ilr1, psc_ilr2, log10_chl, or log10_chl alone
-    noise : standard deviation of the noise of log10 CHL; the log-ratios, made from the same light, take over their
-        share of it, and get up to as much of their own
+    noise : standard deviation of the noise of log10 CHL; the log-ratios, from the same radiances, share it in
+        proportion, and get up to as much noise of their own
     anomalies : (2, t, y, x) stirred residuals of the log-ratios for a series of CHL alone
     """
     place = series.window(rng, least=0.2)
@@ -202,7 +202,7 @@ def _sample(
 
 
 def discs(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Disc-shaped holes in every frame."""
+    """Disc-shaped gaps in every frame."""
     rows, cols = np.mgrid[: SIZE[1], : SIZE[2]]
     holes = np.zeros(SIZE, bool)
     for frame in holes:

@@ -1,4 +1,4 @@
-"""Scores of filled fields: masks that hide, classical baselines, numpy scores, and `validate` that runs them all.
+"""Validation of fills: masks of pixels to hide, classical baselines, scores in numpy.
 
-The entry for users is ``da.gapfill.validate``.
+Users call ``da.gapfill.validate``.
 """

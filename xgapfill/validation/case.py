@@ -1,4 +1,4 @@
-"""A field some of whose observed pixels are hidden, with the answer."""
+"""A field with withheld observations and their truth."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from xgapfill.validation.masks import load, transplanted
 
 @dataclass(frozen=True)
 class Withheld:
-    """A field with an answer, parts in the order of the variable.
+    """A field with withheld observations, parts in the order of the variable.
 
     Attributes
     ----------
     quantity : Quantity
-    shown : DataArray, what methods are given
+    shown : DataArray, the input of methods
     truth : (p, t, y, x) float in the units of scores
-    observed : (t, y, x) bool, what methods see
-    hidden : (t, y, x) bool, what is scored
+    observed : (t, y, x) bool, observed pixels of the input
+    hidden : (t, y, x) bool, withheld pixels, which are scored
     """
 
     quantity: inputs.Quantity
@@ -44,14 +44,14 @@ class Withheld:
         size_class: str | None,
         time_step: Any = None,
     ) -> Withheld:
-        """Hide what masks say, or what is missing where the truth is known; arguments as of `validate`."""
+        """Withhold pixels by masks, or take missing pixels with a known truth; arguments as in `validate`."""
         quantity = inputs.read(target, size_class, time_step=time_step)
-        target = target.compute()  # a copy: what the user holds stays as it is
+        target = target.compute()  # a copy: the user's array stays unchanged
         values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)
         if truth is not None:
             if masks is not None:
-                raise ValueError("give masks or truth: where the answer is known nothing needs to be hidden")
+                raise ValueError("expected masks= or truth=, found both; with a truth nothing needs to be hidden")
             _, truth = xr.align(target, truth, join="exact", copy=False)
             answer = quantity.variable.score(cube(truth.compute(), quantity))
             hidden = ~np.isfinite(values).any(axis=0) & np.isfinite(answer).all(axis=0)
@@ -60,11 +60,11 @@ class Withheld:
             hidden = _mask(masks, quantity, observed, seed) & observed
             target = target.where(~_like(hidden, quantity))
         if not hidden.any():
-            raise ValueError("nothing is hidden, so nothing can be scored: give other masks, more frames or a truth")
+            raise ValueError("no pixels are hidden, so none can be scored; give other masks, more frames or a truth")
         return cls(quantity, target, values, observed & ~hidden, hidden)
 
     def without(self, insitu: Any, cond: Any) -> Withheld:
-        """Do not score pixels in which samples of the target lie; they stay hidden."""
+        """Exclude pixels with samples of the target from the scores; they stay hidden."""
         variable, maps = self.quantity.variable, (self.quantity, *inputs.conditions(cond, self.quantity))
         whole = variable.whole.channels if variable.whole else ()
         channels = dict.fromkeys([*(channel for each in maps for channel in each.variable.channels), *whole])
@@ -82,7 +82,7 @@ class Withheld:
         hidden = self.hidden.copy()
         hidden[tuple(at[:, (at >= 0).all(axis=0)])] = False
         if not hidden.any():
-            raise ValueError("samples lie in all pixels that are hidden, so nothing can be scored; give other masks")
+            raise ValueError("all hidden pixels have samples, so none can be scored; give other masks")
         return replace(self, hidden=hidden)
 
     @property
@@ -103,7 +103,7 @@ def cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray:
 
 
 def _mask(masks: Any, quantity: inputs.Quantity, observed: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """What to hide, (t, y, x), from anything that `validate` takes."""
+    """Mask of pixels to hide, (t, y, x), from any masks of `validate`."""
     if masks is None:
         return transplanted(observed, seed=seed)
     if isinstance(masks, str | os.PathLike):

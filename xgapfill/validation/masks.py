@@ -1,7 +1,8 @@
-"""Gaps for validation: which observed pixels are hidden from a method, so that it can be scored on them.
+"""Gaps for validation: observed pixels that are hidden from a method, which is then scored on them.
 
-Random single pixels flatter every method, because an observed neighbour always remains. Blocks and the gaps of other
-dates do not. A mask is drawn once from a fixed seed and can be kept in a file, so that all methods meet the same gaps.
+Random single pixels give every method too good scores, because an observed neighbour always remains. Blocks and the
+gaps of other dates do not. A mask is drawn once from a fixed seed and can be saved, so that all methods have the same
+gaps.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 def disc_blocks(
     observed: NDArray[np.bool_], *, share: float = 0.15, radius: tuple[float, float] = (4.0, 12.0), seed: int = 0
 ) -> NDArray[np.bool_]:
-    """Disc-shaped blocks of observed pixels to hide, drawn for each frame on its own.
+    """Disc-shaped blocks of observed pixels to hide, drawn separately for each frame.
 
     Parameters
     ----------
     observed : (t, y, x) bool
-        Where something was observed.
+        Observed pixels.
     share : float
         Discs are added to a frame until they hide this share of its observed pixels.
     radius : (float, float)
@@ -31,7 +32,7 @@ def disc_blocks(
     Returns
     -------
     (t, y, x) bool
-        Where an observed pixel is hidden; never where nothing was observed.
+        Observed pixels that are hidden.
 
     Examples
     --------
@@ -42,9 +43,9 @@ def disc_blocks(
     """
     observed = _frames(observed)
     if not 0 < share < 1:
-        raise ValueError(f"share must lie between 0 and 1, found {share}; 0.15 hides 15 % of what is observed")
+        raise ValueError(f"share must lie between 0 and 1, found {share}; 0.15 hides 15 % of the observed pixels")
     if not 0 < radius[0] <= radius[1]:
-        raise ValueError(f"radius must be (smallest, largest) in pixels, both above 0, found {radius}")
+        raise ValueError(f"radius must be (smallest, largest) in pixels, both positive, found {radius}")
     generator = np.random.default_rng(seed)
     rows, cols = np.ogrid[: observed.shape[1], : observed.shape[2]]
     hidden = np.zeros_like(observed)
@@ -60,22 +61,22 @@ def disc_blocks(
 def transplanted(
     observed: NDArray[np.bool_], *, most: float = 0.6, least: float = 0.05, seed: int = 0
 ) -> NDArray[np.bool_]:
-    """Real gaps of other dates laid on each frame: shape, size and place of the gaps are those of the sensor.
+    """Real gaps of other dates, transplanted to each frame, with the shapes, sizes and places of the sensor's gaps.
 
     Parameters
     ----------
     observed : (t, y, x) bool
-        Where something was observed.
+        Observed pixels.
     most, least : float
-        Other dates are tried in random order until one hides at most and at least this share of what the frame sees.
-        A frame for which no date does keeps all its pixels.
+        Other dates are tried in random order until one hides at most and at least this share of the observed pixels of
+        the frame. A frame without such a date keeps all its pixels.
     seed : int
         Same seed, same gaps.
 
     Returns
     -------
     (t, y, x) bool
-        Where an observed pixel is hidden; never where nothing was observed.
+        Observed pixels that are hidden.
 
     Examples
     --------
@@ -101,18 +102,18 @@ def transplanted(
 
 
 def freeze(path: str | PathLike[str], hidden: NDArray[np.bool_]) -> None:
-    """Keep a mask in a small file: one bit a pixel, compressed.
+    """Save a mask to a small file: one bit per pixel, compressed.
 
     Parameters
     ----------
     path : path
-        Ends with ``.npz``.
+        Must end with ``.npz``.
     hidden : bool array of any shape
-        Where an observed pixel is hidden.
+        Observed pixels that are hidden.
     """
     hidden = np.asarray(hidden)
     if hidden.dtype != bool:
-        raise TypeError(f"a mask is an array of bool, found {hidden.dtype}")
+        raise TypeError(f"a mask must be an array of bool, found {hidden.dtype}")
     np.savez_compressed(path, bits=np.packbits(hidden), shape=np.array(hidden.shape, np.int64))
 
 
@@ -122,11 +123,11 @@ def load(path: str | PathLike[str]) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        When the file holds something else.
+        When the file has other contents.
     """
     with np.load(path) as kept:
         if set(kept.files) != {"bits", "shape"}:
-            raise ValueError(f"{path} is no mask written by freeze: it holds {sorted(kept.files)}")
+            raise ValueError(f"{path} is not a mask written by freeze, found {sorted(kept.files)}")
         shape = tuple(kept["shape"])
         bits = np.unpackbits(kept["bits"], count=int(np.prod(shape)))
     return bits.reshape(shape).astype(bool)

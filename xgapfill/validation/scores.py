@@ -1,7 +1,6 @@
 """Scores of estimates, of Gaussian error estimates and of ensembles, as numpy functions.
 
-Members stand on the first axis. A place where the truth, the estimate or any member is NaN does not count: a score of
-NaN is never a score of 0.
+Members are on the first axis. Places where the truth, the estimate or any member is NaN are excluded.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ LEVEL = 0.9
 
 
 def error(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Estimate minus truth at the places that count, flat and without NaN.
+    """Estimate minus truth at the selected places, flat and without NaN.
 
     Parameters
     ----------
     estimate, truth : arrays of one shape
-        In one and the same unit.
+        In the same unit.
     where : bool array, optional
-        Places that count; all when not given.
+        Places to include; by default all.
     """
     difference = np.asarray(estimate, np.float64) - np.asarray(truth, np.float64)
     if where is not None:
@@ -34,7 +33,7 @@ def error(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None)
 
 
 def rmse(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> float:
-    """Root-mean-square error; NaN when no place counts.
+    """Root-mean-square error; NaN without any place.
 
     Examples
     --------
@@ -45,12 +44,12 @@ def rmse(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) 
 
 
 def mae(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> float:
-    """Mean absolute error; NaN when no place counts."""
+    """Mean absolute error; NaN without any place."""
     return _mean(np.abs(error(estimate, truth, where)))
 
 
 def bias(estimate: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> float:
-    """Mean of estimate minus truth; NaN when no place counts."""
+    """Mean of estimate minus truth; NaN without any place."""
     return _mean(error(estimate, truth, where))
 
 
@@ -64,12 +63,13 @@ def crps_ensemble(members: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     members : (m, ...) float
         At least two.
     truth : (...) float
-        What was observed.
+        Observations.
 
     Returns
     -------
     (...) float64
-        In the units of the truth, NaN where anything is NaN. A single place may score below 0, the mean does not.
+        In the units of the truth, NaN where anything is NaN. The score of a single place may be negative, the mean is
+        not.
 
     References
     ----------
@@ -128,7 +128,7 @@ def spread_over_rmse(members: ArrayLike, truth: ArrayLike, where: ArrayLike | No
 def coverage_t(members: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None, *, level: float = LEVEL) -> float:
     """Share of truth inside mean +- t(level, m - 1) s sqrt(1 + 1/m): `level` for exchangeable normal members.
 
-    Quantiles of few members cannot be used for this: the 5 to 95 % range of 8 perfect members covers 72 %.
+    Quantiles of few members are unsuitable: the 5 to 95 % range of 8 perfect members covers 72 %.
     """
     members, truth = _ensemble(members, truth)
     count = len(members)
@@ -154,16 +154,16 @@ def coverage_range(members: ArrayLike, truth: ArrayLike, where: ArrayLike | None
 def structure_function(
     field: ArrayLike, where: ArrayLike | None = None, *, lags: Sequence[int] = LAGS
 ) -> NDArray[np.float64]:
-    """Mean squared difference of pixels that lie a lag apart along a row or a column.
+    """Mean squared difference of pixels that are a lag apart along a row or a column.
 
-    Of a filled field and of the truth, over the same `where`, it tells how much texture of each size a method gives.
+    Compared between a filled field and the truth, over the same `where`, it measures small-scale variability by size.
 
     Parameters
     ----------
     field : (..., y, x) float
         NaN where unknown.
     where : (..., y, x) bool, optional
-        A pair counts when either end lies here, so that the seam between observed and filled counts as well.
+        Pairs with either end here are included, and so is the seam between observed and filled pixels.
     lags : sequence of int
         In pixels.
 
@@ -193,7 +193,7 @@ def structure_function(
 
 
 def degree_of_smoothing(reconstruction: ArrayLike, observed: ArrayLike) -> float:
-    """RMS of the change a method makes to observed pixels before the observations are pasted back.
+    """RMS of the change at observed pixels before the observations are inserted again.
 
     References
     ----------
@@ -204,10 +204,9 @@ def degree_of_smoothing(reconstruction: ArrayLike, observed: ArrayLike) -> float
 
 @dataclass(frozen=True)
 class SpreadScale:
-    """Factors, one a distance class, that make a Gaussian error estimate as good as it can be.
+    """Factors, one per distance class, that optimise a Gaussian error estimate.
 
-    Fitted on one set and applied on another; it is what a classical method deserves before an ensemble is compared
-    with it.
+    They are fitted on one set and applied on another, for a fair comparison of classical methods with an ensemble.
     """
 
     factors: tuple[float, ...]
@@ -216,19 +215,19 @@ class SpreadScale:
     def fit(
         cls, mean: ArrayLike, spread: ArrayLike, truth: ArrayLike, classes: ArrayLike, count: int = 3
     ) -> SpreadScale:
-        """Factors with the lowest mean Gaussian CRPS in each class; those of all places in a class without places.
+        """Factors with the lowest mean Gaussian CRPS in each class; an empty class gets the factor of all places.
 
         Parameters
         ----------
         mean, spread, truth : float arrays of one shape
-            Places where any is NaN do not count.
+            Places where any is NaN are excluded.
         classes : int array of the same shape
             Class 0 ... count - 1 of each place.
         """
         mean, spread, truth = (np.asarray(part, np.float64) for part in (mean, spread, truth))
         known = np.isfinite(mean) & np.isfinite(spread) & np.isfinite(truth) & (spread > 0)
         if not known.any():
-            raise ValueError("no place has a mean, a spread above 0 and a truth: there is nothing to fit factors on")
+            raise ValueError("factors need places with a mean, a positive spread and a truth, found none")
         classes = np.asarray(classes)
         everywhere = _best_factor(mean[known], spread[known], truth[known])
         factors = []
@@ -256,7 +255,7 @@ def _ensemble(members: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64]
     if members.shape[1:] != truth.shape:
         raise ValueError(f"members must be (m, {', '.join(map(str, truth.shape))}), found shape {members.shape}")
     if len(members) < 2:
-        raise ValueError(f"an ensemble needs at least 2 members to be scored, found {len(members)}")
+        raise ValueError(f"scores of an ensemble need at least 2 members, found {len(members)}")
     return members, np.where(np.isfinite(members).all(axis=0), truth, np.nan)
 
 
@@ -267,13 +266,13 @@ def _chosen(values: NDArray[np.float64], where: ArrayLike | None) -> NDArray[np.
 
 
 def _share(distance: NDArray[np.float64], reach: NDArray[np.float64], where: ArrayLike | None) -> float:
-    """Share of places whose distance is at most their reach; places with NaN do not count."""
+    """Share of places whose distance is at most `reach`, without NaN."""
     margin = _chosen(np.asarray(reach - distance, np.float64), where)
     return _mean((margin >= 0).astype(np.float64))
 
 
 def _shifted(values: NDArray, lag: int, axis: int) -> tuple[NDArray, NDArray]:
-    """Both ends of every pair that lies `lag` apart along an axis."""
+    """Both ends of every pair that is `lag` apart along an axis."""
     size = values.shape[axis]
     lag = min(lag, size)
     ends = np.arange(lag, size), np.arange(size - lag)

@@ -1,4 +1,4 @@
-"""The score sheet: every score of every method, by distance to the nearest observed pixel."""
+"""Table of all scores of all methods, by distance to the nearest observed pixel."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _LONG_NAMES = {
     "coverage": "share of truth inside the 90 % interval: t interval of members, normal one of a mean with a spread",
     "coverage_range": "share of truth between the lowest and the highest member",
     "structure_function": "mean squared difference of pixels a lag apart, one of them filled; of the first member",
-    "structure_function_observed": "mean squared difference of the same pixels as they were observed",
+    "structure_function_observed": "mean squared difference of the observations at the same pixels",
     "closure": "largest departure from 1 of the sum of the fractions at filled pixels",
     "seconds": "wall time of filling all frames",
-    "smoothing": "root mean square of what a fill changes at observed pixels before the observations are put back",
+    "smoothing": "root mean square change at observed pixels before the observations are inserted again",
 }
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a method made of the n hidden pixels, in the units of the scores.
+    """Result of a method at the n hidden pixels, in the units of the scores.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Reconstruction:
     seconds : float
         Wall time.
     smoothing : float
-        Degree of smoothing, NaN where it was not looked at.
+        Degree of smoothing, NaN if not computed.
     """
 
     mean: NDArray
@@ -59,7 +59,7 @@ class Reconstruction:
 
     @property
     def drawn(self) -> NDArray:
-        """(p, n): the first realisation, or the estimate where there are none."""
+        """(p, n): the first realisation, or the estimate without realisations."""
         return self.mean if self.members is None else self.members[0]
 
 
@@ -79,18 +79,18 @@ def score_table(
     truth : (p, t, y, x) float
         p variables, NaN where unknown.
     observed, hidden : (t, y, x) bool
-        What the methods were shown and where they are scored.
+        Observed pixels of the input, and the pixels that are scored.
     found : mapping
         Name of a method -> its reconstruction of ``truth[:, hidden]``.
     scales : mapping, optional
-        Name of a method -> factors its spread is multiplied with before it is scored.
+        Name of a method -> factors that multiply its spread before it is scored.
     labels : sequence of p str
         Names of the variables; not needed for one.
 
     Returns
     -------
     Dataset
-        Dimensions ``filled_by`` (the methods; a dimension called method could not be given to ``.sel``),
+        Dimensions ``filled_by`` (the methods; ``method`` would clash with an argument of ``.sel``),
         ``distance_class`` (all, <=2, 3-8, >8 pixels), ``lag`` and, for several variables, ``variable``.
     """
     classes = distance_class(distance_to_observed(observed))[hidden]
@@ -135,7 +135,7 @@ def _scaled(found: Reconstruction, scale: SpreadScale | None, classes: NDArray) 
 
 
 def _scores_of(found: Reconstruction, part: int, truth: NDArray) -> dict[str, Callable[[NDArray[np.bool_]], float]]:
-    """The scores a reconstruction can have, as functions of where."""
+    """Scores of a reconstruction, as functions of `where`."""
     mean = np.asarray(found.mean[part], np.float64)
     table: dict[str, Callable[[NDArray[np.bool_]], float]] = {
         "rmse": lambda where: scores.rmse(mean, truth, where),
@@ -165,7 +165,7 @@ def _scores_of(found: Reconstruction, part: int, truth: NDArray) -> dict[str, Ca
 
 
 def _texture(truth: NDArray, observed: NDArray[np.bool_], hidden: NDArray[np.bool_], filled: NDArray) -> NDArray:
-    """Structure function of a (t, y, x) field whose hidden pixels are filled, over pairs with a hidden end."""
+    """Structure function of a (t, y, x) field with filled hidden pixels, over pairs with a hidden end."""
     field = np.where(observed, truth, np.nan)
     field[hidden] = filled
     return scores.structure_function(field, hidden)
@@ -194,7 +194,7 @@ LABELS = {
     "repaint": "ensemble",
     "vae": "autoencoder",
 }
-# Columns that only some tables have: the peak of the process, the degree of smoothing.
+# Optional columns: peak memory of the process, degree of smoothing.
 MORE = (("memory", "GB", "{:.2f}"), ("smoothing", "smooth", "{:.4f}"))
 
 
@@ -241,5 +241,5 @@ def _pooled(scores: xr.Dataset) -> xr.Dataset:
     if "size_class" not in scores.dims:
         return scores
     pooled = scores.mean("size_class", keep_attrs=True)
-    # The biases of fractions add up to 0, so only their size can be averaged.
+    # The biases of fractions sum to 0, so only their magnitude can be averaged.
     return pooled.assign({name: np.sqrt((scores[name] ** 2).mean("size_class")) for name in ("rmse", "bias")})

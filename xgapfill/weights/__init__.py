@@ -1,4 +1,4 @@
-"""Weights: fitted arrays and the card that says what they are."""
+"""Weights: fitted arrays and the card that describes them."""
 
 from xgapfill.weights.card import Card
 from xgapfill.weights.store import Handle, Weights, handle, load, shipped

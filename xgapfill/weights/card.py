@@ -1,4 +1,4 @@
-"""Card: what a weight file is, what it was trained on and what it may be used for."""
+"""Card: description of a weight file, of its training data and of its use."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Card:
-    """Everything about a weight file that is not an array; stands beside it as TOML.
+    """Metadata of a weight file, in a TOML file beside it.
 
     Attributes
     ----------
     name : str
         Name of the weights, ``psc-chl``.
     method : str
-        Kind of model the arrays belong to, ``diffusion``.
+        Kind of model of the arrays, ``diffusion``.
     targets : tuple of str
         Channels that are filled, in the order of the network: ``("psc_ilr1", "psc_ilr2")``.
     conditions : tuple of str
-        Channels that may be given, in the order of the network.
+        Channels of predictors, in the order of the network.
     network : mapping
-        What rebuilds the network around the arrays: width, levels ...
+        Parameters to rebuild the network: widths, frames ...
     background : mapping
-        Parameters of the first guess the weights were trained on.
+        Parameters of the first guess that the weights were trained on.
     ranges : mapping of channel to (lowest, highest)
         Range of the training data, transformed (dimensionless) units.
     inflation : float
-        Factor on the spread of the members, found on data kept out of the training; 1 leaves it as it is.
+        Factor on the spread of the members, found on data withheld from training; 1: unchanged.
     sigma_max : float
         Largest noise level of the training, in units of the scaled residual.
     trained_on : str
-        The data, in a sentence.
+        Training data, in a sentence.
     simulated_only : tuple of str
         Channels whose truth was simulated, never measured.
     licence, created, version : str
         Licence of the weights, date (ISO 8601), version of xgapfill that made them.
     scores : mapping
-        Scores on data kept out of the training.
+        Scores on data withheld from training.
     sha256 : str
         Hash of the safetensors file; filled in by ``Weights.save``.
     format_version : int
-        Version of this layout.
+        Version of the format.
 
     Raises
     ------
     ValueError
-        When a field is missing, unknown or impossible.
+        When a field is missing, unknown or invalid.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Card:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Targets, then conditions."""
+        """Targets, then predictors."""
         return self.targets + self.conditions
 
     @property
     def digest(self) -> str:
-        """Hash of the whole card: changes with the calibration even when the arrays stay."""
+        """Hash of the whole card, which changes with the calibration even if the arrays do not."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -107,7 +107,7 @@ class Card:
 
     @classmethod
     def from_toml(cls, text: str) -> Card:
-        """Read a card from TOML text; ValueError when it is not one."""
+        """Read a card from TOML text; ValueError if it is invalid."""
         try:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -121,18 +121,18 @@ class Card:
         if unknown := sorted(set(found) - known):
             raise ValueError(f"the weight card has unknown fields {unknown}; known are {sorted(known)}")
         if missing := sorted(wanted - set(found)):
-            raise ValueError(f"the weight card lacks {missing}; is this file a card written by xgapfill?")
+            raise ValueError(f"the weight card lacks {missing}; check that xgapfill wrote this file")
         return cls(**found)
 
 
-_NUMBERS = {"inflation": 100.0, "sigma_max": 1e6}  # and the largest that each may be
-# Numbers of a network that all kinds share, least and most: what lies beyond is an error or an attack on the memory.
+_NUMBERS = {"inflation": 100.0, "sigma_max": 1e6}  # and their largest values
+# Limits of numbers that all kinds of networks share: numbers beyond are an error or an attempt to exhaust the memory.
 _WHOLE = ("frames", "channels", "widths")
 _NETWORK: dict[str, tuple[float, float]] = {
     **{"frames": (1, 1000), "channels": (1, 1000), "widths": (1, 4096)},
     **{"mean_factor": (0, 10), "spread_factor": (0.01, 100)},
 }
-_RESOLUTIONS = 16  # of a network, at most
+_RESOLUTIONS = 16  # largest number of resolutions of a network
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("targets", "conditions", "simulated_only"), tuple),
     **dict.fromkeys(("network", "background", "ranges", "scores"), dict),
@@ -142,7 +142,7 @@ _TYPES: dict[str, type] = {
 
 
 def _plain(value: Any, where: str) -> Any:
-    """The value in types that TOML gives back equal: numpy scalars to Python, lists to tuples, mappings to dict."""
+    """The value in types that TOML preserves: numpy scalars to Python, lists to tuples, mappings to dict."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
     if hasattr(value, "tolist"):
@@ -165,7 +165,7 @@ def _check(card: Card) -> None:
     if not all(isinstance(channel, str) for channel in card.channels) or len(set(card.channels)) < len(card.channels):
         raise ValueError(f"channels of a weight card must be different names, found {card.channels}")
     if strange := sorted((set(card.ranges) | set(card.simulated_only)) - set(card.channels)):
-        raise ValueError(f"the weight card speaks of channels {strange} that it does not have: {card.channels}")
+        raise ValueError(f"the weight card describes channels {strange}, expected only {card.channels}")
     for channel, span in card.ranges.items():
         if not (isinstance(span, tuple) and len(span) == 2 and all(map(_is_number, span)) and span[0] < span[1]):
             raise ValueError(f"the training range of {channel} must be (lowest, highest), found {span}")
@@ -182,7 +182,7 @@ def _check(card: Card) -> None:
 
 
 def _check_network(card: Card) -> None:
-    """Refuse numbers that no network of any kind has."""
+    """Raise ValueError for numbers outside the limits of any network."""
     for name, (least, most) in _NETWORK.items():
         value = card.network.get(name, least)
         many = value if isinstance(value, tuple) else (value,)
@@ -210,7 +210,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """All values of nested tables and lists, and where they stand."""
+    """All values of nested tables and lists, with their paths."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(item, f"{where}.{key}")

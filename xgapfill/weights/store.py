@@ -1,6 +1,6 @@
-"""Weights on disk, in the package and in the cache: find, fetch, verify, load once a process.
+"""Weights on disk, in the package and in the cache: find, fetch, verify, load once per process.
 
-Arrays live in safetensors files (no pickle, so reading runs no code), the card beside them as TOML.
+Arrays are in safetensors files (no pickle, so reading runs no code), with the card in a TOML file beside them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from xgapfill.weights.card import Card
 SUFFIX = ".safetensors"
 FOLDER = Path(__file__).parent / "files"
 _KEPT = 8  # weights held in memory by one process
-LARGEST = 1e9  # of the numbers of weights: single precision cannot square what is much larger
+LARGEST = 1e9  # largest number in weights: single precision cannot square much larger ones
 _opened: OrderedDict[tuple[str, str, str], Weights] = OrderedDict()
 _lock = threading.RLock()
 
@@ -36,15 +36,15 @@ _lock = threading.RLock()
 class Weights:
     """A fitted model: arrays and their card.
 
-    Loaded weights travel to dask workers as a `Handle` of a few hundred bytes; weights made in memory travel whole.
+    Loaded weights are sent to dask workers as a `Handle` of a few hundred bytes; weights made in memory are sent whole.
 
     Attributes
     ----------
     card : Card
     arrays : mapping of str to ndarray
-        Parameters by name. Loaded arrays are float32 where the file has floating numbers of any size.
+        Parameters by name. Floating arrays of any precision are loaded as float32.
     source : str or None
-        Shipped name, path or URL they were loaded from.
+        Shipped name, path or URL of the file.
 
     Examples
     --------
@@ -62,13 +62,13 @@ class Weights:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the safetensors file, read or yet to be written."""
+        """Hash of the safetensors file, whether read or not yet written."""
         return self.card.sha256 if self.source is not None else hashlib.sha256(_pack(self.arrays)).hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write ``path.safetensors`` and the card ``path.toml``; return the path of the first.
 
-        Each file appears whole or not at all; a reader that meets one new and one old file gets a clear error.
+        Each file is written atomically; a reader that finds one new and one old file gets a clear error.
         """
         file = Path(f"{os.fspath(path).removesuffix(SUFFIX).removesuffix('.toml')}{SUFFIX}").expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ class Weights:
         return hash(self.__dask_tokenize__())
 
     def __dask_tokenize__(self) -> tuple[str, str, str]:
-        # the card counts: a new calibration of the same arrays gives other results
+        # the card is included because a new calibration of the same arrays gives other results
         return ("xgapfill.Weights", self.sha256, replace(self.card, sha256="").digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ Source: TypeAlias = "str | os.PathLike[str] | Weights | Handle"
 
 @dataclass(frozen=True)
 class Handle:
-    """Where weights are and what they must be: what a task graph carries instead of the arrays.
+    """Address and hashes of weights, which a task graph carries instead of the arrays.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Handle:
     sha256, card : str
         Hash of the arrays' file and of the card.
     held : Weights or None
-        The weights themselves where there is no file to read them from.
+        The weights themselves if there is no file.
     """
 
     source: str
@@ -128,7 +128,7 @@ class Handle:
     held: Weights | None = None
 
     def open(self) -> Weights:
-        """Return the weights, loaded at most once a process."""
+        """Return the weights, loaded at most once per process."""
         return self.held if self.held is not None else _open(self.source, self.sha256, self.card)
 
     def __dask_tokenize__(self) -> tuple[str, str, str]:
@@ -143,7 +143,7 @@ def handle(weights: Weights) -> Handle:
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the weights inside the package."""
+    """Names of the weights in the package."""
     return tuple(sorted(file.name.removesuffix(SUFFIX) for file in FOLDER.glob(f"*{SUFFIX}")))
 
 
@@ -154,17 +154,17 @@ def load(source: Source, sha256: str | None = None) -> Weights:
     ----------
     source : str, path, Weights or Handle
         A shipped name (no network), a path of a safetensors file with its card beside it, or an http(s) URL of one,
-        ``https://.../mine.safetensors#sha256=...``. URLs are fetched once, into the folder of ``cache_dir`` of
-        `xgapfill.set_options`, of ``XGAPFILL_CACHE_DIR`` or that of the user's cache; with ``XGAPFILL_OFFLINE`` set
-        only what is there already is used.
+        ``https://.../mine.safetensors#sha256=...``. URLs are fetched once, into the ``cache_dir`` of
+        `xgapfill.set_options`, of ``XGAPFILL_CACHE_DIR`` or the user's cache folder; with ``XGAPFILL_OFFLINE`` only
+        files in this folder are used.
     sha256 : str, optional
-        Hash of the safetensors file, 64 hexadecimal digits; required for a URL that does not end in it.
+        Hash of the safetensors file, 64 hexadecimal digits; required for a URL without it.
 
     Raises
     ------
     ValueError
         Unknown name, wrong hash, no card, not a safetensors file, URL without `sha256`; numbers on the card or in the
-        arrays that are missing, infinite or absurd.
+        arrays that are missing, infinite or too large.
     FileNotFoundError
         No such file.
     ConnectionError
@@ -174,7 +174,7 @@ def load(source: Source, sha256: str | None = None) -> Weights:
         source = source.open()
     if isinstance(source, Weights):
         if sha256 is not None and _digits(sha256) != source.sha256:
-            raise ValueError(f"{source!r} was given with sha256 {sha256}, which is not its own; leave sha256 out")
+            raise ValueError(f"expected {source!r} to have sha256 {sha256}, found {source.sha256}; leave sha256 out")
         if source.source is None:
             _check_arrays(source.arrays, f"weights {source.card.name!r}")
         return source
@@ -203,9 +203,9 @@ def load(source: Source, sha256: str | None = None) -> Weights:
 
 
 def cache_dir() -> Path:
-    """Folder of everything xgapfill keeps between sessions.
+    """Folder of files that xgapfill keeps between sessions.
 
-    That of `xgapfill.set_options`, else of ``XGAPFILL_CACHE_DIR``, else the user's cache folder.
+    It is set by `xgapfill.set_options`, else by ``XGAPFILL_CACHE_DIR``, else it is the user's cache folder.
     """
     import pooch
 
@@ -214,7 +214,7 @@ def cache_dir() -> Path:
 
 
 def _open(source: str, sha256: str, card: str) -> Weights:
-    """The weights of a handle; one load a process, however many threads ask."""
+    """The weights of a handle, loaded once per process for any number of threads."""
     with _lock:
         if (source, sha256, card) in _opened:
             _opened.move_to_end((source, sha256, card))
@@ -226,7 +226,7 @@ def _open(source: str, sha256: str, card: str) -> Weights:
 
 
 def _locate(source: str, sha256: str | None) -> tuple[str, Path]:
-    """(what a handle says, the file on this machine) of a name, path or URL."""
+    """Source for a handle, and file on this machine, of a name, path or URL."""
     if "://" in source:
         return source, _fetch(source, sha256)
     if source in shipped():
@@ -241,13 +241,13 @@ def _locate(source: str, sha256: str | None) -> tuple[str, Path]:
     if file.suffix or file.name != source:
         raise FileNotFoundError(f"no weights at {file.absolute()}")
     raise ValueError(
-        f"no weights named {source!r}; shipped are {', '.join(shipped()) or 'none'}. "
-        "Give one of these, a path of a .safetensors file, or a URL with its sha256"
+        f"no weights named {source!r}; shipped are {', '.join(shipped()) or 'none'}; "
+        "give one of these, a path of a .safetensors file, or a URL with its sha256"
     )
 
 
 def _fetch(url: str, sha256: str | None) -> Path:
-    """The file of a URL, from the cache when it is there and right; its card is fetched beside it."""
+    """The file of a URL, from the cache if it is there with the right hash; its card is fetched as well."""
     if not url.startswith(("http://", "https://")) or not url.endswith(SUFFIX):
         raise ValueError(f"weights are fetched from http(s) URLs that end in {SUFFIX}, found {url}")
     if sha256 is None:
@@ -285,11 +285,11 @@ def _card_of(file: Path) -> Path:
 def _read_card(file: Path) -> Card:
     if file.suffix != SUFFIX:
         raise ValueError(
-            f"{file} is not a {SUFFIX} file. xgapfill reads no pickles (.pt, .pkl), which can run code when opened: "
-            "take the arrays out and write them with Weights(card, arrays).save(path)"
+            f"{file} is not a {SUFFIX} file. xgapfill reads no pickles (.pt, .pkl), which can run code when opened; "
+            "extract the arrays and write them with Weights(card, arrays).save(path)"
         )
     if not _card_of(file).exists():
-        raise ValueError(f"weights {file} have no card: {_card_of(file).name} must stand beside them")
+        raise ValueError(f"weights {file} have no card; put {_card_of(file).name} beside them")
     try:
         return Card.from_toml(_card_of(file).read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
@@ -303,7 +303,7 @@ def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _unpack(packed: bytes, file: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of a safetensors file, floating ones as float32 that may be written to."""
+    """Arrays of a safetensors file, floating ones as writable float32."""
     from safetensors import SafetensorError, deserialize
 
     try:
@@ -316,10 +316,10 @@ def _unpack(packed: bytes, file: Path) -> dict[str, NDArray[Any]]:
 
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
-    """Refuse numbers that are missing, infinite or absurd: with them, fills would be so too."""
+    """Raise ValueError for numbers that are missing, infinite or too large, as they would spread to fills."""
     for name, array in arrays.items():
         if array.dtype.kind not in "fiu":
-            raise ValueError(f"{where}: array {name!r} holds {array.dtype}; floating and whole numbers only")
+            raise ValueError(f"{where}: expected floating or whole numbers in array {name!r}, found {array.dtype}")
         wrong = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST))
         if array.dtype.kind == "f" and wrong.size:
             place = tuple(int(n) for n in np.unravel_index(wrong[0], array.shape))
@@ -333,12 +333,12 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
 
 
 def _array(view: Mapping[str, Any]) -> NDArray[Any]:
-    if view["dtype"] == "BF16":  # numpy has no such type: a float32 that lost its lower 16 bits
+    if view["dtype"] == "BF16":  # not in numpy: a float32 without its lower 16 bits
         return (np.frombuffer(view["data"], "<u2").astype(np.uint32) << 16).view(np.float32)
     if view["dtype"] not in _DTYPES:
-        raise ValueError(f"weights hold a {view['dtype']} array; floating and whole numbers only")
+        raise ValueError(f"expected floating or whole numbers in weights, found a {view['dtype']} array")
     array = np.frombuffer(view["data"], _DTYPES[view["dtype"]])
-    with np.errstate(over="ignore"):  # what single precision cannot hold is refused thereafter
+    with np.errstate(over="ignore"):  # numbers beyond single precision are refused afterwards
         return array.astype(np.float32) if array.dtype.kind == "f" else array.copy()
 
 
@@ -350,7 +350,7 @@ def _digits(sha256: str) -> str:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file atomically."""
     number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(number, "wb") as stream:

@@ -1,1 +1,1 @@
-"""Baselines that see the whole map, tuned on held-out blocks."""
+"""Baselines that use the whole map, tuned on held-out blocks."""

@@ -30,13 +30,13 @@ class Dct:
 def dct_pls(values: Field, parameters: Dct, *, iterations: int = 60, tolerance: float = 1e-3) -> Field:
     """The smooth field of Garcia (2010) at every pixel, observed ones included: min |W(z - y)|^2 + s |L z|^2.
 
-    Solved by conjugate gradients on the cosine coefficients, preconditioned by the same operator under an even cover
-    of observations; Garcia's fixed-point iteration is the same step without the acceleration.
+    Solved by conjugate gradients on the cosine coefficients, preconditioned by the operator for evenly spread
+    observations; Garcia's fixed-point iteration is the same step without the acceleration.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
     parameters : Dct
         Smoothing and time weight.
     iterations, tolerance : int, float
@@ -80,7 +80,7 @@ def _laplacian(shape: tuple[int, ...], time_weight: float) -> Field:
 
 
 def _nearest(values: Field, observed: NDArray[np.bool_]) -> Field:
-    """Unseen pixels take the nearest observed one of their frame (0 in a frame that saw nothing)."""
+    """Missing pixels take the nearest observed value of their frame, 0 in a frame without observations."""
     filled = np.zeros_like(values)
     for frame in range(len(values)):
         if observed[frame].any():

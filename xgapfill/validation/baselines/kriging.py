@@ -18,13 +18,13 @@ class Covariance:
     Attributes
     ----------
     frame : float
-        How many pixels of space one step in time is worth.
+        Length of a time step in pixels of space.
     length : float
         Decay length in pixels.
     power : float
         Between 0 (rough) and 2 (smooth).
     nugget : float
-        Variance of a pixel's own noise, as a share of the variance.
+        Noise variance of a pixel, as a share of the variance.
     """
 
     frame: float = 8.0
@@ -40,18 +40,18 @@ class Covariance:
 def kriging(
     values: Field, wanted: NDArray[np.bool_], parameters: Covariance, *, neighbours: int = 60, batch: int = 512
 ) -> tuple[Field, Field]:
-    """Ordinary kriging of each wanted pixel from its nearest observed ones in scaled space-time.
+    """Ordinary kriging of each target pixel from its nearest observed pixels in scaled space-time.
 
-    The local mean is unknown and so is the local variance, which is estimated from the same neighbours.
+    The local mean and the local variance are estimated from the same neighbours.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
     wanted : (t, y, x) bool
-        Pixels to estimate; the others come back as NaN.
+        Pixels to estimate; the others are returned as NaN.
     parameters : Covariance
-        What `values` vary like.
+        Covariance of `values`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The simplest fillers of a field (t, y, x) with NaN where nothing was observed: what anybody would try first."""
+"""The simplest baselines for a field (t, y, x) with NaN where missing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Field = NDArray[np.float32]
 
 
 def pixel_mean(values: Field) -> Field:
-    """Mean over time of each pixel; the mean of everything where a pixel was never observed.
+    """Mean over time of each pixel; the overall mean for pixels that were never observed.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
 
     Returns
     -------
     (t, y, x) float32
-        Observed pixels as they are.
+        Observed pixels are unchanged.
     """
     observed = np.isfinite(values)
     count = observed.sum(axis=0)
@@ -31,12 +31,12 @@ def pixel_mean(values: Field) -> Field:
 
 
 def time_interpolation(values: Field) -> Field:
-    """Linear in time between the dates that saw a pixel (the nearest one at the ends), then the nearest pixel in space.
+    """Linear in time between the observed dates of a pixel (nearest at the ends), then the nearest pixel in space.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
     """
     observed = np.isfinite(values)
     steps = np.arange(len(values), dtype=np.float64)[:, None, None]

@@ -1,8 +1,7 @@
-"""Classical gap fillers that the package is held against, with an error estimate and well-chosen parameters.
+"""Classical baselines with tuned parameters and an error estimate.
 
-All take a whole field (t, y, x) in memory, NaN where nothing was observed, regular steps in time. Parameters are chosen
-on pixels that are observed and held out, in gaps like those that are to be filled, so each is as good as it can be
-without the answer.
+All take a whole field (t, y, x) in memory, NaN where missing, with regular time steps. Parameters are tuned on held-out
+observations, in gaps like those to be filled, without the truth.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ Parameters = TypeVar("Parameters", Dct, Covariance)
 
 @dataclass(frozen=True)
 class Prediction:
-    """A filled field and what its error is thought to be.
+    """A filled field and its error estimate.
 
     Attributes
     ----------
     values, spread : (t, y, x) float32
-        Estimate and standard deviation of its error; NaN where nothing was asked for.
+        Estimate and standard deviation of its error; NaN at pixels that were not requested.
     chosen : object
-        The parameters that were chosen, None where there are none.
+        Tuned parameters, None for a baseline without parameters.
     """
 
     values: Field
@@ -46,12 +45,12 @@ Baseline = Callable[[Field, NDArray[np.bool_], NDArray[np.bool_]], Prediction]
 
 
 def held_out_like_gaps(observed: NDArray[np.bool_], *, seed: int = 1) -> NDArray[np.bool_]:
-    """Observed pixels to choose parameters on: the gaps of other dates, disc-shaped blocks where no date suits.
+    """Observed pixels to tune parameters on: the gaps of other dates, or disc-shaped blocks if no date is suitable.
 
     Parameters
     ----------
     observed : (t, y, x) bool
-        What a method is shown.
+        Observed pixels of the input.
     """
     blocks = transplanted(observed, seed=seed)
     without = observed.any(axis=(1, 2)) & ~blocks.any(axis=(1, 2))
@@ -60,16 +59,16 @@ def held_out_like_gaps(observed: NDArray[np.bool_], *, seed: int = 1) -> NDArray
 
 
 def tuned_dct_pls(values: Field, *, blocks: NDArray[np.bool_] | None = None, evaluations: int = 24) -> Prediction:
-    """3-D DCT-PLS whose smoothing and time weight give the lowest RMSE on held-out blocks of observed pixels.
+    """3-D DCT-PLS with the smoothing and time weight of lowest RMSE on held-out blocks of observed pixels.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
     blocks : (t, y, x) bool, optional
-        Observed pixels to hold out while choosing; disc-shaped blocks of 4-12 pixels radius when not given.
+        Observed pixels to hold out during tuning; by default disc-shaped blocks of 4-12 pixels radius.
     evaluations : int
-        How many pairs of parameters are tried at most.
+        Largest number of pairs of parameters to try.
 
     Returns
     -------
@@ -97,23 +96,23 @@ def tuned_kriging(
     sample: int = 3000,
     neighbours: int = 60,
 ) -> Prediction:
-    """Local space-time kriging whose covariance gives the lowest RMSE on held-out blocks of observed pixels.
+    """Local space-time kriging with the covariance of lowest RMSE on held-out blocks of observed pixels.
 
     Parameters
     ----------
     values : (t, y, x) float
-        NaN where nothing was observed.
+        NaN where missing.
     wanted : (t, y, x) bool
         Pixels to estimate.
     blocks : (t, y, x) bool, optional
-        Observed pixels to hold out while choosing; disc-shaped blocks of 4-12 pixels radius when not given.
+        Observed pixels to hold out during tuning; by default disc-shaped blocks of 4-12 pixels radius.
     evaluations, sample : int
-        Covariances tried at most, and how many held-out pixels each is tried on.
+        Largest number of covariances to try, and of held-out pixels for each.
 
     Returns
     -------
     Prediction
-        The spread is kriging's own, times the factor that makes it right on the blocks.
+        The spread is the kriging error, scaled to the error on the blocks.
     """
     blocks = _blocks(values, blocks)
     shown = np.where(blocks, np.float32(np.nan), values)
@@ -134,14 +133,14 @@ def tuned_kriging(
 
 
 def on_conditions(baseline: Baseline, conditions: Sequence[Field]) -> Baseline:
-    """The baseline on what a quadratic regression on filled conditions leaves.
+    """The baseline applied to the residuals of a quadratic regression on filled predictors.
 
     Parameters
     ----------
     baseline : callable
         One of `BASELINES`.
     conditions : sequence of (t, y, x) float
-        NaN where nothing was observed; such gaps are filled by DCT-PLS first.
+        Predictors, NaN where missing; these gaps are filled by DCT-PLS first.
     """
     complete = [_complete(each) for each in conditions]
     columns = [np.ones_like(complete[0]), *complete, *(each**2 for each in complete)]
@@ -165,7 +164,7 @@ def _complete(condition: Field) -> Field:
 
 
 def _simple(fill: Callable[[Field], Field]) -> Baseline:
-    """A filler without parameters; its spread is the RMSE on the blocks, by distance."""
+    """A baseline without parameters; its spread is the RMSE on the blocks, by distance."""
 
     def predict(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Prediction:
         shown = np.where(blocks, np.float32(np.nan), values)
@@ -188,7 +187,7 @@ def _blocks(values: Field, blocks: NDArray[np.bool_] | None) -> NDArray[np.bool_
 
 
 def _spread_by_distance(estimate: Field, values: Field, blocks: NDArray[np.bool_]) -> Field:
-    """RMSE on the blocks in each class of distance, laid where the classes are once the blocks are shown again."""
+    """RMSE on the blocks in each class of distance, mapped to the classes of the field with all observations."""
     observed = np.isfinite(values)
     classes = distance_class(distance_to_observed(observed & ~blocks))
     overall = rmse(estimate, values, blocks)
@@ -200,7 +199,7 @@ def _spread_by_distance(estimate: Field, values: Field, blocks: NDArray[np.bool_
 def _descend(
     score: Callable[[Parameters], float], start: Parameters, steps: dict[str, float], evaluations: int
 ) -> Parameters:
-    """Pattern search in the logarithm: each parameter times and over its step; steps shrink when nothing is gained."""
+    """Pattern search in the logarithm: each parameter times and over its step; steps shrink without improvement."""
     best, lowest = start, score(start)
     tried = {start}
     while len(tried) < evaluations and max(steps.values()) > 1.2:
