@@ -1,4 +1,4 @@
-"""Help for tests, ours and those of packages that add methods."""
+"""Help for tests of this package and of packages that add methods."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CONDITIONS: dict[str, tuple[str, ...]] = {"psc-chl": ("log10_chl",), "chl": ()}
 def windows(
     values: NDArray, channels: tuple[str, ...] = ("log10_chl",), observed: NDArray[np.bool_] | None = None, **given: Any
 ) -> Windows:
-    """Windows of some values: all sea, at 45 N, 30 W, steps of 8 days and 4.6 km, no season, unless given otherwise.
+    """Space-time tiles (windows) with these values; by default all sea, 45 N, 30 W, steps of 8 days and 4.6 km.
 
     Parameters
     ----------
     values : (b, t, c, y, x) float
         NaN where missing, if `observed` is not given.
     channels : tuple of str
-        Targets, then chlorophyll if it is the condition; else give ``targets``.
+        Targets, then chlorophyll if it is the predictor; else give ``targets``.
     observed : (b, t, c, y, x) bool, optional
     **given
         Other attributes of `xgapfill.methods.Windows`.
@@ -55,7 +55,7 @@ def windows(
 
 @cache
 def tiny_weights(name: str) -> Weights:
-    """Small untrained weights of the shape of the shipped ones: quick, and the same on every call.
+    """Small untrained weights with the structure of the shipped ones: fast, and the same on every call.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A small data set to try things on: the simulated ocean with gaps, and its truth."""
+"""Example data: the simulated ocean with gaps, and its truth."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from xgapfill.variables.relation import CLASSES
 from xgapfill.weights.store import cache_dir
 
 VERSION = 4
-"""Part of the file name: raise it when the values change, here or in the simulation."""
+"""Version in the file name: increase it when values change, here or in the simulation."""
 SEED, FRAMES, SIZE, BOX = 7, 24, 128, 160
 LATITUDE, LONGITUDE, YEAR = 42.0, -11.0, 2010
 PSC_GAPS, CHL_GAPS, SST_GAPS = 0.6, 0.1, 0.25
-# A moderately energetic eastern North Atlantic with a bloom in April; drawn regimes would change with the code.
+# A moderately energetic eastern North Atlantic with a bloom in April; fixed, as drawn regimes change with the code.
 REGIME = Regime(
     speed=0.18, eddy_km=180, flow_slope=5.0, eddy_days=25, drift=0.02,
     patch_km=200, patch_slope=3.4, patch_days=20, fixed_share=0.2, relax_days=15, mixing=20,
@@ -58,7 +58,7 @@ _ATTRS: dict[str, dict[str, object]] = {
 
 
 def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
-    """Open an example data set; it is simulated on the first call (seconds, no network) and kept in a file.
+    """Open an example data set; it is simulated on the first call (seconds, no network) and cached in a file.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
         size classes ``PSC`` with 60 % of the sea missing, ``CHL`` (mg m-3) with 10 %, ``SST`` (degC) with 25 %,
         ``SSH`` (m), the complete ``PSC_truth`` and ``CHL_truth``, and the mask ``sea``. Land is missing everywhere.
     cache : bool
-        Keep the data set in ``XGAPFILL_CACHE_DIR`` or the user's cache folder, and read it from there.
+        Cache the data set in ``XGAPFILL_CACHE_DIR`` or the user's cache folder, and read it from there.
 
     Returns
     -------
     xarray.Dataset
-        In memory, float32. Every value is simulated, none was measured.
+        In memory, float32. All values are simulated.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
     (('time', 'size_class', 'lat', 'lon'), (24, 3, 128, 128))
     """
     if name != "ocean":
-        raise ValueError(f"there is no tutorial data set {name!r}; the only one is 'ocean'")
+        raise ValueError(f"expected the name of a tutorial data set, 'ocean', found {name!r}")
     file = cache_dir() / f"tutorial-ocean-v{VERSION}.npz"
     if cache and file.is_file():
         with np.load(file) as kept:
@@ -99,13 +99,13 @@ def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
 
 
 def _simulated() -> dict[str, NDArray]:
-    """Truth and gaps of the data set as plain arrays."""
+    """The data set as plain arrays."""
     ocean = simulate(SEED, FRAMES, (BOX, BOX), LATITUDE, longitude=LONGITUDE, year=YEAR, regime=REGIME)
     cut = slice((BOX - SIZE) // 2, (BOX + SIZE) // 2)
     lat, lon = ocean.lat[cut], ocean.lon[cut]
     land = ~seamask.sea(lat, lon)
     shape = (FRAMES, SIZE, SIZE)
-    # Size classes are never retrieved where chlorophyll is not.
+    # Size classes are missing wherever chlorophyll is.
     no_chl = clouds(SEED, FRAMES, shape[1:], CHL_GAPS)
     no_psc = clouds(SEED + 1, FRAMES, shape[1:], (PSC_GAPS - CHL_GAPS) / (1 - CHL_GAPS)) | no_chl
     no_sst = clouds(SEED + 2, FRAMES, shape[1:], SST_GAPS)
@@ -162,7 +162,7 @@ def _labelled(arrays: dict[str, NDArray]) -> xr.Dataset:
 
 
 def _keep(file: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays so that nobody ever sees half a file; a folder that cannot be written is no obstacle."""
+    """Write arrays atomically; skip it when the folder is not writable."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(suffix=".npz", dir=file.parent)

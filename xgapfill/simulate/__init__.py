@@ -1,8 +1,8 @@
-"""A simulated ocean whose truth is known: stirred chlorophyll, temperature and size classes, and clouds over them.
+"""A simulated ocean with known truth: stirred chlorophyll, temperature and size classes, and cloud gaps.
 
-A periodic box is stirred by a random streamfunction (power-law spectrum, memory that shrinks with scale). Tracers are
-carried semi-Lagrangian with cubic splines in steps of a day, relaxed to patchy sources, mixed a little, and averaged
-to composites. Everything is numpy; a seed fixes every value.
+A periodic box is stirred by a random streamfunction (power-law spectrum, memory that decreases with scale). Tracers are
+advected by a semi-Lagrangian scheme with cubic splines in daily steps, relaxed to patchy sources, weakly diffused, and
+averaged to composites. Everything is numpy; a seed fixes every value.
 """
 
 from xgapfill.simulate.clouds import clouds

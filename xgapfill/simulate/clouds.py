@@ -1,4 +1,4 @@
-"""Gaps as clouds and the edges of swaths leave them."""
+"""Gaps like those of clouds and swath edges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scipy import stats
 from xgapfill.simulate.fields import power_law, remembered
 
 PIXELS = (1.0, 1.0)
-"""Clouds know no kilometres: their scales are in pixels."""
+"""Size of a pixel: the scales of clouds are in pixels, not in km."""
 CONCENTRATION = 4.0
-"""Of the beta distribution of the share missing in a frame: 4 reaches from about 20 to 95 % around 60 %."""
+"""Concentration of the beta distribution of the missing share: 4 gives about 20 to 95 % around 60 %."""
 
 
 def clouds(
@@ -25,7 +25,7 @@ def clouds(
     memory: float = 0.3,
     swaths: float = 0.15,
 ) -> NDArray[np.bool_]:
-    """Return moving gaps of composites; edge density and persistence are like those of real 8-day CHL.
+    """Return moving gaps of composites, with edge density and persistence of real 8-day CHL.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def clouds(
     Raises
     ------
     ValueError
-        If a share is none.
+        If a share or `memory` is out of range.
 
     Examples
     --------
@@ -56,9 +56,9 @@ def clouds(
     np.float64(0.6)
     """
     if not 0 < share < 1:
-        raise ValueError(f"the missing share must lie between 0 and 1, got {share}")
+        raise ValueError(f"share must be between 0 and 1, found {share}")
     if not (0 <= memory < 1 and 0 <= swaths <= 1):
-        raise ValueError(f"memory must lie in [0, 1) and swaths in [0, 1], got {memory} and {swaths}")
+        raise ValueError(f"memory must be in [0, 1) and swaths in [0, 1], found {memory} and {swaths}")
     rng = np.random.default_rng([seed, 3])
     cover = _covers(rng, frames, share)
     large = power_law(shape, PIXELS, 80 + 120 * rng.uniform(), rng.uniform(2.8, 3.4))
@@ -75,7 +75,7 @@ def clouds(
 
 
 def daily_weights(rng: np.random.Generator, shape: tuple[int, int], share: float) -> Iterator[NDArray[np.float32]]:
-    """Yield day by day what a pixel counts in a composite: 1 where observed, next to nothing where cloudy.
+    """Yield daily weights of pixels in a composite: 1 where observed, almost 0 where cloudy.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def daily_weights(rng: np.random.Generator, shape: tuple[int, int], share: float
     Yields
     ------
     (y, x) float32
-        Positive everywhere, so that a composite of cloudy days alone is their mean.
+        Positive everywhere, so that a composite of cloudy days only is their mean.
     """
     spectrum = power_law(shape, PIXELS, 100.0, 3.0)
     for depth in remembered(rng, shape, spectrum, 0.3):
@@ -96,13 +96,13 @@ def daily_weights(rng: np.random.Generator, shape: tuple[int, int], share: float
 
 
 def _covers(rng: np.random.Generator, frames: int, share: float) -> NDArray[np.float64]:
-    """Missing share of each frame: spread evenly over the quantiles of a wide distribution of mean `share`."""
+    """Missing share of each frame: evenly spaced quantiles of a wide distribution with mean `share`."""
     places = (rng.permutation(frames) + rng.uniform(size=frames)) / frames
     return np.clip(stats.beta.ppf(places, share * CONCENTRATION, (1 - share) * CONCENTRATION), 0.01, 0.99)
 
 
 def _swath(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Something larger than any cloud inside a tilted stripe, as the gap between two orbits or the end of one."""
+    """A field larger than any cloud inside a tilted stripe, like the gap between two orbits or the end of one."""
     rows, cols = np.indices(shape, dtype=np.float32)
     tilt = np.deg2rad(rng.uniform(8, 20)) * rng.choice([-1, 1])
     across = (cols - shape[1] * rng.uniform()) * np.cos(tilt) + (rows - shape[0] * rng.uniform()) * np.sin(tilt)

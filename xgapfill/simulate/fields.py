@@ -1,4 +1,4 @@
-"""Periodic random fields with a power-law spectrum and a memory."""
+"""Periodic random fields with a power-law spectrum and temporal correlation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def wavenumber(shape: tuple[int, int], step_km: tuple[float, float]) -> NDArray[
 
 def variance(spectrum: NDArray, shape: tuple[int, int]) -> float:
     """Variance of white noise of unit variance whose real Fourier transform is multiplied by `spectrum`."""
-    twice = np.full(spectrum.shape[1], 2.0)  # a real transform leaves out the conjugates
+    twice = np.full(spectrum.shape[1], 2.0)  # a real transform omits the conjugates
     twice[0] = 1
     if shape[1] % 2 == 0:
         twice[-1] = 1
@@ -25,7 +25,7 @@ def variance(spectrum: NDArray, shape: tuple[int, int]) -> float:
 
 
 def power_law(shape: tuple[int, int], step_km: tuple[float, float], scale: float, power: float) -> NDArray[np.float32]:
-    """Spectrum of a unit-variance field, white noise times this.
+    """Spectrum that turns white noise into a field of unit variance.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def power_law(shape: tuple[int, int], step_km: tuple[float, float], scale: float
     step_km : (float, float)
         Size of a pixel northward and eastward; `scale` has the same unit.
     scale : float
-        Wavelength beyond which the spectral density is level.
+        Wavelength beyond which the spectral density is constant.
     power : float
-        Below it the density falls as wavenumber to minus this.
+        At shorter wavelengths the density falls as wavenumber to minus this power.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def power_law(shape: tuple[int, int], step_km: tuple[float, float], scale: float
 def remembered(
     rng: np.random.Generator, shape: tuple[int, int], spectrum: NDArray, keep: NDArray | float
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield (y, x) fields without end; each coefficient keeps the fraction `keep` of itself from one to the next."""
+    """Yield (y, x) fields forever; `keep` is the correlation of each coefficient from one field to the next."""
     for state in remembered_coefficients(rng, shape, spectrum, keep):
         yield fft.irfft2(state, s=shape)
 
@@ -57,7 +57,7 @@ def remembered(
 def remembered_coefficients(
     rng: np.random.Generator, shape: tuple[int, int], spectrum: NDArray, keep: NDArray | float
 ) -> Iterator[NDArray[np.complex64]]:
-    """Yield the Fourier coefficients of `remembered`; a complex `keep` also moves the pattern."""
+    """Yield the Fourier coefficients of `remembered`; a complex `keep` also translates the pattern."""
     fresh = (np.sqrt(1 - np.abs(keep) ** 2) * spectrum).astype(np.float32)
     state = spectrum.astype(np.float32) * fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
     kept = np.asarray(keep, dtype=np.complex64 if np.iscomplexobj(keep) else np.float32)

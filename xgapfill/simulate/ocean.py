@@ -38,7 +38,7 @@ class Ocean:
     time : (t,) datetime64[ns]
         First day of each composite.
     step_days : int
-        Length of a composite; those of 8 days restart on 1 January.
+        Days of a composite; composites of 8 days restart on 1 January.
     """
 
     log10_chl: NDArray[np.float32]
@@ -67,7 +67,7 @@ def simulate(
     sensor_noise: float = 0.0,
     regime: Regime | None = None,
 ) -> Ocean:
-    """Simulate an ocean whose every value is known; the same arguments give the same values.
+    """Simulate an ocean without gaps; the same arguments give the same values.
 
     Parameters
     ----------
@@ -76,21 +76,21 @@ def simulate(
     frames, shape : int, (int, int)
         Number of composites, and pixels northward and eastward.
     latitude : float
-        Of the centre of the box, degrees.
+        Latitude of the centre of the box, degrees.
     start_day : int
-        Day of the year of the first frame, from 1; composites of 8 days begin at the slot that contains it.
+        Day of the year of the first frame, from 1; the first composite of 8 days is the one that contains it.
     step_days : int
         Days of a composite; 1 gives daily fields.
     longitude : float
-        Of the centre of the box, degrees.
+        Longitude of the centre of the box, degrees.
     year : int
-        Of the first frame.
+        Year of the first frame.
     spin_up : int
         Days of stirring before the first frame.
     sensor_noise : float
         Standard deviation of noise added to log10 chlorophyll of each pixel, after the size classes are made.
     regime : Regime, optional
-        Parameters of the box in place of drawn ones.
+        Parameters of the box; by default they are drawn.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def simulate(
     Raises
     ------
     ValueError
-        If the box, the days or the latitude make no sense.
+        If the box, the days or the latitude are out of range.
 
     Examples
     --------
@@ -138,17 +138,17 @@ def size_class_anomalies(
     Parameters
     ----------
     seed, frames, shape, latitude, step_days, spin_up, regime
-        As for `simulate`.
+        As in `simulate`.
 
     Returns
     -------
     (2, t, y, x) float32
-        Covariance as fitted to in-situ samples, heavy tails, periodic in y and x.
+        Fields with the covariance of in-situ samples, heavy tails, periodic in y and x.
 
     Raises
     ------
     ValueError
-        If the box, the days or the latitude make no sense.
+        If the box, the days or the latitude are out of range.
 
     Examples
     --------
@@ -166,11 +166,11 @@ def size_class_anomalies(
 def _check(frames: int, shape: tuple[int, int], latitude: float, step_days: int) -> None:
     if frames < 1 or step_days < 1 or min(shape) < 16:
         raise ValueError(
-            "want at least 1 frame of at least 1 day and 16 x 16 pixels, "
-            f"got {frames} frames of {step_days} days and {shape[0]} x {shape[1]} pixels"
+            "expected at least 1 frame of at least 1 day and 16 x 16 pixels, "
+            f"found {frames} frames of {step_days} days and {shape[0]} x {shape[1]} pixels"
         )
     if abs(latitude) > 80:
-        raise ValueError(f"the box must be centred between 80 S and 80 N, got latitude {latitude}")
+        raise ValueError(f"the box must be centred between 80 S and 80 N, found latitude {latitude}")
 
 
 def _calendar(year: int, start_day: int, frames: int, step_days: int) -> tuple[NDArray[np.datetime64], list[int]]:
@@ -187,7 +187,7 @@ def _calendar(year: int, start_day: int, frames: int, step_days: int) -> tuple[N
 def _composites(
     rng: np.random.Generator, regime: Regime, daily: Iterator[NDArray[np.float32]], days: list[int]
 ) -> NDArray[np.float32]:
-    """Means of consecutive groups of days, (t, c, y, x); tracers count on the clear days of each pixel."""
+    """Means of consecutive groups of days, (t, c, y, x); tracers are averaged over the clear days of each pixel."""
     fields = next(daily)
     weights = daily_weights(rng, fields.shape[1:], regime.daily_gaps)
     means = np.zeros((len(days), *fields.shape), dtype=np.float32)
@@ -196,7 +196,7 @@ def _composites(
         for _ in range(count):
             weight = next(weights)
             mean[:-3] += weight * fields[:-3]
-            mean[-3:] += fields[-3:]  # height and velocities are known under clouds as well
+            mean[-3:] += fields[-3:]  # height and velocities are known under clouds, too
             counted += weight
             fields = next(daily)
         mean[:-3] /= counted
@@ -212,7 +212,7 @@ def _with_climate(
     days: list[int],
     anomalies: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Put the (t, 2, y, x) anomalies of chlorophyll and temperature on their climatology; cold water is greener."""
+    """Add the (t, 2, y, x) anomalies of chlorophyll and temperature to their climatology; cold water is greener."""
     begin = (time - time.astype("datetime64[Y]")).astype("timedelta64[D]").astype(float)
     phase = 2 * np.pi * ((begin + np.array(days) / 2) / 365.25)[:, None, None]
     north = (lat - lat.mean())[None, :, None]
@@ -225,12 +225,12 @@ def _with_climate(
     green = np.sqrt(1 - link**2) * fresh - link * warm
     log10_chl = climate(regime.chl_mean, regime.chl_season, regime.chl_peak, regime.chl_north) + regime.chl_sd * green
     degrees = climate(regime.sst_mean, regime.sst_season, regime.sst_peak, regime.sst_north) + regime.sst_sd * warm
-    # Sea water freezes at -1.8 degC: a smooth floor instead of a cut.
+    # Sea water freezes at -1.8 degC; a smooth lower limit avoids a cut.
     return log10_chl.astype(np.float32), (np.logaddexp(0, degrees + 1.8) - 1.8).astype(np.float32)
 
 
 def _scattered(rng: np.random.Generator, regime: Regime, fields: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give (2, t, y, x) tracers the tails and the covariance of in-situ scatter, part of it common to the box."""
+    """Give (2, t, y, x) tracers the tails and covariance of in-situ scatter, part of it common to the box."""
     unit = (fields - fields.mean(axis=(1, 2, 3), keepdims=True)) / fields.std(axis=(1, 2, 3), keepdims=True)
     if regime.tail:
         unit = np.sinh(regime.tail * unit)

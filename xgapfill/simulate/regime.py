@@ -1,4 +1,4 @@
-"""What varies from one simulated ocean to the next."""
+"""Random parameters of a simulated ocean."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Regime:
         Root mean square speed, scale of the energetic eddies, power of the streamfunction's spectral density, memory
         of those eddies, westward drift of the pattern.
     patch_km, patch_slope, patch_days, fixed_share, relax_days, mixing : float
-        Scale, spectral power and memory of the sources; the share of them that never moves; how fast tracers follow
-        them; diffusivity in m2 s-1.
+        Scale, spectral power and memory of the sources; their constant share; relaxation time of tracers to them;
+        diffusivity in m2 s-1.
     chl_mean, chl_sd, chl_season, chl_peak, chl_north : float
         log10 chlorophyll: mean, standard deviation of the anomalies, seasonal amplitude, day of the bloom, change per
         degree northward.
     sst_mean, sst_sd, sst_season, sst_peak, sst_north : float
         The same for temperature in degC.
     daily_gaps : float
-        Cloudy share of the days: a composite pixel is the mean of its clear days, as a satellite sees it.
+        Cloudy share of the days: a composite pixel is the mean of its clear days, as observed by a satellite.
     pigments : float
-        Whether the size classes are those that filters part (0) or those that pigments tell (1), see
+        Definition of size classes, from size-fractionated filtration (0) to diagnostic pigments (1), see
         `xgapfill.variables.relation`.
     box_share : float
-        Share of the variance of the size-class residuals that is the same everywhere in the box.
+        Share of the variance of the size-class residuals that is common to the whole box.
     scatter : float
         Size of the residuals relative to in-situ samples.
     tail : float

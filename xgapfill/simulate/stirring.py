@@ -1,4 +1,4 @@
-"""A random geostrophic flow, and tracers that it stirs."""
+"""A random geostrophic flow that stirs tracers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EARTH_TURN = 7.2921e-5
 
 @dataclass(frozen=True)
 class Box:
-    """Where a simulated ocean lies: pixels of 1/24 degree.
+    """Grid of a simulated ocean, with pixels of 1/24 degree.
 
     Attributes
     ----------
     lat, lon : (y,), (x,) float64
         Centres of the pixels, degrees.
     step_km : (float, float)
-        Size of a pixel northward and eastward, the same all over the box.
+        Size of a pixel northward and eastward, constant in the box.
     coriolis : float
         Coriolis parameter, s-1.
     """
@@ -43,7 +43,7 @@ class Box:
         """Return the box of (y, x) pixels around a place."""
         lat, lon = _centres(latitude, shape[0]), _centres(longitude, shape[1])
         north = KM_PER_DEGREE * PIXEL_DEGREES
-        # Geostrophy fails at the equator: heights there are those of 8 degrees.
+        # Geostrophy fails at the equator, so the Coriolis parameter is at least that of 8 degrees.
         turning = 2 * EARTH_TURN * np.sin(np.deg2rad(max(abs(latitude), 8.0))) * (np.sign(latitude) or 1.0)
         return cls(lat, lon, (north, north * float(np.cos(np.deg2rad(latitude)))), float(turning))
 
@@ -64,9 +64,9 @@ def stirred(
     regime : Regime
     box : Box
     slopes : sequence of float
-        One tracer for each: the gradient per degree northward of what it is the anomaly of, in its own unit.
+        Northward gradient per degree of the climatology of each tracer, in its unit.
     spin_up : int
-        Days that pass before the first that is yielded.
+        Days before the first field.
 
     Yields
     ------
@@ -74,7 +74,7 @@ def stirred(
     """
     shape = box.shape
     sources = [_sources(rng, regime, box) for _ in slopes]
-    # One pass through Fourier space mixes and turns values into the coefficients of interpolating splines.
+    # One Fourier transform diffuses values and gives the coefficients of interpolating splines.
     mix = np.exp(-regime.mixing * SECONDS_PER_DAY * (wavenumber(shape, box.step_km) / 1e3) ** 2)
     prepare = (mix / _spline_response(shape)).astype(np.float32)
     pull = np.float32(1 - np.exp(-1 / regime.relax_days))
@@ -98,7 +98,7 @@ def _centres(middle: float, pixels: int) -> NDArray[np.float64]:
 
 
 def _sources(rng: np.random.Generator, regime: Regime, box: Box) -> Iterator[NDArray[np.float32]]:
-    """Patches that tracers are pulled towards: some stay for ever, as banks and fronts do, the others come and go."""
+    """Sources to which tracers relax: some are constant, like banks and fronts, the others vary."""
     spectrum = power_law(box.shape, box.step_km, regime.patch_km, regime.patch_slope)
     scaled = np.maximum(wavenumber(box.shape, box.step_km) * regime.patch_km / (2 * np.pi), 1)
     keep = np.exp(-1 / np.maximum(regime.patch_days * scaled**-0.7, 1))
@@ -110,7 +110,7 @@ def _sources(rng: np.random.Generator, regime: Regime, box: Box) -> Iterator[NDA
 
 
 def _flow(rng: np.random.Generator, regime: Regime, box: Box) -> Iterator[NDArray[np.float32]]:
-    """Daily (3, y, x) height and velocities of a streamfunction that drifts westward and forgets small scales first."""
+    """Daily (3, y, x) height and velocities of a westward drifting streamfunction; small scales decorrelate first."""
     wave = wavenumber(box.shape, box.step_km)
     spectrum = power_law(box.shape, box.step_km, regime.eddy_km, regime.flow_slope)
     spectrum *= regime.speed / np.sqrt(variance(spectrum * wave / 1e3, box.shape))
@@ -120,7 +120,7 @@ def _flow(rng: np.random.Generator, regime: Regime, box: Box) -> Iterator[NDArra
     kx = 2 * np.pi * fft.rfftfreq(box.shape[1], box.step_km[1] * 1e3)[None, :]
     drift = np.exp(1j * kx * regime.drift * SECONDS_PER_DAY)
     if box.shape[1] % 2 == 0:
-        drift[:, -1] = 1  # the shortest wave has no direction
+        drift[:, -1] = 1  # the Nyquist wave has no direction
     factors = np.stack(np.broadcast_arrays(box.coriolis / GRAVITY, -1j * ky, 1j * kx)).astype(np.complex64)
     for state in remembered_coefficients(rng, box.shape, spectrum, np.exp(-1 / days) * drift):
         yield fft.irfft2(factors * state, s=box.shape)
@@ -129,7 +129,7 @@ def _flow(rng: np.random.Generator, regime: Regime, box: Box) -> Iterator[NDArra
 def _moved(
     u: NDArray[np.float32], v: NDArray[np.float32], box: Box, places: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Rows and columns that the water arriving at each pixel moved in a day, with the velocity halfway."""
+    """Daily displacement in rows and columns of the water that arrives at each pixel, with the velocity halfway."""
     day = np.stack([v / np.float32(box.step_km[0] * 1e3), u / np.float32(box.step_km[1] * 1e3)])
     day *= np.float32(SECONDS_PER_DAY)
     halfway = places - day / 2
