@@ -60,28 +60,28 @@ def _parser() -> argparse.ArgumentParser:
     one = add(
         "background", lambda g: background.run(g.data, g.gaps), "the background against tuned DCT-PLS and kriging"
     )
-    one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="what is hidden")
+    one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="kind of gaps")
     add("size-classes", lambda g: background.run_size_classes(g.data), "the same for size classes given chlorophyll")
     sheet = add("scores", _scores, "the score sheet: all methods, all sets", data=False)
-    sheet.add_argument("--data", type=Path, help="folder of the real data; without it the simulated ocean alone")
+    sheet.add_argument("--data", type=Path, help="folder of the real data; by default only the simulated ocean")
     sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
-    sheet.add_argument("--rows", nargs="+", help="some methods")
-    tuned = add("fit", _fit, "what training on the series itself gains")
+    sheet.add_argument("--rows", nargs="+", help="methods, by default all")
+    tuned = add("fit", _fit, "gain from training on the series itself")
     tuned.add_argument("--set", choices=[name for name in scores.SETS if not name.startswith("ocean")], required=True)
     tuned.add_argument("--minutes", type=float, help="of training (10)")
-    tuned.add_argument("--steps", type=int, help="of training, instead")
+    tuned.add_argument("--steps", type=int, help="of training, instead of minutes")
     tuned.add_argument("--method", choices=("repaint", "vae"), default="repaint")
-    tuned.add_argument("--init", default="shipped", help="first weights, name or path")
-    tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; without it only its mean")
+    tuned.add_argument("--init", default="shipped", help="initial weights, name or path")
+    tuned.add_argument("--members", type=int, default=0, help="of the fitted ensemble; by default only its mean")
     tuned.add_argument("--out", type=Path, help="save the fitted weights there")
-    add("masks", lambda g: keep_masks(g.data), "draw the masks kept with the package again, from their seeds")
-    add("realism", lambda g: realism.run(g.data), "can filled maps be told from observed ones")
-    add("variants", lambda g: variants.run(g.data), "variants of the background, scored alike on the validation set")
-    add("headroom", lambda g: headroom.run(g.data), "what could still be gained: combinations in hindsight, oracles")
+    add("masks", lambda g: keep_masks(g.data), "draw the stored masks again, from their seeds")
+    add("realism", lambda g: realism.run(g.data), "can a classifier distinguish filled maps from observed ones")
+    add("variants", lambda g: variants.run(g.data), "variants of the background, all scored on the validation set")
+    add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")
-    trained = add("nets", _nets, "variants of the net and its training, scored alike on the validation set: an hour")
-    trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="of what")
+    trained = add("nets", _nets, "variants of the network and its training, all scored on the validation set: an hour")
+    trained.add_argument("--weights", choices=("chl", "psc-chl"), default="chl", help="weights to train")
     trained.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
     trained.add_argument("--steps", type=int, default=2000, help="of each training")
     some = add("calls", _calls, "CRPS of ways to draw members against function evaluations")
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     some.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans")
     some.add_argument("--batches", type=int, default=6)
     some.add_argument("--members", type=int, default=8)
-    some.add_argument("--figure", type=Path, help="draw the figure there")
+    some.add_argument("--figure", type=Path, help="file of the figure")
     some.add_argument("--paper", action="store_true", help="RePaint's own schedules as well: hours")
     add("classical", lambda g: classical.run(), "classical methods against other implementations", data=False)
     add("windows", lambda g: windows.run(), "core-seconds per window of each method", data=False)
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "a window of 1068 x 4320 x 8640 pixels: tasks, reads, time, memory",
         data=False,
     )
-    add("stations", lambda g: stations.run(), "what in-situ samples add, on the simulated ocean", data=False)
+    add("stations", lambda g: stations.run(), "gain from in-situ samples, on the simulated ocean", data=False)
     return parser
 
 
@@ -122,7 +122,7 @@ def _calls(given: argparse.Namespace) -> None:
 
 
 def keep_masks(folder: Path) -> None:
-    """Write the masks beside this file and print how much each hides."""
+    """Write the masks beside this file and print the number of hidden pixels."""
     drawn = problems.draw_masks(folder)
     problems.MASKS.mkdir(exist_ok=True)
     for name, hidden in drawn.items():

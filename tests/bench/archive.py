@@ -27,7 +27,7 @@ from xgapfill.stores.run import NEIGHBOURS
 CHUNKS = (1, 270, 270)  # as in the files of OC-CCI
 DASK_CHUNKS = (8, 270, 270)  # of dask input: smaller ones take more tasks, larger ones more memory
 BOX = 256
-# Simulated values lie around the window, wider than any block that touches it can read; the rest has no chunks.
+# Simulated values surround the window, farther than any block of it reads; the rest has no chunks.
 AROUND = (slice(488, 512), slice(1024, 2048), slice(2848, 3872))
 WINDOW = {"time": slice(501, 502), "lat": slice(1486, 1586), "lon": slice(3340, 3380)}
 TARGETS = {
@@ -53,14 +53,14 @@ class CountingStore(LocalStore):
 
 
 def run() -> None:
-    """Print what it takes to open the archive, build the fill and compute a 100 x 40 window of one frame."""
+    """Print the costs of opening the archive, building the fill and computing a 100 x 40 window of one frame."""
     print(describe())
     print(f"archive of {SHAPE} pixels, CHL and PSC given CHL, chunks of {CHUNKS}; targets in brackets")
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "archive.zarr")
         make_archive(Path(store))
         for kind, name in product(("files", "dask"), ("CHL", "PSC")):
-            # a process of its own: the peak of its memory is that of this window
+            # a separate process, so that its peak memory is that of this window
             with get_context("spawn").Pool(1) as pool:
                 found = pool.apply(measure, (store, kind, name))
             print(f"{name} from {kind}")
@@ -71,7 +71,7 @@ def run() -> None:
 
 
 def measure(store: str, kind: str, name: str) -> dict[str, float]:
-    """What a lazy fill of the archive costs, by the name of the number.
+    """Costs of a lazy fill of the archive, by name.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def measure(store: str, kind: str, name: str) -> dict[str, float]:
     kind : "files" or "dask"
         Opened without dask, or in chunks of `DASK_CHUNKS`, all classes in one.
     name : "PSC" or "CHL"
-        What is filled; size classes given chlorophyll.
+        Target; size classes are filled given chlorophyll.
     """
     import torch  # noqa: F401  (part of the imports)
 
@@ -109,7 +109,7 @@ def measure(store: str, kind: str, name: str) -> dict[str, float]:
 
 
 def reads(filled: xr.DataArray, variables: int) -> dict[str, float]:
-    """Values that the blocks of the window asked for and were given, as multiples of what they hold."""
+    """Values that the blocks of the window requested and received, as multiples of their size."""
     asked = made = 1.0
     for axis, (dim, part) in enumerate(WINDOW.items()):
         length = filled.chunksizes[dim][0]
@@ -121,7 +121,7 @@ def reads(filled: xr.DataArray, variables: int) -> dict[str, float]:
 
 
 def shared_reads(filled: xr.DataArray) -> float:
-    """Values of the chunks that blocks need which `write` computes together, as a multiple of what they hold."""
+    """Values of the chunks for blocks that `write` computes together, as a multiple of their size."""
     time, beside = NEIGHBOURS
     name, lead = filled.data.name, (0,) * (filled.ndim - 3)
     places = product(range(40, 40 + time), range(4, 4 + beside), range(10, 10 + beside))
@@ -132,7 +132,7 @@ def shared_reads(filled: xr.DataArray) -> float:
 
 
 def make_archive(store: Path) -> None:
-    """Make a zarr store of the shape of the archive with simulated PSC and CHL around the window."""
+    """Make a zarr store with the shape of the archive and simulated PSC and CHL around the window."""
     coords = {"size_class": ["micro", "nano", "pico"], **coordinates(SHAPE)}
     xr.Dataset(coords=coords).to_zarr(store, consolidated=False)
     frames = AROUND[0].stop - AROUND[0].start

@@ -13,11 +13,11 @@ from xgapfill.nets.device import one_thread
 from xgapfill.weights import load
 
 SIZE = 2048
-CONVOLUTIONS, PASS = 0.5, 0.35  # of the product, wanted
+CONVOLUTIONS, PASS = 0.5, 0.35  # targets, as shares of the speed of the product
 
 
 def run() -> None:
-    """Print operations a second of one thread, and their share of the product's."""
+    """Print operations per second of one thread, and their share of those of the product."""
     import torch
 
     one_thread()
@@ -31,9 +31,9 @@ def run() -> None:
         for method in (PosteriorMean("cpu"), PosteriorMean("cpu", "bfloat16")):
             operations, seconds = _passed(method, batch, weights)
             share = operations / seconds / product
-            said = "" if method.precision == "bfloat16" else f" [{PASS:.0%}]"
+            target = "" if method.precision == "bfloat16" else f" [{PASS:.0%}]"
             print(
-                f"  {name}, posterior_mean, {method.precision}: {seconds / BATCH:.4f} s per window, {share:.0%}{said}"
+                f"  {name}, posterior_mean, {method.precision}: {seconds / BATCH:.4f} s per window, {share:.0%}{target}"
             )
         print(
             f"  {name}, its convolutions: {_convolved(batch, weights) / product:.0%} [{CONVOLUTIONS:.0%}]", flush=True
@@ -53,7 +53,7 @@ def _passed(method: PosteriorMean, batch: Any, weights: Any) -> tuple[float, flo
 
 
 def _convolved(batch: Any, weights: Any) -> float:
-    """Operations a second of the convolutions of a pass, on what they are given there."""
+    """Operations per second of the convolutions of a forward pass, on their inputs."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -79,7 +79,7 @@ def _convolved(batch: Any, weights: Any) -> float:
 
 
 def _seconds(function: Callable[[], Any], repeats: int) -> float:
-    """Core-seconds per call, after one that warms up."""
+    """Core-seconds per call, after a warm-up call."""
     function()
     start = time.process_time()
     for _ in range(repeats):

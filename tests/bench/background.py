@@ -1,4 +1,4 @@
-"""The background against the best classical fillers, on the validation set.
+"""The background against the best classical baselines, on the validation set.
 
 RMSE of log10 CHL at hidden pixels by distance to the nearest observed one. The target is 1.05 x the better of tuned 3-D
 DCT-PLS and local kriging.
@@ -36,7 +36,7 @@ def run(folder: Path, gaps: str = "discs") -> dict[str, float]:
     print(f"NE Pacific from 2020-06-09, 8-day MODIS CHL, {gaps} hidden, RMSE of log10 CHL")
     print(f"{'':24}{'all':>9}" + "".join(f"{name + ' px':>9}" for name in NAMES) + f"{'seconds':>9}")
     print(f"{'hidden pixels':24}{sum(sizes):9d}" + "".join(f"{size:9d}" for size in sizes))
-    # Parameters are chosen on gaps of the kind that is to be filled.
+    # Parameters are tuned on gaps of the same kind.
     blocks = held_out_like_gaps(np.isfinite(problem.values)) if gaps == "transplanted" else None
     rows: dict[str, Callable[[], Field]] = {
         "DCT-PLS, tuned": lambda: tuned_dct_pls(problem.values, blocks=blocks).values,

@@ -14,7 +14,7 @@ from xgapfill.weights import load
 
 
 def run(folder: Path, name: str) -> float:
-    """Score the ensemble on maps of the validation set; return the inflation with which its spread equals its error.
+    """Score the ensemble on maps of the validation set; return the inflation that makes its spread equal its error.
 
     Parameters
     ----------
@@ -29,5 +29,5 @@ def run(folder: Path, name: str) -> float:
     print(table_text(table, TITLES[which]))
     ratio = table.spread_over_rmse.sel(distance_class="all")
     found = weights.card.inflation / float(ratio.mean())
-    print(f"inflation on the card {weights.card.inflation:.3f}; it spreads as it errs with about {found:.3f}")
+    print(f"inflation on the card {weights.card.inflation:.3f}; spread equals error at about {found:.3f}")
     return found

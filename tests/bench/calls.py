@@ -44,8 +44,8 @@ class Way(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Result of a way: fair CRPS of the members, with the inflation of their departures from the mean that minimises
-    it; spread over RMSE; this inflation; seconds per window and member.
+    """Result of a way: least fair CRPS of the members over inflations of their anomalies from the mean, spread over
+    RMSE, this inflation, seconds per window and member.
     """
 
     family: str
@@ -92,7 +92,7 @@ def _levels(sampler: Draws, sigmas: list[float]) -> Draws:
 def run(
     folder: Path, cache: Path, name: str, batches: int, members: int, figure: Path | None, paper: bool
 ) -> list[Row]:
-    """Print CRPS in transformed units of every way, and draw it against the number of calls."""
+    """Print CRPS in transformed units of every way, and plot it against the number of function evaluations."""
     torch.set_num_threads(1)
     weights = load(name)
     made = mixture(weights.card.name, folder, cache, part="choose")
@@ -113,7 +113,9 @@ def run(
             departures.append(departure[:, hidden])
         parts = (np.concatenate(part, axis=-1) for part in (truth, means, departures))
         rows.append(Row(way.family, way.calls, *_least(*parts), seconds / windows))
-        row = "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s per window and member"
+        row = (
+            "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s per window and member"
+        )
         print(row.format(*rows[-1]), flush=True)
     best = min(row.crps for row in rows)
     fast = next(row.crps for row in rows if row.family == BEGUN and row.calls == FAST_CALLS)
@@ -133,7 +135,7 @@ def _least(truth: NDArray, mean: NDArray, departures: NDArray) -> tuple[float, f
 def _members(
     windows: Windows, weights: Weights, noise: Noise, way: Way, members: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean (b, t, c, y, x) and departures of the members from it (m, b, t, c, y, x), transformed units."""
+    """Mean (b, t, c, y, x) and anomalies of the members from it (m, b, t, c, y, x), transformed units."""
     with computing(Repaint()) as bring:
         prepared = prepare(windows, weights, bring, "float32")
         mean, _ = prepared.once()
@@ -150,7 +152,7 @@ def _members(
 
 
 def draw(rows: list[Row], file: Path, name: str) -> None:
-    """CRPS against calls, one line a family."""
+    """Plot CRPS against function evaluations, one line per family."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")

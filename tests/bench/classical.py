@@ -1,6 +1,6 @@
 """Classical methods against other implementations: how much faster, and how much worse or better.
 
-Seconds are processor time of one thread, so that a busy machine disturbs them little. The fields are simulated.
+Seconds are processor time of one thread, which other load affects little. The fields are simulated.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ CLOUDS = 0.5
 
 
 class Score(NamedTuple):
-    """Processor seconds for everything that was asked for, and the root mean square error."""
+    """Processor seconds and root mean square error."""
 
     seconds: float
     rmse: float
 
 
 class Line(NamedTuple):
-    """What was measured, and whether it is as good as it should be; None where there is nothing to hold it to."""
+    """A measurement, and whether it meets its target; None without a target."""
 
     text: str
     met: bool | None = None
 
 
 def run() -> None:
-    """Print one line a measurement."""
+    """Print one line per measurement."""
     import torch
 
     torch.set_num_threads(1)
@@ -215,7 +215,7 @@ def public_dineof(shape: tuple[int, int, int] = (40, 30, 30), most: int = 12) ->
 
     frames, height, width = shape
     truth, values, observed = modes_and_noise(shape)
-    cube = np.where(observed, 10**values, np.nan).T.reshape(shape)  # it takes positive values and their logarithm
+    cube = np.where(observed, 10**values, np.nan).T.reshape(shape)  # pydineof takes the logarithm of positive values
     days = np.datetime64("2000-01-01", "ns") + np.arange(frames) * np.timedelta64(1, "D")
     given = xr.DataArray(
         cube, dims=("time", "y", "x"), coords={"time": days, "y": np.arange(height), "x": np.arange(width)}
@@ -255,7 +255,7 @@ def long_lines() -> Iterator[Line]:
 
 
 def interpolation_lines() -> Iterator[Line]:
-    """Interpolation in time against xarray's, where that fills."""
+    """Interpolation in time against that of xarray, at the pixels that xarray fills."""
     chl = xr.apply_ufunc(np.log10, chlorophyll((46, 32, 32)))
     expected = chl.assign_coords(time=np.arange(46)).interpolate_na("time").values
     values = chl.values.astype(np.float32)

@@ -1,6 +1,6 @@
-"""What training on the series that is to be filled gains: the fitted posterior mean against kriging and DCT-PLS.
+"""Gain from training on the series to be filled: the fitted posterior mean against kriging and DCT-PLS.
 
-The fit sees what the methods see: the pixels that the masks of the problem leave.
+The fit gets the same input as the methods, without the hidden pixels.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run(
     members: int = 0,
     out: Path | None = None,
 ) -> xr.Dataset:
-    """Fit on a set, print and return the scores of the baselines, of the first weights and of the fitted ones.
+    """Fit on a set, print and return the scores of the baselines, of the initial weights and of the fitted ones.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""What could still be gained on the validation set: by combining all methods, and by knowing more than any method can.
+"""Possible gain on the validation set: from combinations of all methods, and from knowledge that no method has.
 
-Combinations are fitted to the very pixels they are scored on, so that no honest one can be better.
+Combinations are fitted to the pixels on which they are scored, so they are an upper limit.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from xgapfill.variables import relation
 from xgapfill.variables.base import Given
 from xgapfill.variables.size_classes import CHANNELS, SizeClasses
 
-BEST = ("background", "posterior_mean", "kriging", "dctpls")  # whose differences tell of errors
+BEST = ("background", "posterior_mean", "kriging", "dctpls")  # methods whose differences predict errors
 METHODS = (*BEST, "dineof", "climatology", "interpolate")
-SCALE = 0.4  # of residuals, so that they are values that chlorophyll may have
+SCALE = 0.4  # of residuals, to bring them into the range of chlorophyll
 
 
 class Estimates(NamedTuple):
-    """What methods say of n hidden values."""
+    """Estimates of methods at n hidden pixels."""
 
     mean: Mapping[str, NDArray[np.float64]]  # by method, (n,)
     error: Mapping[str, NDArray[np.float64]]
@@ -40,7 +40,7 @@ class Estimates(NamedTuple):
 
 
 def run(folder: Path) -> None:
-    """Print errors of the methods, of their best combination, and of one that knows the relation to chlorophyll."""
+    """Print errors of the methods, of their best combination, and given the true relation to chlorophyll."""
     for title, found in (("log10 CHL", chlorophyll(folder)), ("fractions given CHL", size_classes(folder))):
         print(f"{f'validation set, {title}':48}{'rmse':>8}{'crps':>8}")
         for name, mean in found.mean.items():
@@ -53,7 +53,7 @@ def run(folder: Path) -> None:
 
 
 def chlorophyll(folder: Path) -> Estimates:
-    """Of log10 chlorophyll."""
+    """Estimates of log10 chlorophyll."""
     problem = choose_problem(folder, gaps="transplanted")
     means, errors = {}, {}
     for name in METHODS:
@@ -64,7 +64,7 @@ def chlorophyll(folder: Path) -> Estimates:
 
 
 def size_classes(folder: Path) -> Estimates:
-    """Of fractions, all three classes as one."""
+    """Estimates of fractions, of all three classes together."""
     ds = choose_size_classes(folder)
     means, errors = {}, {}
     for name in METHODS:
@@ -76,29 +76,29 @@ def size_classes(folder: Path) -> Estimates:
 
 
 def combined(found: Estimates) -> NDArray[np.float64]:
-    """Errors of the linear combination of all methods, and a constant, with the least squares of errors."""
+    """Errors of the least-squares linear combination of all methods and a constant."""
     columns = np.column_stack([*found.mean.values(), np.ones_like(found.truth)])
     return columns @ np.linalg.lstsq(columns, found.truth, rcond=None)[0] - found.truth
 
 
 def best_crps(found: Estimates, error: NDArray[np.float64]) -> float:
-    """CRPS of Gaussian estimates that err by `error`, with the best standard deviation that can be made from all.
+    """CRPS of Gaussian estimates with errors `error` and the best standard deviation from all methods.
 
-    Its logarithm is linear in the logarithms of the errors that methods state and of how far they differ, and has a
-    constant for each class of distance.
+    Its logarithm is linear in the logarithms of the estimated errors and of the differences of methods, with a constant
+    for each class of distance.
     """
     stated = {name: np.log(np.maximum(part, 1e-6)) for name, part in found.error.items()}
     differ = np.log(np.std([found.mean[name] for name in BEST], axis=0) + np.exp(stated["background"]) / 10)
     design = np.column_stack([*stated.values(), differ, *(found.distance == k for k in range(len(NAMES)))])
     start = np.zeros(design.shape[1])
-    start[list(stated).index("posterior_mean")] = 1.0  # its own error as it is
+    start[list(stated).index("posterior_mean")] = 1.0  # start from its own error estimate
     return float(minimize(lambda factors: _crps(error, np.exp(design @ factors)), start, method="BFGS").fun)
 
 
 def relation_known(folder: Path) -> NDArray[np.float64]:
-    """Errors of fractions by a background that knows what the relation to chlorophyll is, and chlorophyll everywhere.
+    """Errors of fractions of a background with the true relation to chlorophyll, and chlorophyll everywhere.
 
-    What is left to be filled are the residuals that the validation set was made with, as if they were chlorophyll.
+    It fills the true residuals of the validation set as if they were chlorophyll.
     """
     problem = choose_problem(folder, gaps="transplanted")
     ds, residuals = choose_size_classes(folder), residuals_of(problem)
@@ -124,7 +124,7 @@ def relation_known(folder: Path) -> NDArray[np.float64]:
 def _estimates(
     means: Mapping[str, NDArray], errors: Mapping[str, NDArray], truth: NDArray, distance: NDArray[np.integer]
 ) -> Estimates:
-    """All that is said of values that are known and that every method fills."""
+    """Estimates at pixels with a known truth that every method fills."""
     there = np.isfinite(truth)
     for part in (*means.values(), *errors.values()):
         there &= np.isfinite(part)

@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = ("xgapfill", "torch", "numpy", "dask", "xarray", "zarr")
 
 
 def describe() -> str:
-    """Processor, cores, memory, load of the last minute, and versions: one line a kind."""
+    """Processor, cores, memory, load of the last minute, and versions: one line per kind."""
     model = platform.processor() or platform.machine()
     details = Path("/proc/cpuinfo")
     if details.exists():
@@ -26,13 +26,13 @@ def describe() -> str:
 
 
 def peak_memory() -> float:
-    """Most memory that the process has held, MB."""
-    # getrusage also counts what the process that started this one held
+    """Peak memory of the process, MB."""
+    # getrusage also counts the memory of the parent process
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def memory() -> float:
-    """Memory that the process holds, MB; elsewhere than on Linux the most it has held."""
+    """Memory of the process, MB; its peak on systems other than Linux."""
     return _status("VmRSS") or peak_memory()
 
 

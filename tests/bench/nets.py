@@ -1,4 +1,4 @@
-"""Variants of the net and of its training, each trained for as many steps and scored alike on the validation set."""
+"""Variants of the network and its training, all trained for the same number of steps, on the validation set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS
 from xgapfill.training.samples import Sample
 
-# Smaller than what ships, so that it learns something in minutes.
+# Smaller than the shipped network, so that it trains in minutes.
 BASE: Mapping[str, Any] = {"widths": (16, 32, 48, 64), "batch": 4, "fresh": 1, "pool": 384}
 BATCHES = 24  # of the validation set
 SIGMAS = (0.3, 1.0, 3.0)
@@ -38,7 +38,7 @@ Loss = Callable[[Denoiser, Tensor, Tensor, Scene, torch.Generator], Tensor]
 
 
 class Variant(NamedTuple):
-    """What is different from the base."""
+    """Differences from the base."""
 
     name: str
     settings: Mapping[str, Any] = {}
@@ -48,14 +48,14 @@ class Variant(NamedTuple):
 
 
 def by_size(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
-    """The loss with pixels weighted by the background's error variance: errors count as they do in a map."""
+    """The loss with pixels weighted by the background's error variance, as in errors of maps."""
     size = (2 * scene.maps[:, :, :, 0]).exp()
     size = size / (size * hidden).sum() * hidden.sum()
     return DENOISING.loss(net, truth, hidden * size, scene, generator)
 
 
 def transposing(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
-    """A batch in which half of the windows have rows and columns exchanged as well."""
+    """A batch with rows and columns exchanged in half of the windows."""
     scene, truth, hidden = collate(windows, rng)
     chosen = torch.from_numpy(rng.random(len(windows)) < 0.5)
 
@@ -84,7 +84,7 @@ VARIANTS = (
 
 
 def run(folder: Path, cache: Path, name: str = "chl", steps: int = 2000) -> None:
-    """Train every variant and print what it takes off the background's and the Gaussian field's errors."""
+    """Train every variant and print its errors as shares of those of the background and the Gaussian field."""
     torch.set_num_threads(1)
     choose = mixture(name, folder, cache, part="choose")
     batches = list(drawn(choose, BATCHES, 0))
@@ -100,7 +100,7 @@ def run(folder: Path, cache: Path, name: str = "chl", steps: int = 2000) -> None
 
 
 def trained(variant: Variant, made: Mixture, steps: int) -> tuple[Trainer, float]:
-    """A net after so many steps, and the core-seconds of a step."""
+    """A network after `steps` steps, and the core-seconds per step."""
     channels = made.targets + made.conditions
     priors = {channel: prior_file.shipped()[channel] for channel in channels}
     objective = replace(DENOISING, loss=variant.loss)
@@ -121,7 +121,7 @@ def trained(variant: Variant, made: Mixture, steps: int) -> tuple[Trainer, float
 
 
 def one_pass(trainer: Trainer, name: str, batches: list[list[Sample]]) -> tuple[float, float]:
-    """RMSE and CRPS of the one-pass estimate with its best factors over those of the background, channels' mean."""
+    """Ratios of RMSE and CRPS of the posterior mean, with its best factors, to the background, mean over channels."""
     weights = weights_of(trainer, name)
     hidden = collect(batches, weights, MODELS["diffusion"].estimate, None, 0, 0)
     crps, rmse = fit.ratios(Factors.best(hidden).on(hidden), fit.of_background(hidden))
@@ -130,7 +130,7 @@ def one_pass(trainer: Trainer, name: str, batches: list[list[Sample]]) -> tuple[
 
 @torch.no_grad()
 def denoising(trainer: Trainer, choose: Mixture, batches: list[list[Sample]], sigma: float) -> float:
-    """RMS error of denoised residuals at a noise level over that of the Gaussian field's answer."""
+    """Ratio of the RMS error of denoised residuals at a noise level to that of the Gaussian posterior mean."""
     ours = base = 0.0
     for number, samples in enumerate(batches):
         windows = prepare(samples, choose, trainer.priors, "cpu")

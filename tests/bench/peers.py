@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xgapfill.validation.baselines.simple import Field
 from xgapfill.validation.baselines.tuned import Baseline, Prediction
 
-MODES = 30  # searched up to
+MODES = 30  # largest number of modes to try
 
 
 def pydineof(values: Field, wanted: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Prediction:
@@ -49,5 +49,5 @@ PROGRAMS = {"pydineof": pydineof}
 
 
 def installed() -> dict[str, Baseline]:
-    """Peers that can be imported, by the name of their row."""
+    """Baselines that can be imported, by the name of their row."""
     return {name: program for name, program in PROGRAMS.items() if find_spec(name)}

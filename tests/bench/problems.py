@@ -1,7 +1,7 @@
-"""Real fields with some of their observed pixels hidden, so that the answer is known.
+"""Real fields with hidden observations, so that the truth is known.
 
-The validation set is the NE Pacific from 2020-06-09 on: parameters are chosen there. Newfoundland 2015 is the test set:
-nothing is ever chosen on it.
+The validation set is the NE Pacific from 2020-06-09 on, where parameters are chosen. The test set is Newfoundland 2015,
+where nothing is ever chosen.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MASKS = Path(__file__).parent / "masks"
 
 
 class Problem(NamedTuple):
-    """A field with a known answer.
+    """A field with a known truth.
 
     Attributes
     ----------
     values : (t, y, x) float32
-        log10 of CHL in mg m-3, NaN where nothing is shown to a method.
+        log10 of CHL in mg m-3, the input of methods, NaN where missing or hidden.
     truth : (t, y, x) float32
-        The same with the hidden pixels as they were observed.
+        The same with the observations at hidden pixels.
     hidden : (t, y, x) bool
-        Where a method is scored.
+        Hidden pixels, which are scored.
     lat : (y,) float64
         Degrees north.
     lon : (x,) float64
@@ -60,10 +60,10 @@ def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOS
     folder : path
         Folder that holds ``ne_pacific_modis_2020_8day.nc``.
     gaps : {"discs", "transplanted"}
-        Disc-shaped blocks of 4-12 pixels radius (15 % of what is observed) or the gaps of other dates of the whole
+        Disc-shaped blocks of 4-12 pixels radius (15 % of the observed pixels) or the gaps of other dates of the whole
         file.
     seed : int
-        Seed of the gaps; those of the default seed are kept with the package.
+        Seed of the gaps; those of the default seed are stored in files.
     """
     if gaps not in ("discs", "transplanted"):
         raise ValueError(f"gaps must be 'discs' or 'transplanted', found {gaps!r}")
@@ -80,9 +80,9 @@ def choose_problem(folder: str | Path, *, gaps: str = "discs", seed: int = CHOOS
 
 
 def report_problem(folder: str | Path) -> Problem:
-    """The test set: 8-day MODIS CHL off Newfoundland, all of 2015, 46 x 96 x 160, gaps of other dates laid on it.
+    """The test set: 8-day MODIS CHL off Newfoundland, all of 2015, 46 x 96 x 160, with the gaps of other dates.
 
-    Nothing may be chosen, fitted or trained on it beyond what a method learns from the field it is given.
+    Nothing may be chosen, fitted or trained on it, except by a method on its input.
 
     Parameters
     ----------
@@ -121,14 +121,14 @@ def choose_size_classes(folder: str | Path) -> xr.Dataset:
 
 
 def residuals_of(problem: Problem) -> NDArray[np.float32]:
-    """Departures of the log-ratios from their relation to chlorophyll, as the validation set has them: (2, t, y, x)."""
+    """Residuals of the log-ratios from their relation to chlorophyll, of the validation set: (2, t, y, x)."""
     latitude = float(problem.lat.mean())
     shape = problem.lat.size, problem.lon.size
     return size_class_anomalies(CHOOSE_SEED, len(problem.truth), shape, latitude=latitude)
 
 
 def as_chl(problem: Problem) -> xr.DataArray:
-    """The values of a problem as the chlorophyll a user would bring, mg m-3, with the coordinate ``sea``."""
+    """The values of a problem as chlorophyll in mg m-3, with the coordinate ``sea``."""
     return xr.DataArray(
         np.power(np.float32(10), problem.values),
         dims=("time", "lat", "lon"),
@@ -139,12 +139,12 @@ def as_chl(problem: Problem) -> xr.DataArray:
 
 
 def frozen(name: str) -> NDArray[np.bool_]:
-    """A mask that is kept with the package, so that scores of different versions are comparable."""
+    """A stored mask, so that scores of different versions are comparable."""
     return load(MASKS / f"{name}.npz")
 
 
 def draw_masks(folder: str | Path) -> dict[str, NDArray[np.bool_]]:
-    """Draw the masks that are kept with the package, from their seeds.
+    """Draw the stored masks from their seeds.
 
     Parameters
     ----------
@@ -163,17 +163,17 @@ def draw_masks(folder: str | Path) -> dict[str, NDArray[np.bool_]]:
 
 
 def read_log10_chl(path: str | Path) -> xr.DataArray:
-    """log10 of `CHL` on a full lattice: rows that the file lacks come back as rows where nothing was observed.
+    """log10 of `CHL` on a full lattice; rows that the file lacks are missing.
 
     Returns
     -------
     DataArray (time, lat, lon) float32
-        With the coordinate `sea` (lat, lon), true where the file's mask is.
+        With the coordinate `sea` (lat, lon), from the mask of the file.
 
     Raises
     ------
     FileNotFoundError
-        With the name of the file that is wanted.
+        The file is not in the folder.
     """
     path = Path(path)
     if not path.exists():
@@ -186,7 +186,7 @@ def read_log10_chl(path: str | Path) -> xr.DataArray:
 
 
 def full_rows(field: xr.DataArray) -> xr.DataArray:
-    """The field with the rows of latitude that are absent from it, filled with NaN."""
+    """The field with absent rows of latitude added as NaN."""
     lat = field["lat"].values
     step = np.median(np.diff(lat))
     count = round((lat[-1] - lat[0]) / step) + 1
@@ -200,7 +200,7 @@ def full_rows(field: xr.DataArray) -> xr.DataArray:
 
 
 def hide(field: xr.DataArray, hidden: NDArray[np.bool_]) -> Problem:
-    """A problem from a field (time, lat, lon) and the mask of what is hidden from the methods."""
+    """A problem from a field (time, lat, lon) and the mask of hidden pixels."""
     truth = field.values.astype(np.float32)
     hidden = hidden & np.isfinite(truth)
     return Problem(

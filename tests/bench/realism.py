@@ -34,7 +34,7 @@ RATE = 2e-3
 
 
 class Patches(NamedTuple):
-    """log10 CHL of the same places as observed and as filled, NaN where nobody knows.
+    """log10 CHL at the same places, observed and filled, NaN where unknown.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Patches(NamedTuple):
 
 
 def run(folder: Path, rows: tuple[str, ...] = ROWS) -> dict[str, float]:
-    """Print the area under the curve of each way to fill, and lag-1 correlations on the simulated ocean."""
+    """Print the area under the curve of each method, and lag-1 correlations on the simulated ocean."""
     torch.set_num_threads(1)
     choose = [choose_problem(folder, gaps="transplanted", seed=seed) for seed in DRAWS]
     report = report_problem(folder)
@@ -77,14 +77,14 @@ def run(folder: Path, rows: tuple[str, ...] = ROWS) -> dict[str, float]:
 
 
 def _filled(problem: Problem, row: str) -> NDArray[np.float32]:
-    """log10 CHL everywhere: one member of methods that draw."""
+    """log10 CHL everywhere; one member of ensemble methods."""
     method = find("kriging", realisations=True) if row == "kriging realisation" else find(row)
     filled = cast(xr.DataArray, xgapfill.fill(as_chl(problem), method))
     return np.asarray(np.log10(filled.values), np.float32)
 
 
 def _patches(problem: Problem, filled: NDArray[np.float32]) -> Patches:
-    """Patches that are known nearly everywhere and were hidden in large part."""
+    """Patches that are known almost everywhere and mostly hidden."""
     known = np.isfinite(problem.truth)
     found = []
     for t, y, x in np.ndindex(len(filled), *((n - SIDE) // APART + 1 for n in filled.shape[1:])):
@@ -95,7 +95,7 @@ def _patches(problem: Problem, filled: NDArray[np.float32]) -> Patches:
 
 
 def _shown(patches: Patches) -> tuple[Tensor, Tensor]:
-    """What the net is shown of observed and of filled patches: (n, 2, y, x), 0 where nobody knows.
+    """Input of the classifier for observed and filled patches: (n, 2, y, x), 0 where unknown.
 
     Departures from the patch's mean, and theirs from the mean of 3 x 3 pixels, in units of the observed ones' standard
     deviation.
@@ -112,7 +112,7 @@ def _shown(patches: Patches) -> tuple[Tensor, Tensor]:
 
 
 def _trained(patches: Patches) -> nn.Module:
-    """A net that says how filled a patch looks."""
+    """A classifier of filled patches."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     net = nn.Sequential(
@@ -143,28 +143,28 @@ def _trained(patches: Patches) -> nn.Module:
 
 
 def _judged(net: nn.Module, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How filled the observed and the filled patches look."""
+    """Score of the classifier for observed and for filled patches."""
     with torch.no_grad():
         real, made = (net(shown)[:, 0].numpy() for shown in _shown(patches))
     return real, made
 
 
 def _crossed(patches: Patches) -> float:
-    """Mean area under the curve of both halves of the dates, each judged by a net that learned from the other."""
+    """Mean area under the curve of both halves of the dates, each with a classifier trained on the other."""
     early = patches.frame < (patches.frame.min() + patches.frame.max() + 1) / 2
     areas = [auc(*_judged(_trained(patches.of(~judged)), patches.of(judged))) for judged in (early, ~early)]
     return float(np.mean(areas))
 
 
 def _roughness(problem: Problem, field: NDArray[np.float32]) -> str:
-    """Cells of the table: how much neighbours along a row differ where both are hidden."""
+    """Cells of the table: differences of neighbours along a row where both are hidden."""
     both = problem.hidden[..., 1:] & problem.hidden[..., :-1]
     difference = np.diff(field, axis=-1)[both]
     return f"{difference.std():8.3f}{np.median(abs(difference)):8.3f}"
 
 
 def auc(real: NDArray, made: NDArray) -> float:
-    """Probability that a filled patch is judged more filled than an observed one: Mann & Whitney (1947)."""
+    """Probability that a filled patch has a higher score than an observed one: Mann & Whitney (1947)."""
     order = np.argsort(np.concatenate([real, made]), kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)
@@ -172,7 +172,7 @@ def auc(real: NDArray, made: NDArray) -> float:
 
 
 def memory() -> None:
-    """Print the correlation of departures from the mean map between neighbouring dates, where both are missing."""
+    """Print the correlation of anomalies from the mean map between neighbouring dates, where both are missing."""
     ocean = open_dataset("ocean")
     truth = np.log10(ocean.CHL_truth.transpose("time", "lat", "lon").values)
     gaps = ocean.CHL.isnull().transpose("time", "lat", "lon").values

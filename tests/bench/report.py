@@ -1,4 +1,4 @@
-"""The score table of a release on the test set, and the targets it is held to."""
+"""Targets of a release for the score table of the test set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAGS = (1, 2, 4, 8)
 
 
 class Target(NamedTuple):
-    """One target, what was found, and whether it is met."""
+    """A target, the value found, and whether the target is met."""
 
     wanted: str
     found: str
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
 
 def targets(scores: xr.Dataset, *, mean: str = "posterior_mean", drawn: str = "repaint") -> list[Target]:
-    """Hold a score table to the targets of the package.
+    """Compare a score table with the targets of the package.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def targets(scores: xr.Dataset, *, mean: str = "posterior_mean", drawn: str = "r
 
 
 def targets_text(found: Sequence[Target]) -> str:
-    """One line a target."""
+    """One line per target."""
     return "\n".join(f"{'pass' if each.met else 'MISS'}  {each.wanted}: {each.found}" for each in found)
 
 

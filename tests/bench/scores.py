@@ -28,7 +28,7 @@ WHOLE = ("global_dct_pls", "global_kriging")
 CLASSICAL = ("climatology", "interpolate", "dctpls", "kriging", "kriging_realisations", "dineof", "som")
 OURS = ("background", "posterior_mean", "repaint", "vae")
 OBJECTS = {"kriging_realisations": Kriging(realisations=True)}
-DRAWN = ("repaint", "vae", "kriging_realisations")  # spread comes from members, there is nothing to rescale
+DRAWN = ("repaint", "vae", "kriging_realisations")  # spread comes from members, so it is not rescaled
 SETS = ("choose-chl", "report-chl", "choose-psc", "report-psc", "ocean-chl", "ocean-psc")
 TITLES = {
     "choose-chl": "validation set: log10 CHL, NE Pacific from 2020-06-09, 8-day MODIS, gaps of other dates",
@@ -80,19 +80,19 @@ def rows_of(name: str) -> tuple[str, ...]:
 
 
 def alone(function: Any, *arguments: Any) -> Any:
-    """Result of a function run in a fresh process, or what went wrong in words."""
+    """Result of a function run in a fresh process, or its error message."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
             return pool.submit(function, *arguments).result()
-        except Exception as error:  # a row that fails must not take the sheet down
+        except Exception as error:  # a row that fails must not break the table
             return f"{type(error).__name__}: {error}"
 
 
 def score(
     name: str, row: str, folder: Path | None, scales: Mapping[str, SpreadScale]
 ) -> tuple[xr.Dataset, dict[str, SpreadScale]]:
-    """Scores of one method on one set; on a validation set, also the factors its spread needs."""
+    """Scores of one method on one set; on a validation set, also the factors for its spread."""
     warnings.simplefilter("ignore")
     if row in peers.PROGRAMS and row not in peers.installed():
         raise ModuleNotFoundError(f"{row} is not installed: pip install {row}")

@@ -1,4 +1,4 @@
-"""What filling costs: shares of the processor, a global frame, workers, memory, scaling; measure on a quiet machine.
+"""Costs of filling: shares of the processor, a global frame, workers, memory, scaling; measure on an idle machine.
 
 Blocks are those of the archive, of a simulated ocean tiled to its shape. A global frame is what a block of frames takes
 in all blocks around the globe, divided by their number: measured on some blocks and multiplied.
@@ -22,7 +22,7 @@ from bench.virtual import SHAPE, tiles, virtual_ocean
 from xgapfill.blocks.graph import compute_block
 from xgapfill.options import OPTIONS
 
-MINUTES = {"background": 3.0, "posterior_mean": 8.0}  # of a global frame on 2 cores, wanted
+MINUTES = {"background": 3.0, "posterior_mean": 8.0}  # targets for a global frame on 2 cores
 CORES = (2, 16)
 IN_A_ROW, SMALL = 200, (3, 48, 48)
 _given: dict[str, Any] = {}  # tiles, in the processes of a pool
@@ -62,7 +62,7 @@ def run() -> None:
 
 
 def alone(function: Callable[..., Any], *given: Any) -> Any:
-    """Call in a process of its own, of one torch thread per thread."""
+    """Call in a separate process with one torch thread per thread."""
     with _pool(1) as pool:
         return pool.apply(function, given)
 
@@ -94,7 +94,7 @@ def lazy(method: str, name: str) -> Any:
 
 
 def compute(array: Any, numbers: range) -> float:
-    """Compute some blocks, one after the other, in one thread; core-seconds per block."""
+    """Compute some blocks one by one in one thread; core-seconds per block."""
     start = time.process_time()
     for number in numbers:
         t, y, x = FIRST
@@ -116,7 +116,7 @@ def cost(method: str, name: str, count: int) -> tuple[float, float]:
 
 
 def workers() -> tuple[float, float]:
-    """How many times the blocks a second of one process two have, and the sum of their peak memory in MB."""
+    """Ratio of blocks per second of two processes to one, and the sum of their peak memory in MB."""
     rates = []
     for count in (1, 2):
         with _pool(count) as pool:
@@ -132,7 +132,7 @@ def _warmed(number: int) -> None:
 
 
 def _worked(number: int) -> tuple[float, float]:
-    """Blocks a second of wall time, and the peak memory in MB."""
+    """Blocks per second of wall time, and the peak memory in MB."""
     array = lazy("posterior_mean", "PSC")
     start = time.perf_counter()
     compute(array, range(2))
@@ -147,7 +147,7 @@ def scaling() -> list[tuple[int, float]]:
 
 
 def planned() -> list[tuple[str, float, float, float]]:
-    """Core-seconds that a plan says of part of the map, their standard error, and those that it took."""
+    """Core-seconds that a plan estimates for part of the map, their standard error, and those measured."""
     t, y, x = (length * number for length, number in zip(OPTIONS["block"], FIRST, strict=True))
     found = []
     for method, name, frames in (("background", "PSC", 6), ("posterior_mean", "PSC", 6), ("repaint", "CHL", 3)):
@@ -161,7 +161,7 @@ def planned() -> list[tuple[str, float, float, float]]:
 
 
 def steady() -> tuple[float, float]:
-    """Memory in MB after a quarter of many small blocks, and the most after any of the others."""
+    """Memory in MB after a quarter of many small blocks, and its maximum after any of the others."""
     with xgapfill.set_options(block=SMALL):
         array = lazy("posterior_mean", "CHL")
     held = []

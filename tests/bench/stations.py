@@ -1,4 +1,4 @@
-"""What samples taken in the water add: stations in a wide gap of the simulated ocean, half of them withheld."""
+"""Gain from in-situ samples: stations in a wide gap of the simulated ocean, half of them withheld."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def problem() -> tuple[xr.Dataset, NDArray[np.int64], NDArray[np.int64]]:
 
 
 def samples(ds: xr.Dataset, places: NDArray[np.int64], error: float) -> pd.DataFrame:
-    """A table of samples: the truth with the error that it says of itself."""
+    """A table of samples: the truth plus an error with the prescribed standard deviation."""
     rng = np.random.default_rng(SEED)
     t, y, x = places.T
     chl = ds.CHL_truth.values[t, y, x] * 10 ** (error * rng.normal(size=len(places)))
@@ -79,7 +79,7 @@ def around(places: NDArray[np.int64], shape: tuple[int, ...]) -> tuple[NDArray[n
 
 
 def errors_of(filled: xr.DataArray, ds: xr.Dataset) -> NDArray[np.float64]:
-    """Errors (class, t, y, x) of a filled variable, of the mean of its members where there are some."""
+    """Errors (class, t, y, x) of a filled variable, or of the mean of its members."""
     truth = ds[f"{filled.name}_truth"]
     if filled.name == "CHL":
         filled, truth = xr.ufuncs.log10(filled), xr.ufuncs.log10(truth)
@@ -90,6 +90,6 @@ def errors_of(filled: xr.DataArray, ds: xr.Dataset) -> NDArray[np.float64]:
 
 
 def rmse(wrong: NDArray[np.float64], places: tuple[NDArray[np.int64], ...]) -> float:
-    """Root mean square over pixels and classes; land is left out."""
+    """Root mean square over pixels and classes, without land."""
     t, y, x = places
     return float(np.sqrt(np.nanmean(wrong[:, t, y, x] ** 2)))

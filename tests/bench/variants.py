@@ -1,4 +1,4 @@
-"""Variants of the background, each scored alike on the validation set: what its parts are worth."""
+"""Variants of the background, all scored on the validation set, to measure the value of its parts."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ HOMES = (module, variogram, spectral)  # of the constants
 
 
 class Variant(NamedTuple):
-    """What is different from what ships: constants of the background, of its variograms or solver, or the priors."""
+    """Differences from the shipped version: constants of the background, its variograms or solver, or the priors."""
 
     name: str
     constants: Mapping[str, Any] = {}
     priors: Priors = lambda prior: prior
-    windows: tuple[tuple[int, int, int], ...] = ()  # size and stride, and margin if there is one
+    windows: tuple[tuple[int, int, int], ...] = ()  # size, stride and optionally halo
 
 
 @dataclass(frozen=True)
 class Windowed(Background):
-    """The background in windows of another size, stride and margin."""
+    """The background in windows of another size, stride and halo."""
 
     windows: tuple[tuple[int, int, int], ...] = ()
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows where they lie."""
+        """Layout of the windows."""
         size, stride, margin = (*self.windows, (0, 0, 0))[:3]
         return Tiling(ncols, size, stride, margin)
 

@@ -1,4 +1,4 @@
-"""A map of the shape of the archive that is held nowhere: a small simulated ocean, tiled when it is read."""
+"""A virtual map with the shape of the archive: a small simulated ocean that is repeated on reading."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def coordinates(shape: tuple[int, int, int] = SHAPE) -> dict[str, NDArray[Any]]:
 
 
 def tiles() -> dict[str, NDArray[Any]]:
-    """PSC, CHL and where the sea is on a tile: 35 % land, of the rest 60 % of PSC and 10 % of CHL missing."""
+    """PSC, CHL and the sea mask of a tile: 35 % land, of the rest 60 % of PSC and 10 % of CHL missing."""
     ocean = simulate(1, frames=FRAMES, shape=(SIDE, SIDE), latitude=27.0)
     field = next(remembered(np.random.default_rng(0), (SIDE, SIDE), power_law((SIDE, SIDE), (1, 1), SIDE / 2, 4), 0))
     sea = field > np.quantile(field, LAND)
@@ -63,7 +63,7 @@ def tiles() -> dict[str, NDArray[Any]]:
 
 
 def virtual_ocean(given: dict[str, NDArray[Any]], shape: tuple[int, int, int] = SHAPE) -> xr.Dataset:
-    """Return what `tiles` gives, repeated to a map of this shape and opened lazily."""
+    """Return the fields of `tiles`, repeated to a map of this shape and opened lazily."""
     names = ("time", "lat", "lon")
     sizes = dict(zip(names, shape, strict=True)) | {"size_class": 3}
     variables = {}

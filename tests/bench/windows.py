@@ -1,4 +1,4 @@
-"""What a window costs, in core-seconds of one thread: measure on a quiet machine."""
+"""Cost of a window in core-seconds of one thread; measure on an idle machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CHL = ("log10_chl",)
 CLASSICAL = ("kriging", "dctpls", "interpolate", "regression", "climatology", "dineof", "som")
 FRAMES = 46  # of a series
 NCOLS = 8640
-ONE = 3 * 48 * 48  # pixels that a window of 5 x 64 x 64 adds to a map, for it overlaps with its neighbours
+ONE = 3 * 48 * 48  # pixels that a window of 5 x 64 x 64 adds to a map, as windows overlap
 
 
 def run() -> None:
-    """Print the cost of each method, with the weights that ship or fitted on noise."""
+    """Print the cost of each method, with the shipped weights or weights fitted on noise."""
     print("core-seconds per window of 5 x 64 x 64 (3 x 48 x 48 pixels of the map), half of it observed, one channel")
     print(f"{'background':40}{seconds_a_window(Background()):8.4f}")
     for name in CLASSICAL:
@@ -48,13 +48,13 @@ def seconds_a_window(
     Parameters
     ----------
     method : Method
-        Its windows may have another size; it is charged for the pixels that they add.
+        Its windows may have another size; the cost is per pixel that they add.
     weights : Weights, optional
-        What it needs.
+        Its weights.
     channels, targets
         As in `xgapfill.methods.Windows`.
     repeats : int
-        Batches that are timed, after one that is not.
+        Batches to time, after one for warm-up.
     """
     tiling = method.tiling(NCOLS, (0, FRAMES))
     batch = noisy_windows(tiling.size, channels, targets)
