@@ -145,7 +145,7 @@ def test_errors_that_are_no_standard_deviations(tmp_path, kind):
     """Negative errors are refused at the call, wherever they are."""
     error = (CHL * -0.1).rename("err").assign_attrs(units="mg m-3")
     error = opened(error, tmp_path) if kind == "file" else error.chunk(lat=25) if kind == "dask" else error
-    with pytest.raises(ValueError, match="expected standard deviations; .* negative or infinite values"):
+    with pytest.raises(ValueError, match=r"expected standard deviations; .* negative or infinite values"):
         read_error(error, inputs.read(CHL))
 
 

@@ -113,9 +113,7 @@ def run(
             departures.append(departure[:, hidden])
         parts = (np.concatenate(part, axis=-1) for part in (truth, means, departures))
         rows.append(Row(way.family, way.calls, *_least(*parts), seconds / windows))
-        row = (
-            "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s per window and member"
-        )
+        row = "{:26s}{:6d} calls  CRPS {:.4f}  spread/RMSE {:.2f}  inflation {:.2f}  {:.3f} s per window and member"
         print(row.format(*rows[-1]), flush=True)
     best = min(row.crps for row in rows)
     fast = next(row.crps for row in rows if row.family == BEGUN and row.calls == FAST_CALLS)

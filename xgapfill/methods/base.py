@@ -42,7 +42,7 @@ class Method(ABC):
     device : str or None
         Where it computes: "cpu", or a field that the user sets, see `xgapfill.nets.device.device_of`.
     needs, predictors, gives, costs, suits : str
-        Row of the table of methods: what it needs beside the data, how it uses ``cond=``, what it returns,
+        Row of the table of methods: what it needs besides the data, how it uses ``cond=``, what it returns,
         core-seconds per window of 5 x 64 x 64 pixels, measured by ``python tests/bench windows``, and when to use it.
 
     Examples
