@@ -60,7 +60,7 @@ def test_undecoded_time():
         (CHL.assign_coords(lon=CHL.lon + 0.02), "different grids"),
         (CHL.isel(lat=slice(1, None)), "different latitudes"),
         (CHL.assign_coords(time=CHL.time + np.timedelta64(8, "D")), "different times"),
-        (CHL.isel(time=slice(0, 2)), "different times; bring them together first, with .*reindex"),
+        (CHL.isel(time=slice(0, 2)), "different times; align them first with .*reindex"),
         (CHL.coarsen(lat=2, lon=2).mean(), "different grids"),
     ],
 )
@@ -73,7 +73,7 @@ def test_units():
     """Unreadable units, and values that cannot be in the units they name are refused."""
     refused("'furlong' cannot be read as the units of chlorophyll", CHL.assign_attrs(units="furlong"))
     refused("sums to 0.01", PSC.assign_attrs(units="%"), CHL)
-    refused("impossible.*percent or mg m-3 only with units", (100 * PSC).assign_attrs(units="1"), CHL)
+    refused("impossible.*percent or mg m-3 need attrs", (100 * PSC).assign_attrs(units="1"), CHL)
     refused("impossible.*logarithms", np.log10(CHL).assign_attrs(units="mg m-3"))
     refused("no units", (CHL * 1e-6).drop_attrs().rename("CHL"))
     refused("sums to", (0.1 * PSC).assign_attrs(units="1"), CHL)
@@ -197,9 +197,9 @@ def test_weights_that_nobody_asked_for(method):
 def test_sea():
     """A mask of another shape, grid or kind."""
     refused("shape", CHL, sea=np.ones((3, 3), bool))
-    refused("true or false", CHL, sea=np.ones((8, 10)), error=TypeError)
+    refused("boolean or integer", CHL, sea=np.ones((8, 10)), error=TypeError)
     mask = xr.DataArray(np.ones((8, 10), bool), {"lat": CHL.lat + 0.02, "lon": CHL.lon}, ("lat", "lon"))
-    refused("another grid", CHL, sea=mask)
+    refused("not on the grid", CHL, sea=mask)
     refused("expected latitude and longitude", CHL, sea=mask.assign_coords(lat=CHL.lat).expand_dims(depth=2))
 
 
