@@ -68,7 +68,7 @@ def test_auto_wants_two_years():
     assert Climatology("all").fill(long, None, NOISE, 1).values[0, 0, :, 0].std(axis=0).mean() < 1e-6
     undated = windows(yearly(2), dated=False)
     assert Climatology().fill(undated, None, NOISE, 1).values[0, 0, :, 0].std(axis=0).mean() < 1e-6
-    with pytest.raises(ValueError, match="needs to know the time of the year"):
+    with pytest.raises(ValueError, match="expected data with dates"):
         Climatology("year").fill(undated, None, NOISE, 1)
 
 

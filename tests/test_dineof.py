@@ -289,7 +289,7 @@ def test_bad_input():
     x, observed = low_rank(20, 10)
     with pytest.raises(ValueError, match="3 well observed pixels and frames"):
         dineof(x[:, :2], observed[:, :2])
-    with pytest.raises(ValueError, match="take from 1 to 9"):
+    with pytest.raises(ValueError, match="use 1 to 9"):
         dineof(x, observed, modes=10)
     with pytest.raises(ValueError, match="standard deviation 0"):
         dineof(np.full_like(x, 3), observed)
@@ -315,7 +315,7 @@ def test_bad_series():
         Dineof().fit(box(fields, observed & np.array([True, False])[:, None, None, None], names, 2)[0])
     with pytest.raises(ValueError, match="psc_ilr1 has no EOFs"):
         Dineof().fit(box(0 * fields + 1, observed, names, 2)[0])
-    with pytest.raises(ValueError, match="take from 1 to 7"):
+    with pytest.raises(ValueError, match="use 1 to 7"):
         Dineof(modes=8).fit(sample)
     alone = observed & (np.arange(8) == 3)[:, None, None]
     with pytest.raises(ValueError, match="give more data"):

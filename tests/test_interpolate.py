@@ -147,9 +147,9 @@ def test_error_factor():
 
 def test_wrong_parameters_are_refused():
     """Messages say what was expected."""
-    with pytest.raises(ValueError, match="max_gap must be a whole number"):
+    with pytest.raises(ValueError, match="max_steps must be a whole number"):
         Interpolate(max_steps=-1)
-    with pytest.raises(ValueError, match="max_gap must be a whole number"):
+    with pytest.raises(ValueError, match="max_steps must be a whole number"):
         Interpolate(max_steps=2.5)
     with pytest.raises(ValueError, match="frame_km must be a number"):
         Interpolate(frame_km=0)

@@ -258,7 +258,7 @@ def test_hidden_pixels_do_not_leak_through_samples(chl):
     given = validate(chl, ["pixel_mean", "background"], insitu=table_of(chl, tuple(told.T)), **options)
     assert int((plain.pixels - given.pixels).sel(distance_class="all")) == len(told)
     everything = tuple(np.argwhere(hidden).T)
-    with pytest.raises(ValueError, match="samples lie in all pixels that are hidden"):
+    with pytest.raises(ValueError, match="all hidden pixels have samples"):
         validate(chl, ["background"], insitu=table_of(chl, everything), **options)
     assert fit_scales(chl, ["background"], insitu=table_of(chl, tuple(told.T)), masks=hidden)
 
@@ -278,9 +278,9 @@ def test_wrong_calls_are_refused(chl):
         validate(chl, SIMPLE, masks=np.ones((2, 24, 30), bool))
     with pytest.raises(ValueError, match="two methods have the same name"):
         validate(chl, [Level(), Level(1.0)])
-    with pytest.raises(ValueError, match="nothing is hidden"):
+    with pytest.raises(ValueError, match="no pixels are hidden"):
         validate(chl, SIMPLE, masks=np.zeros(chl.shape, bool))
-    with pytest.raises(ValueError, match="masks or truth"):
+    with pytest.raises(ValueError, match="expected masks= or truth="):
         validate(chl, SIMPLE, truth=chl, masks=chl.isnull().values)
     table = validate(chl, {"low": Level(-1.0), "high": Level(1.0)})
     overall = table.bias.sel(distance_class="all")
