@@ -228,7 +228,7 @@ def test_small_samples_make_small_maps():
     [
         (lambda v, s: v[1].fill(0.3), "log10_chl is 0.3 everywhere"),
         (lambda v, s: s[1].fill(False), "log10_chl has none"),
-        (lambda v, s: np.logical_and(s[1], ~s[0], out=s[1]), "psc_ilr1 and log10_chl never are together"),
+        (lambda v, s: np.logical_and(s[1], ~s[0], out=s[1]), "psc_ilr1 and log10_chl are never observed together"),
         (lambda v, s: s[:, :, 40:].fill(False), "at least 100 pixels"),
     ],
 )
