@@ -75,10 +75,15 @@ def _spellings(units: str) -> list[str]:
 
 
 def _converted(value: float, units: str, wanted: str) -> float:
+    one, other = _quantity(units), _quantity(wanted)
+    return float((value * one.magnitude * one.units).to(other.units).magnitude)
+
+
+def _quantity(units: str) -> Any:
+    """One unit as a quantity: a plain number, such as "1", is dimensionless, whatever pint makes of it."""
     registry = _registry()
-    one = registry(units)
-    quantity = registry.Quantity(value * float(getattr(one, "magnitude", one)), getattr(one, "units", "dimensionless"))
-    return float(quantity.to(registry(wanted).units).magnitude)
+    read = registry(units)
+    return registry.Quantity(float(getattr(read, "magnitude", read)), getattr(read, "units", "dimensionless"))
 
 
 @cache
