@@ -109,6 +109,25 @@ class Counting(Method):
         """Of the method inside."""
         return self.method.draws
 
+    @property
+    def takes_weights(self) -> bool:
+        """Of the method inside."""
+        return self.method.takes_weights
+
+    @property
+    def takes_errors(self) -> bool:
+        """Of the method inside."""
+        return self.method.takes_errors
+
+    @property
+    def anchored(self) -> bool:
+        """Of the method inside."""
+        return self.method.anchored
+
+    def check(self, channels: tuple[str, ...]) -> None:
+        """As the method inside."""
+        self.method.check(channels)
+
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Of the method inside."""
         return self.method.default_weights(channels)

@@ -148,6 +148,8 @@ class Job:
         statistics = None if options.reduce is None else _statistics(options, method)
         looked_at = tuple(check_values(each) for each in (quantity, *given))
         weights, channels = _choose(method, options.weights, quantity, given)
+        if isinstance(method, SeriesMethod) and weights is None:
+            method.check_times(max(quantity.grid.slots) + 1 - min(quantity.grid.slots))
         error = None if options.error is None else read_error(options.error, quantity)
         mask = read_sea(options.sea, quantity)
         sources = [source for each in (quantity, *given) for source in each.sources]

@@ -116,6 +116,9 @@ class SeriesMethod(Method):
     takes_weights: ClassVar[bool] = True
     needs: ClassVar[str] = "a fit on series"
 
+    def check_times(self, times: int) -> None:
+        """ValueError when it cannot be fitted to a series of that many times."""
+
     @abstractmethod
     def fit(self, series: Series) -> Weights:
         """State fitted on a sample; the same sample gives the same bits."""

@@ -99,17 +99,16 @@ class Dineof(SeriesMethod):
             number(f"dineof's {name}", getattr(self, name), low, high)
         choice("dineof's progress", self.progress, (True, False))
 
-    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
-        """Windows of 32 x 32 pixels and all times; they do not overlap, because pixels are filled independently.
-
-        Raises ValueError when there are too few times for the number of modes.
-        """
-        times = slots[1] - slots[0]
+    def check_times(self, times: int) -> None:
+        """ValueError when there are too few times for the number of modes."""
         if self.modes is not None and self.modes >= times:
             raise ValueError(
                 f"dineof's modes must be fewer than the {times} times of the series, found modes={self.modes}; use 1 "
                 f"to {times - 1}, or leave it out to have the number chosen"
             )
+
+    def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
+        """Windows of 32 x 32 pixels and all times; they do not overlap, because pixels are filled independently."""
         return Tiling(ncols, size=(1, 32, 32), stride=(1, 32, 32), series=slots)
 
     def fit(self, series: Series) -> Weights:
