@@ -32,13 +32,15 @@ WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump u
 QUICK = {  # parameters that make a method cheap; laws hold for any
     "repaint": {"schedule": WALK},
     "vae": {"proposals": 4},
+    "interpolate": {"max_steps": 2},
+    "kriging": {"neighbours": 16},
     "dctpls": {"smoothing": 0.1, "time_weight": 0.1},
     "dineof": {"modes": 3},
     "som": {"rows": 3, "cols": 3, "epochs": 3},
 }
 METHODS = {kind.name: kind(**QUICK.get(kind.name, {})) for kind in BUILT_IN} | {
     "repaint, from a draw": Repaint(((1.0, 0.3), (0.3, 0.0))),
-    "kriging, realisations": Kriging(realisations=True),
+    "kriging, realisations": Kriging(realisations=True, neighbours=16),
 }
 PRETRAINED = [name for name, method in METHODS.items() if isinstance(method, NetMethod)]
 FITTED = [name for name, method in METHODS.items() if isinstance(method, SeriesMethod)]

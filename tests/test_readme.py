@@ -23,7 +23,15 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
+LONG = ("fitting.md",)  # trains networks
+CODE = [
+    pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+    for page in PAGES
+    if _blocks(page, "python")
+]
+
+
+@pytest.mark.parametrize("page", CODE)
 def test_code_runs(page, monkeypatch):
     """Every Python block of a page runs, one after the other, from nothing; nets are judged by few windows."""
     monkeypatch.setattr(gappy, "MOST_BLOCKS", 4)
