@@ -38,7 +38,7 @@ ValueError
 
 def options_of(kind: type[Method]) -> dict[str, Any]:
     """Options of a fill that a method takes, with their defaults."""
-    drawing = vars(kind).get("draws") is True or kind.ensemble is not Method.ensemble
+    drawing = inspect.getattr_static(kind, "draws") is True or kind.ensemble is not Method.ensemble
     left_out = {
         *(() if drawing else OF_MEMBERS),
         *(() if kind.takes_errors else OF_ERRORS),

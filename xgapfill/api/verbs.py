@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any, TypeAlias
 
 import xarray as xr
@@ -54,13 +53,6 @@ Examples
 >>> xgapfill.fill(ds.CHL, "background").equals(xgapfill.background(ds.CHL))
 True
 """
-
-
-def split(keywords: dict[str, Any]) -> tuple[FillOptions, dict[str, Any]]:
-    """Split keywords into options of a fill and parameters of a method."""
-    names = {each.name for each in fields(FillOptions)}
-    left = {name: value for name, value in keywords.items() if name not in names}
-    return FillOptions(**{name: value for name, value in keywords.items() if name in names}), left
 
 
 def _filling() -> Callable[..., Any]:
