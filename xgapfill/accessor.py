@@ -19,6 +19,7 @@ from xgapfill.api.verbs import VERBS, fill
 from xgapfill.api.write import write
 from xgapfill.inputs.dates import step_beside
 from xgapfill.inputs.sea import find_mask
+from xgapfill.outputs.encoding import with_related
 
 SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -53,7 +54,7 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
         if call.get("time_step") is None:
             call["time_step"] = step_beside(self._obj, target)
         result = function(target, **call.pop("parameters", {}), **call)
-        return _completed(self._obj, result) if fills else result
+        return _completed(self._obj, result, target) if fills else result
 
     words = ", with names of variables instead of DataArrays"
     shown = signature.replace(parameters=[SELF, *signature.parameters.values()])
@@ -115,13 +116,14 @@ for _name, _verb in VERBS.items():
     setattr(DatasetGapfill, _name, _by_name(_verb, fills=True))
 
 
-def _completed(ds: xr.Dataset, result: xr.DataArray | xr.Dataset) -> xr.Dataset:
-    """Return the result as a Dataset with the attributes and the history of `ds`."""
+def _completed(ds: xr.Dataset, result: xr.DataArray | xr.Dataset, target: Any) -> xr.Dataset:
+    """Return the result as a Dataset with the attributes and the history of `ds`, its bounds and grid mapping."""
     made: Mapping[Any, Any] = result.attrs
     if isinstance(result, xr.DataArray):
         made = {key: made[key] for key in made if key == "history" or str(key).startswith("xgapfill_")}
         result = result.to_dataset(name=result.name)
     history = [text for text in (made["history"].split("\n")[0], ds.attrs.get("history")) if text]
+    result = with_related(result, ds, target if isinstance(target, list) else [target])
     return result.assign_attrs({"Conventions": "CF-1.11", **ds.attrs, **made, "history": "\n".join(history)})
 
 

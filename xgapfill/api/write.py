@@ -80,7 +80,7 @@ def write(
     0
     """
     target = store_of(store, storage_options)
-    ds = _dataset(lazy)
+    ds = _in_same_blocks(_dataset(lazy))
     lazies = {str(name): array for name, array in ds.variables.items() if array.chunks is not None}
     if not lazies:
         raise TypeError("expected a lazy result, found one that is computed already; use .to_zarr() or .to_netcdf()")
@@ -92,9 +92,10 @@ def write(
     inputs = _inputs_of(lazies)
     if target.place is not None and any(_is_in(each.place.path, target.place) for each in inputs):
         raise ValueError(f"{target.name} holds the input of the fill; give the result another name")
-    frames = {each.frames for each in notes.values()} if len(notes) == len(lazies) else {None}
+    beside = [name for name in lazies if name in ds.coords]
+    frames = {each.frames for each in notes.values()} if len(notes) + len(beside) == len(lazies) else {None}
     blocks = Blocks.of(lazies, _time(ds), frames.pop() if len(frames) == 1 else None)
-    this, dims = Run.of(lazies, notes), tuple(each.dims for each in lazies.values())
+    this, dims = Run.of(lazies, notes, beside), tuple(each.dims for each in lazies.values())
     with locked(target.place, target.options) as lock:
         with writing(target.name):
             state = target.begin(ds, blocks, this, resume=resume, append=append)
@@ -103,6 +104,18 @@ def write(
         with writing(target.name):
             target.finish(ds)
     return target.dataset()
+
+
+def _in_same_blocks(ds: xr.Dataset) -> xr.Dataset:
+    """Rechunk lazy coordinates to the blocks of the results; load those without the dimensions of the blocks."""
+    coords = {name: each for name, each in ds.coords.variables.items() if each.chunks is not None}
+    chunks = {dim: sizes for each in ds.data_vars.values() for dim, sizes in each.variable.chunksizes.items()}
+    parted = {dim for dim, sizes in chunks.items() if len(sizes) > 1}
+    together = {
+        name: each.chunk({dim: chunks.get(dim, -1) for dim in each.dims}) if parted <= set(each.dims) else each.load()
+        for name, each in ((name, each.copy(deep=False)) for name, each in coords.items())
+    }
+    return ds.assign_coords(together)
 
 
 def _inputs_of(lazies: Mapping[str, xr.Variable]) -> list[Input]:

@@ -14,13 +14,8 @@ import xarray as xr
 
 from xgapfill._version import package_version
 from xgapfill.inputs.axes import NAMES, Axes
+from xgapfill.outputs.encoding import attributes_of_values, coordinate_encoding, listed, without_dangling
 
-# Encoding of the input that does not apply to the result: chunks, compression, packing.
-_STALE = (
-    "chunks", "chunksizes", "preferred_chunks", "shards", "contiguous", "original_shape", "source", "scale_factor",
-    "add_offset", "szip", "zstd", "bzip2", "blosc", "shuffle", "fletcher32", "complevel", "zlib", "compressor",
-    "compressors", "filters", "serializer",
-)  # fmt: skip
 STATUS = ("observed", "filled", "too_little_context", "outside_training_range", "invalid_input", "land")
 """Meanings of the values 0, 1, ... of a status."""
 
@@ -63,7 +58,7 @@ def wrap(
     data: Any, template: xr.DataArray, axes: Axes, name: Hashable | None, members: int | None = None
 ) -> xr.DataArray:
     """Return `data` with the dimensions and coordinates of `template`; members, if any, are the first dimension."""
-    coords = {key: _coordinate_of_result(each, key, axes) for key, each in template.coords.items()}
+    coords = {key: _coordinate_of_result(template, key, axes) for key in template.coords}
     dims = template.dims
     if members is not None:
         dims = ("realization", *dims)
@@ -72,11 +67,12 @@ def wrap(
     return xr.DataArray(data, coords=coords, dims=dims, name=name)
 
 
-def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -> xr.Variable:
-    """A copy of a coordinate with complete CF attributes and without the encoding of its chunks."""
+def _coordinate_of_result(template: xr.DataArray, key: Hashable, axes: Axes) -> xr.Variable:
+    """A copy of a coordinate with complete CF attributes and an encoding that keeps its values."""
+    coordinate = template.coords[key]
     variable = coordinate.variable.copy(deep=False)
-    variable.attrs = dict(coordinate.attrs)
-    variable.encoding = {k: v for k, v in coordinate.encoding.items() if k not in _STALE}
+    variable.attrs = without_dangling(coordinate.attrs, template.coords)
+    variable.encoding = coordinate_encoding(coordinate.variable)
     kinds = {axes.names.get(what): what for what in NAMES}
     attrs = {
         "latitude": {"standard_name": "latitude", "units": "degrees_north"},
@@ -88,22 +84,10 @@ def _coordinate_of_result(coordinate: xr.DataArray, key: Hashable, axes: Axes) -
     return variable
 
 
-def kept_encoding(template: xr.DataArray) -> dict[Hashable, Any]:
-    """Encoding that still fits the result: floating dtype, fill value and grid mapping; no chunks, no packing."""
-    encoding: dict[Hashable, Any] = {}
-    dtype = template.encoding.get("dtype")
-    if dtype is not None and np.dtype(dtype).kind == "f":
-        encoding["dtype"] = np.dtype(dtype)
-        if "_FillValue" in template.encoding:
-            encoding["_FillValue"] = template.encoding["_FillValue"]
-    if "grid_mapping" in template.encoding:
-        encoding["grid_mapping"] = template.encoding["grid_mapping"]
-    return encoding
-
-
 def data_attrs(template: xr.DataArray, usual: Mapping[str, str]) -> dict[Hashable, Any]:
-    """Attributes of the input, with `usual` attributes where it has none."""
-    return {**{key: value for key, value in usual.items() if not template.attrs.get(key)}, **template.attrs}
+    """Attributes of the input that hold for the result, with `usual` attributes where it has none."""
+    kept = attributes_of_values(template)
+    return {**{key: value for key, value in usual.items() if not kept.get(key)}, **kept}
 
 
 def spread_attrs(attrs: Mapping[Hashable, Any], name: str, *, log10: bool = False) -> dict[Hashable, Any]:
@@ -133,5 +117,5 @@ def status_attrs(attrs: Mapping[Hashable, Any], name: str) -> dict[Hashable, Any
 
 def with_ancillary(attrs: Mapping[Hashable, Any], names: list[str]) -> dict[Hashable, Any]:
     """Return `attrs` with further ancillary variables."""
-    known = str(attrs.get("ancillary_variables", "")).split()
+    known = listed(attrs.get("ancillary_variables", ""))
     return dict(attrs) | {"ancillary_variables": " ".join([*known, *(name for name in names if name not in known)])}

@@ -17,12 +17,12 @@ from xgapfill.kernel.fill import FillKernel
 from xgapfill.outputs.attributes import (
     Provenance,
     data_attrs,
-    kept_encoding,
     spread_attrs,
     status_attrs,
     with_ancillary,
     wrap,
 )
+from xgapfill.outputs.encoding import kept_encoding
 
 
 def label(
@@ -56,6 +56,7 @@ def label(
             for key, (at, dtype, described) in extra.items():
                 variables[key] = wrap(cut([at + part for part in mine], None, dtype), array, axes, key)
                 variables[key].attrs = described
+                variables[key].encoding = {k: v for k, v in data.encoding.items() if k == "grid_mapping"}
             attrs = with_ancillary(attrs, list(extra))
         data.attrs = attrs
     return variables

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from xgapfill.inputs.read import Quantity
 from xgapfill.kernel.reduce import Field, Reduced
 from xgapfill.kernel.statistics import Statistic, name_of
-from xgapfill.outputs.attributes import Provenance, data_attrs, kept_encoding, wrap
+from xgapfill.outputs.attributes import Provenance, data_attrs, wrap
+from xgapfill.outputs.encoding import kept_encoding
 from xgapfill.outputs.label import name_of_array
 
 

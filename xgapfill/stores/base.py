@@ -116,12 +116,12 @@ class Run:
     reach: int | None
 
     @classmethod
-    def of(cls, lazies: Mapping[str, xr.Variable], notes: Mapping[str, LayerNotes]) -> Run:
-        """Identify a run; `notes` are those on variables that are unmodified results of a verb."""
+    def of(cls, lazies: Mapping[str, xr.Variable], notes: Mapping[str, LayerNotes], beside: Sequence[str] = ()) -> Run:
+        """Identify a run; `notes` are those on unmodified results of a verb, `beside` are lazy coordinates."""
         version = package_version()
         token = tokenize([(name, each.data.name) for name, each in lazies.items()], version)
         halos = [each.halo for each in notes.values() if each.halo is not None]
-        if len(notes) < len(lazies):
+        if len(notes) + len(beside) < len(lazies):
             return cls(token, None, None)
         identity = tokenize(sorted((name, each.identity) for name, each in notes.items()), version)
         return cls(token, identity, max(halos) if len(halos) == len(notes) else None)
