@@ -150,10 +150,12 @@ def test_torch_is_imported_where_it_runs(module):
         assert "torch" not in _imports(MODULES[module], functions=False)
 
 
-def test_importing_loads_no_torch():
-    """``import xgapfill`` loads neither torch nor a plotting or network library."""
-    heavy = ("torch", "matplotlib", "requests", "distributed")
-    code = f"import sys, xgapfill; print([name for name in {heavy} if name in sys.modules])"
+def test_importing_loads_only_what_labels_need():
+    """``import xgapfill`` adds the accessor to xarray, and loads no library for nets, scores, stores or plots."""
+    heavy = ("torch", "scipy.stats", "scipy.optimize", "scipy.spatial", "scipy.ndimage", "zarr", "netCDF4")
+    heavy += ("matplotlib", "requests", "distributed", "pint", "xgapfill.training.fit")
+    code = f"import sys, xarray, xgapfill; print([name for name in {heavy} if name in sys.modules])"
+    code += "; xarray.Dataset.gapfill"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.strip() == "[]"
 

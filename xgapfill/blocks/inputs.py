@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
+
+if TYPE_CHECKING:
+    import zarr
 
 Chosen = list[NDArray[np.intp]] | None  # indices along each axis; None: all
 LAZY_WRAPPERS = {
@@ -251,6 +253,8 @@ def place_of(data: Any, chosen: Chosen, source: Any = None) -> tuple[Place | Non
     source : str, optional
         Path recorded by xarray.
     """
+    import zarr
+
     array = getattr(data, "_array", None) if isinstance(data, BackendArray) else data
     if isinstance(array, zarr.Array):
         return _place_of_zarr(array, chosen), _described(array)
@@ -281,6 +285,8 @@ def _described(array: zarr.Array[Any]) -> str:
 
 
 def _place_of_zarr(array: zarr.Array[Any], chosen: Chosen) -> Place | None:
+    from zarr import storage
+
     store: Any = array.store_path.store
     while hasattr(store, "_store") and not hasattr(store, "root"):
         store = store._store
@@ -288,11 +294,11 @@ def _place_of_zarr(array: zarr.Array[Any], chosen: Chosen) -> Place | None:
     session = getattr(store, "session", None)
     if session is not None:
         return Snapshot(f"{store}/{inside}", str(session.snapshot_id)) if session.read_only else None
-    if isinstance(store, zarr.storage.LocalStore):
+    if isinstance(store, storage.LocalStore):
         return Chunks(os.path.join(store.root, inside), wanted)
-    if isinstance(store, zarr.storage.ZipStore):
+    if isinstance(store, storage.ZipStore):
         return File(str(store.path))
-    if isinstance(store, zarr.storage.FsspecStore):
+    if isinstance(store, storage.FsspecStore):
         return _place_of_fsspec(store.fs, f"{store.path}/{inside}", wanted)
     return None
 

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from xgapfill.gaussian.background import usual_covariance
@@ -172,10 +173,9 @@ def _blocks(targets: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, Double]:
 
 def _neighbours(places: NDArray, centres: Double, scale: Double, count: int) -> tuple[NDArray, Flags]:
     """Indices (b, k) of the neighbours of the centres (b, 3) among places (n, 3), and which of them to use."""
-    from scipy.spatial import cKDTree
 
     def nearest(numbers: NDArray, k: int) -> NDArray:
-        tree = cKDTree(places[numbers] * scale)
+        tree = scipy.spatial.cKDTree(places[numbers] * scale)
         return numbers[tree.query(centres * scale, k=range(1, min(k, len(numbers)) + 1))[1]]
 
     near = nearest(np.arange(len(places)), count - count // 2)
@@ -196,7 +196,6 @@ def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Sing
     gradually shortened, so that the covariance has no kink half a box away. Hence almost none of the spectrum is
     negative and has to be cut, and short lags keep their covariance.
     """
-    from scipy import fft
 
     def lags(n: int) -> Double:
         lag = np.minimum(np.arange(n), n - np.arange(n)).astype(np.float64)
@@ -204,8 +203,8 @@ def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Sing
 
     table = covariance.at(tuple(lags(n) for n in box), step)
     table[0, 0, 0] += covariance.nugget
-    spectrum = np.maximum(fft.rfftn(table).real, 0)
-    spectrum *= table[0, 0, 0] / fft.irfftn(spectrum, s=box)[0, 0, 0]
+    spectrum = np.maximum(scipy.fft.rfftn(table).real, 0)
+    spectrum *= table[0, 0, 0] / scipy.fft.irfftn(spectrum, s=box)[0, 0, 0]
     return np.sqrt(spectrum).astype(np.float32)
 
 
@@ -214,6 +213,4 @@ def unconditional(white: Single, amplitude: Single) -> Single:
 
     The noise is blurred by a symmetric kernel, so that overlapping boxes of the same noise have nearly the same field.
     """
-    from scipy import fft
-
-    return fft.irfftn(fft.rfftn(white) * amplitude, s=white.shape)
+    return scipy.fft.irfftn(scipy.fft.rfftn(white) * amplitude, s=white.shape)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 EARTH_RADIUS = 6371.0088  # km
 
 
 def kilometres_to(observed: NDArray[np.bool_], lat: NDArray, lon: NDArray) -> NDArray[np.float32]:
     """Great-circle distance (km) of every pixel to the nearest observed one, (y, x), also across the dateline."""
-    from scipy.spatial import cKDTree
-
     north, east = np.deg2rad(lat)[:, None], np.deg2rad(lon)[None]
     places = np.stack(
         np.broadcast_arrays(np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)), -1
     )
     # the nearest pixel of a region is on its edge, so only edges are searched
-    chord, _ = cKDTree(places[_edge(observed)]).query(places[~observed])
+    chord, _ = scipy.spatial.cKDTree(places[_edge(observed)]).query(places[~observed])
     distance = np.zeros(observed.shape, np.float32)
     distance[~observed] = 2 * EARTH_RADIUS * np.arcsin(np.minimum(chord / 2, 1))
     return distance
@@ -26,12 +24,10 @@ def kilometres_to(observed: NDArray[np.bool_], lat: NDArray, lon: NDArray) -> ND
 
 def pixels_to(observed: NDArray[np.bool_], periodic: bool = False) -> NDArray[np.float32]:
     """Distance in pixels of every pixel to the nearest observed one, (y, x); `periodic` around the globe."""
-    from scipy.ndimage import distance_transform_edt
-
     width = observed.shape[1]
     half = width // 2 if periodic else 0
     around = np.concatenate([observed[:, width - half :], observed, observed[:, :half]], axis=1)
-    return distance_transform_edt(~around)[:, half : half + width].astype(np.float32)
+    return scipy.ndimage.distance_transform_edt(~around)[:, half : half + width].astype(np.float32)
 
 
 def nearest_in_windows(
@@ -132,7 +128,7 @@ def distance_to_observed(observed: NDArray[np.bool_]) -> NDArray[np.float32]:
     distance = np.full(frames.shape, np.inf, np.float32)
     for frame, values in zip(frames, distance, strict=True):
         if frame.any():
-            values[:] = ndimage.distance_transform_edt(~frame)
+            values[:] = scipy.ndimage.distance_transform_edt(~frame)
     return distance.reshape(observed.shape)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from xgapfill.gaussian.priors import shipped
@@ -126,8 +127,6 @@ def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tup
     -------
     (t, y, x) float32, twice
     """
-    from scipy.ndimage import distance_transform_edt
-
     total, squares, weight = sums = np.zeros((3, year.length, *observed.shape[1:]))
     for slot, value, there in zip(year.slots, values, observed, strict=True):
         shown = np.where(there, value, 0)
@@ -147,7 +146,7 @@ def climatology(values: Field, observed: Bools, year: Year, prior: float) -> tup
     variance = (fine_error[0] + FEW * usual) / (fine_error[1] + FEW)
     variance = np.where(near > 0, variance, np.maximum(variance, usual_coarse))
     ever = count > 0
-    rows, cols = distance_transform_edt(~ever, return_distances=False, return_indices=True)
+    rows, cols = scipy.ndimage.distance_transform_edt(~ever, return_distances=False, return_indices=True)
     # a pixel never observed may differ from its neighbour as much as any two pixels of the window
     number, middle = count.sum(), sums[0].sum() / count.sum()
     anywhere = pooled_variance(max(sums[1].sum() - number * middle**2, 0), number, prior)

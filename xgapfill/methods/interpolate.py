@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from xgapfill.gaussian.priors import shipped
@@ -149,9 +150,7 @@ def linear_in_time(values: Field, observed: Bools, max_gap: int) -> tuple[Field,
 
 def nearest(values: Field, observed: Bools, sampling: tuple[float, float, float]) -> tuple[NDArray[np.float64], Field]:
     """Distance to the nearest observed pixel and its value; `sampling` is the size of a pixel, (t, y, x)."""
-    from scipy.ndimage import distance_transform_edt
-
-    distance, places = distance_transform_edt(~observed, sampling=sampling, return_indices=True)
+    distance, places = scipy.ndimage.distance_transform_edt(~observed, sampling=sampling, return_indices=True)
     return distance, values[tuple(places)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from xgapfill.gaussian.background import conditions_first, trend_on, weighed
@@ -204,9 +205,9 @@ def _draw(
     shape: tuple[int, ...], start: NDArray, c: int, noise: Noise, members: int, covariance: Covariance, step: Step
 ) -> list[Single]:
     """Unconditional realisations of channel c on a window, cut from a box around it."""
-    from scipy import fft
-
-    t, y, x = (fft.next_fast_len(more * n, real=True) if n > 1 else 1 for n, more in zip(shape, PERIODS, strict=True))
+    t, y, x = (
+        scipy.fft.next_fast_len(more * n, real=True) if n > 1 else 1 for n, more in zip(shape, PERIODS, strict=True)
+    )
     before = [(n - m) // 2 for n, m in zip((t, y, x), shape, strict=True)]
     slot, row, col = (int(first) - n for first, n in zip(start, before, strict=True))
     inside = tuple(slice(n, n + m) for n, m in zip(before, shape, strict=True))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 
 from xgapfill._version import package_version
@@ -31,6 +30,8 @@ class Zarr(StoreAt):
 
     def open(self) -> Any:
         """Return the root group, opened for reading and writing."""
+        import zarr
+
         options = self.options or None
         return zarr.open_group(self.url, mode="r+", zarr_format=3, use_consolidated=False, storage_options=options)
 
@@ -79,6 +80,8 @@ class Zarr(StoreAt):
 
     def finish(self, template: xr.Dataset) -> None:
         """Consolidate the metadata, so that the store opens fast and lists variables in their order."""
+        import zarr
+
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
             zarr.consolidate_metadata(self.open().store, zarr_format=3)
@@ -101,6 +104,8 @@ def _opened(store: Zarr) -> Any:
 
 def _make(ds: xr.Dataset, blocks: Blocks, store: Zarr, run: Run) -> State:
     """Create an empty store, replacing an existing one."""
+    import zarr
+
     root = zarr.create_group(store.url, overwrite=True, zarr_format=3, storage_options=store.options or None)
     notes = {"token": run.token, "identity": run.identity, "ready": False, "version": package_version()}
     group = root.create_group(RUN, attributes=notes)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
 
 LAGS = (1, 2, 4, 8, 16)
 LEVEL = 0.9
@@ -105,7 +105,9 @@ def crps_gaussian(mean: ArrayLike, spread: ArrayLike, truth: ArrayLike) -> NDArr
     distance = np.abs(truth - mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = distance / spread
-        score = spread * (z * (2 * special.ndtr(z) - 1) + np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) - 1 / np.sqrt(np.pi))
+        score = spread * (
+            z * (2 * scipy.special.ndtr(z) - 1) + np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) - 1 / np.sqrt(np.pi)
+        )
     return np.where(spread > 0, score, np.where(spread == 0, distance, np.nan))
 
 
@@ -132,7 +134,7 @@ def coverage_t(members: ArrayLike, truth: ArrayLike, where: ArrayLike | None = N
     """
     members, truth = _ensemble(members, truth)
     count = len(members)
-    reach = stats.t.ppf((1 + level) / 2, count - 1) * np.sqrt(1 + 1 / count) * members.std(axis=0, ddof=1)
+    reach = scipy.special.stdtrit(count - 1, (1 + level) / 2) * np.sqrt(1 + 1 / count) * members.std(axis=0, ddof=1)
     return _share(np.abs(truth - members.mean(axis=0)), reach, where)
 
 
@@ -141,7 +143,7 @@ def coverage_gaussian(
 ) -> float:
     """Share of truth inside the central `level` interval of a normal distribution."""
     distance = np.abs(np.asarray(truth, np.float64) - np.asarray(mean, np.float64))
-    return _share(distance, stats.norm.ppf((1 + level) / 2) * np.asarray(spread, np.float64), where)
+    return _share(distance, scipy.special.ndtri((1 + level) / 2) * np.asarray(spread, np.float64), where)
 
 
 def coverage_range(members: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> float:
@@ -245,7 +247,7 @@ def _best_factor(mean: NDArray[np.float64], spread: NDArray[np.float64], truth: 
     def score(logarithm: float) -> float:
         return _mean(crps_gaussian(mean, np.exp(logarithm) * spread, truth))
 
-    return float(np.exp(optimize.minimize_scalar(score, bounds=(-4, 4), method="bounded").x))
+    return float(np.exp(scipy.optimize.minimize_scalar(score, bounds=(-4, 4), method="bounded").x))
 
 
 def _ensemble(members: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 Field = NDArray[np.float32]
 
@@ -84,6 +85,8 @@ def _nearest(values: Field, observed: NDArray[np.bool_]) -> Field:
     filled = np.zeros_like(values)
     for frame in range(len(values)):
         if observed[frame].any():
-            rows, cols = ndimage.distance_transform_edt(~observed[frame], return_distances=False, return_indices=True)
+            rows, cols = scipy.ndimage.distance_transform_edt(
+                ~observed[frame], return_distances=False, return_indices=True
+            )
             filled[frame] = values[frame, rows, cols]
     return filled

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Field = NDArray[np.float32]
 
@@ -68,7 +68,7 @@ def kriging(
         raise ValueError("kriging needs at least one observed pixel")
     estimate = np.full(values.shape, np.nan, np.float32)
     spread = np.full(values.shape, np.nan, np.float32)
-    tree = cKDTree(places)
+    tree = scipy.spatial.cKDTree(places)
     results = np.empty((2, len(targets)), np.float32)
     for start in range(0, len(targets), batch):
         part = slice(start, start + batch)

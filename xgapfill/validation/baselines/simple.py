@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Field = NDArray[np.float32]
 
@@ -50,5 +50,5 @@ def time_interpolation(values: Field) -> Field:
     filled = low + share * (high - low)
     if not ever.any():
         return filled.astype(np.float32)
-    rows, cols = ndimage.distance_transform_edt(~ever, return_distances=False, return_indices=True)
+    rows, cols = scipy.ndimage.distance_transform_edt(~ever, return_distances=False, return_indices=True)
     return np.where(observed, values, filled[:, rows, cols]).astype(np.float32)
