@@ -16,7 +16,7 @@ import xgapfill
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.dates import dates_of, step_in, step_of
 from xgapfill.kernel.limits import Limits
-from xgapfill.lattice.coordinates import Step
+from xgapfill.lattice.calendars import Step
 from xgapfill.lattice.durations import days_of
 
 

@@ -12,21 +12,29 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from xgapfill.inputs.axes import find_axes
-from xgapfill.lattice.coordinates import YEAR_DAYS, Dates, Step
+from xgapfill.lattice.calendars import YEAR_DAYS, Dates, Step
 from xgapfill.lattice.durations import days_of
 from xgapfill.lattice.grid import Grid
 
 _YEAR_DAYS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
 _MONTH = re.compile(r"(p?1?\s*-?\s*(m|ms|me|months?)|monthly)", re.IGNORECASE)
-_WORDS = {"daily": "1D", "day": "1D", "weekly": "7D", "week": "7D"}
+_WORDS = {"daily": "1D", "day": "1D", "weekly": "7D", "week": "7D", "w": "7D", "p1w": "7D"}
+_PARTS = {
+    **dict.fromkeys(("dekad", "dekads", "dekadal", "dekadly", "10-daily"), 3),
+    **dict.fromkeys(("semimonthly", "semi-monthly", "half-monthly", "sms", "sme", "sm", "bimensal"), 2),
+    **dict.fromkeys(("pentads", "pentadal"), 6),
+}
+_DAY_NUMBER = re.compile(r"(1[89]|2[01])\d\d[01]\d[0-3]\d(\.0)?")  # 20150131
 _DAYS = re.compile(r"p?0*(\d+)\s*-?_?\s*(d|days?)", re.IGNORECASE)
 # Attributes (ACDD, and those of NASA) for the period of one map, and for the period of all maps of a file together.
 _RESOLUTION = ("time_coverage_resolution", "temporal_resolution", "temporal_range")
 _DURATION = ("time_coverage_duration",)
 
 
-def dates_of(time: Any) -> Dates:
+def dates_of(time: Any, attrs: Mapping[Any, Any] | None = None) -> Dates:
     """Split dates into their components: datetime64 of any unit or cftime of any calendar, one or several.
+
+    `attrs` are those of their coordinate, for messages.
 
     Raises
     ------
@@ -38,12 +46,9 @@ def dates_of(time: Any) -> Dates:
         raise ValueError(f"time must have one dimension and at least one date; it has shape {values.shape}")
     if values.dtype.kind == "M" and np.isnat(values).any():
         raise ValueError(f"time has {np.count_nonzero(np.isnat(values))} missing dates (NaT): drop them first")
+    if not (values.dtype.kind == "M" or (values.dtype.kind == "O" and all(hasattr(d, "dayofyr") for d in values))):
+        raise ValueError(f"time must be dates (datetime64 or cftime); found {_found(values, attrs)}")
     array = xr.DataArray(values, dims="time")
-    if not (array.dtype.kind == "M" or (array.dtype.kind == "O" and all(hasattr(d, "dayofyr") for d in values))):
-        raise ValueError(
-            f"time must be dates (datetime64 or cftime); found dtype {values.dtype}, such as {values[0]}. Decode it "
-            "first, with xr.decode_cf(ds), or convert it with pandas.to_datetime"
-        )
     calendar = array.dt.calendar
     encoding = {"units": "days since 1970-01-01", "calendar": calendar, "dtype": "float64"}
     days = xr.conventions.encode_cf_variable(xr.Variable("time", array.values, encoding=encoding))
@@ -52,7 +57,27 @@ def dates_of(time: Any) -> Dates:
         for part in ("year", "month", "day", "dayofyear", "days_in_month")
     )
     year_days = _YEAR_DAYS.get(calendar, YEAR_DAYS)
-    return Dates(np.asarray(days.values, np.float64), year, month, day, doy - 1, day == length, year_days)
+    return Dates(np.asarray(days.values, np.float64), year, month, day, doy - 1, length, year_days)
+
+
+def _found(values: np.ndarray, attrs: Mapping[Any, Any] | None) -> str:
+    """What was found in the place of dates, and what to do."""
+    first, units = values[0], str((attrs or {}).get("units", ""))
+    where = "ds = ds.assign_coords(time=...)"
+    if " since " in units:
+        return f"{values.dtype} in units={units!r}, such as {first}. Decode them: ds = xr.decode_cf(ds)"
+    if hasattr(first, "to_timestamp"):
+        return f"periods such as {first}. Convert them: {where} of ds.indexes['time'].to_timestamp()"
+    text = first.decode(errors="replace") if isinstance(first, bytes) else str(first)
+    if _DAY_NUMBER.fullmatch(text):
+        how = "pd.to_datetime(ds.time.astype(str), format='%Y%m%d')"
+        return f"{values.dtype} such as {text}. Convert it: {where} of {how}"
+    if values.dtype.kind in "SUTO":
+        return f"text such as {text!r}. Convert it: {where} of pd.to_datetime(ds.time.astype(str))"
+    return (
+        f"{values.dtype} such as {text} with units={units!r}. Set attrs['units'], such as 'days since 1970-01-01', and "
+        "decode them: ds = xr.decode_cf(ds)"
+    )
 
 
 def grid_at(time: Any, lat: ArrayLike, lon: ArrayLike, *, like: Grid | None = None, step: Step | None = None) -> Grid:
@@ -78,7 +103,7 @@ def step_of(time_step: Any) -> Step | None:
     Examples
     --------
     >>> step_of("8D"), step_of("MS")
-    (Step(days=8.0), Step(days=None))
+    (Step(days=8.0, parts=1), Step(days=None, parts=1))
     """
     if time_step is None or isinstance(time_step, Step):
         return time_step
@@ -86,12 +111,14 @@ def step_of(time_step: Any) -> Step | None:
         text = time_step.strip()
         if _MONTH.fullmatch(text):
             return Step(None)
+        if text.lower() in _PARTS:
+            return Step(None, _PARTS[text.lower()])
         found = _DAYS.fullmatch(text)
         time_step = f"{found[1]}D" if found else _WORDS.get(text.lower(), text)
     try:
         return Step(days_of(time_step, "time_step"))
     except ValueError as error:
-        raise ValueError(f"{error}; 'MS' or 'month' for months") from None
+        raise ValueError(f"{error}; 'MS' for months, 'dekad' or 'semimonthly' for parts of months") from None
 
 
 def said_step(array: xr.DataArray, time: Any) -> Step | None:

@@ -14,8 +14,9 @@ from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import dates_of, said_step, step_of
 from xgapfill.inputs.warn import warn
-from xgapfill.lattice.coordinates import Dates, guess
+from xgapfill.lattice.calendars import Dates, guess
 from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.times import times
 from xgapfill.variables import SizeClasses, Variable, known, recognise
 from xgapfill.variables.registry import part_named
 
@@ -152,11 +153,14 @@ def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None, time_step: An
         time = None  # a scalar named t that is no date
     lat, lon = (array.coords[axes.names[what]].values for what in ("latitude", "longitude"))
     try:
-        step, dates = step_of(time_step), None if time is None else dates_of(time)
+        step = step_of(time_step)
+        dates = None if time is None else dates_of(time, array.coords[name].attrs)
         if dates is not None and dates.days.size == 1 and like is None and step is None:
             step = said_step(array, name)
             if step is None:
                 _warn_of_guess(array, dates)
+        if dates is not None and dates.days.size > 1 and like is None and (doubt := times(dates, step=step).doubt):
+            warn(f"time of {array.name!r}: {doubt}")
         return Grid.of(dates, lat, lon, like=like, step=step)
     except ValueError as error:
         raise ValueError(f"{array.name!r}: {error}") from None

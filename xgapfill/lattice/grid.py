@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xgapfill.lattice import coordinates as snapping
-from xgapfill.lattice.coordinates import Dates
+from xgapfill.lattice.calendars import YEAR_DAYS, Dates, Step, season_in
+from xgapfill.lattice.times import slots_of, times
 
 KM_PER_DEGREE = 6371.0088 * np.pi / 180
 TOLERANCE = snapping.TOLERANCE
@@ -68,8 +69,8 @@ class Grid:
     periodic : bool
         Whether the array has all columns of the globe.
     calendar : str
-        Meaning of slots: ``"8day"`` (composites that restart on 1 January, 46 per year), ``"monthly"``, ``"regular"``
-        (equal steps since 1970-01-01) or ``"none"`` (no time).
+        Meaning of slots, see `xgapfill.lattice.calendars`: ``"8day"`` ..., ``"monthly"`` ..., ``"regular"`` (equal
+        steps since 1970-01-01) or ``"none"`` (no time).
     steps : tuple of float
         Distance of neighbouring slots (days), rows and columns (degrees).
     phases : tuple of float
@@ -95,7 +96,7 @@ class Grid:
     calendar: str
     steps: tuple[float, float, float]
     phases: tuple[float, float, float]
-    year_days: float = snapping.YEAR_DAYS
+    year_days: float = YEAR_DAYS
 
     @classmethod
     def of(
@@ -105,7 +106,7 @@ class Grid:
         lon: ArrayLike,
         *,
         like: Grid | None = None,
-        step: snapping.Step | None = None,
+        step: Step | None = None,
     ) -> Grid:
         """Find the lattice of the coordinates of an array and the address of each of their values.
 
@@ -130,17 +131,17 @@ class Grid:
         rows, row_phase = snapping.latitudes(lat, row_step, like.phases[1] if like and lat.size == 1 else None)
         cols, col_phase, ncols = snapping.longitudes(lon, col_step, like.phases[2] if like and lon.size == 1 else None)
         known = (like.calendar, like.steps[0]) if like and like.calendar != "none" else None
-        times = snapping.times(dates, known, step)
+        found = times(dates, known, step)
         return cls(
-            slots=_ints(times.slots),
+            slots=_ints(found.slots),
             rows=_ints(rows),
             cols=_ints(cols),
             ncols=ncols,
             periodic=cols.size == ncols,
-            calendar=times.calendar,
-            steps=(times.step, row_step, 360 / ncols),
-            phases=(times.phase, row_phase, col_phase),
-            year_days=times.year_days,
+            calendar=found.calendar,
+            steps=(found.step, row_step, 360 / ncols),
+            phases=(found.phase, row_phase, col_phase),
+            year_days=found.year_days,
         )
 
     @property
@@ -180,7 +181,7 @@ class Grid:
         """
         slots = np.zeros(np.size(lat), np.int64)
         if self.calendar != "none" and dates is not None:
-            slots = snapping.slots_of(dates, self.calendar, self.steps[0], self.phases[0], self.year_days)
+            slots = slots_of(dates, self.calendar, self.steps[0], self.phases[0], self.year_days)
         rows = np.rint((np.asarray(lat, float) + 90) / self.steps[1] - self.phases[1])
         cols = np.rint(np.asarray(lon, float) / self.steps[2] - self.phases[2])
         return slots, rows.astype(np.int64), cols.astype(np.int64) % self.ncols
@@ -200,12 +201,7 @@ class Grid:
         slots = np.asarray(slots, float).ravel()
         if self.calendar == "none":
             return np.zeros((slots.size, 2), np.float32)
-        if self.calendar == "8day":
-            year = (slots % 46 * 8 + 4) / self.year_days
-        elif self.calendar == "monthly":
-            year = (slots % 12 + 0.5) / 12
-        else:
-            year = (slots + 0.5) * (self.step_days / self.year_days)
+        year = season_in(self.calendar, slots, self.step_days, self.year_days)
         return np.stack([np.cos(2 * np.pi * year), np.sin(2 * np.pi * year)], axis=-1).astype(np.float32)
 
     def same_lattice(self, other: Grid) -> bool:
