@@ -164,9 +164,3 @@ def test_priors_survive_the_card():
     priors = shipped()
     assert from_mapping(to_mapping(priors)) == priors
     assert all(isinstance(prior, Prior) for prior in priors.values())
-
-
-def test_unknown_channels_are_refused():
-    """The background says which channels it has priors for."""
-    with pytest.raises(ValueError, match="log10_chl"):
-        Background().check(("wind",))

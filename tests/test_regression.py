@@ -130,8 +130,6 @@ def test_wrong_calls_are_refused():
         Regression().check(("psc_ilr1", "psc_ilr2", "sst"))
     with pytest.raises(ValueError, match="use relation='fitted'"):
         Regression("brewin2010").check(("log10_chl",))
-    with pytest.raises(ValueError, match="regression has priors for"):
-        Regression().check(("log10_chl", "wind"))
     Regression("brewin2010").check(PSC)
 
 

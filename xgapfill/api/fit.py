@@ -32,6 +32,7 @@ def fit(
     sea: Any = None,
     size_class: str | None = None,
     time_step: Any = None,
+    transform: Any = None,
     progress: bool | None = None,
     **parameters: Any,
 ) -> Weights:
@@ -45,7 +46,7 @@ def fit(
 
     Parameters
     ----------
-    da, cond, sea, size_class, time_step
+    da, cond, sea, size_class, time_step, transform
         As in `repaint`. A net needs at least 5 frames with gaps.
     method : str or Method
         Name of a method, or an object.
@@ -88,7 +89,8 @@ def fit(
     >>> bool(xgapfill.dineof(ds.CHL, weights=eofs).notnull().all())
     True
     """
-    made, options = find(method, **parameters), FillOptions(sea=sea, size_class=size_class, time_step=time_step)
+    made = find(method, **parameters)
+    options = FillOptions(sea=sea, size_class=size_class, time_step=time_step, transform=transform)
     more: dict[str, Any] = {"seed": seed, "progress": progress}
     more = {name: value for name, value in more.items() if value is not None}
     if isinstance(made, NetMethod):

@@ -25,12 +25,14 @@ from xgapfill.outputs.attributes import Provenance, wrap
 from xgapfill.variables import Variable
 
 
-def gaps(da: Target, sea: Any = None, *, size_class: str | None = None, time_step: Any = None) -> xr.Dataset:
+def gaps(
+    da: Target, sea: Any = None, *, size_class: str | None = None, time_step: Any = None, transform: Any = None
+) -> xr.Dataset:
     """Describe the gaps of each frame, lazily.
 
     Parameters
     ----------
-    da, sea, size_class, time_step
+    da, sea, size_class, time_step, transform
         As in `repaint`. A pixel of several size classes counts as observed where all of them are observed.
 
     Returns
@@ -55,7 +57,7 @@ def gaps(da: Target, sea: Any = None, *, size_class: str | None = None, time_ste
     >>> bool((found.distance.where(ds.CHL.notnull(), 0) == 0).all())
     True
     """
-    target = inputs.read(da, size_class, time_step=time_step)
+    target = inputs.read(da, size_class, None, time_step, transform)
     check_values(target)
     mask = read_sea(sea, target)
     flag = None if mask is None else mask[0]

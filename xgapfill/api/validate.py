@@ -77,6 +77,7 @@ def validate(
     sea: Any = None,
     size_class: str | None = None,
     time_step: Any = None,
+    transform: Any = None,
     scales: Mapping[str, SpreadScale] | None = None,
     smoothing: bool = False,
 ) -> xr.Dataset:
@@ -108,7 +109,7 @@ def validate(
         As in `xgapfill.repaint`, for methods that use observation errors; other methods are scored without them. No
         sample is withheld. Test pixels that contain a sample of the target are not scored, since the truth may derive
         from the sample. Errors of test pixels are not used.
-    weights, sea, size_class, time_step
+    weights, sea, size_class, time_step, transform
         As in `xgapfill.repaint`.
     scales : mapping, optional
         Label -> factors of `fit_scales` for the spread of a method without members, fitted on other data.
@@ -147,9 +148,16 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step)
+    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step, transform)
     options = FillOptions(
-        seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
+        seed=seed,
+        weights=weights,
+        insitu=insitu,
+        error=error,
+        sea=sea,
+        size_class=size_class,
+        time_step=time_step,
+        transform=transform,
     )
     if insitu is not None:
         withheld = withheld.without(insitu, cond)
@@ -185,6 +193,7 @@ def fit_scales(
     sea: Any = None,
     size_class: str | None = None,
     time_step: Any = None,
+    transform: Any = None,
 ) -> dict[str, SpreadScale]:
     """Fit factors, by distance class, that optimise the spread of each method on these data.
 
@@ -196,9 +205,16 @@ def fit_scales(
     dict
         Label -> factors, for methods with a spread and without members.
     """
-    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step)
+    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step, transform)
     options = FillOptions(
-        seed=seed, weights=weights, insitu=insitu, error=error, sea=sea, size_class=size_class, time_step=time_step
+        seed=seed,
+        weights=weights,
+        insitu=insitu,
+        error=error,
+        sea=sea,
+        size_class=size_class,
+        time_step=time_step,
+        transform=transform,
     )
     if insitu is not None:
         withheld = withheld.without(insitu, cond)

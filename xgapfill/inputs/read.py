@@ -84,6 +84,7 @@ def read(
     size_class: str | None = None,
     like: Grid | None = None,
     time_step: Any = None,
+    transform: Any = None,
 ) -> Quantity:
     """Recognise one variable, a variable with a dimension of size classes, or three variables that are size classes.
 
@@ -97,6 +98,8 @@ def read(
     time_step : number of days, str or timedelta, optional
         Distance between neighbouring maps where the dates do not determine it: ``"1D"``, ``"8D"``, ``"MS"``. A map
         with a single date and no metadata about its period gives a warning.
+    transform : optional
+        Transform of a variable that is not known, see `xgapfill.variables.generic.declared`.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def read(
     grids = tuple(grid_of(array, each, like, time_step) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
-        variable, order, class_dim = _one(arrays[0], axes[0], size_class)
+        variable, order, class_dim = _one(arrays[0], axes[0], size_class, transform)
         places = [Place(0, index) for index in order] if class_dim is not None else [Place(0, None)]
     else:
         variable, order = _several(arrays, axes)
@@ -177,15 +180,19 @@ def _warn_of_guess(array: xr.DataArray, dates: Dates) -> None:
 
 
 def _one(
-    array: xr.DataArray, axes: cf.Axes, size_class: str | None
+    array: xr.DataArray, axes: cf.Axes, size_class: str | None, transform: Any
 ) -> tuple[Variable, tuple[int, ...], Hashable | None]:
     """Variable of a single array, the index of each part along the dimension of parts, and this dimension."""
     said = _part_said(size_class)
     name = "" if array.name is None else str(array.name)
     if not axes.others:
-        found = said or cf.part_here(array)
-        alone = None if found is None else found[0].of(array.attrs, name).only(found[1])
-        return alone or recognise(name, array.attrs), (), None
+        if said is not None and transform is None:
+            return said[0].of(array.attrs, name).only(said[1]), (), None
+        return recognise(name, array.attrs, transform=transform, label=cf.part_here(array)), (), None
+    if transform is not None:
+        raise ValueError(
+            f"transform={transform!r} is for a variable of one part; {name!r} has the dimensions {array.dims}"
+        )
     labelled = {dim: along for dim in axes.others if (along := cf.parts_along(array, dim)) is not None}
     if len(axes.others) > 1 or not labelled:
         dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])

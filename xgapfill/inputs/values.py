@@ -25,6 +25,8 @@ def check_values(given: Quantity) -> bool:
         Most values of the sample are impossible, or they contradict the stated units.
     """
     variable = given.variable
+    if variable.assumed:
+        warn(f"{given.label}: {variable.assumed}")
     sample = _sample(given)
     there, impossible = int(np.count_nonzero(~np.isnan(sample))), int(np.count_nonzero(variable.possible(sample)[1]))
     if impossible > there / 2:

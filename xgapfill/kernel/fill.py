@@ -17,6 +17,7 @@ from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.arrays import BoxArrays, Layout
 from xgapfill.kernel.decode import Blend, Decoder
 from xgapfill.kernel.encode import BoxChannels, Encoder
+from xgapfill.kernel.level import Level, levelled
 from xgapfill.kernel.limits import Limits
 from xgapfill.kernel.windows import Cutter
 from xgapfill.lattice.grid import Box, Grid
@@ -24,6 +25,7 @@ from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.observations import Samples
 from xgapfill.lattice.sea import SeaFlag
 from xgapfill.lattice.tiling import Tiling, overlap
+from xgapfill.lattice.windows import Filled, Windows
 from xgapfill.methods.base import Method, batches, checked
 from xgapfill.variables import ErrorUnits, Variable
 from xgapfill.variables.base import invalid_message
@@ -117,7 +119,8 @@ class FillKernel:
     @property
     def cutter(self) -> Cutter:
         """Cuts windows out of boxes."""
-        return Cutter(self.grid, self.channels, self.targets, self.tiling, self.limits, self.samples)
+        own = self.variables[0].levelled
+        return Cutter(self.grid, self.channels, self.targets, self.tiling, self.limits, self.samples, own)
 
     @property
     def decode(self) -> Decoder:
@@ -160,9 +163,7 @@ class FillKernel:
         for starts, seas in tracked(islice(batches(needed), most), len(needed)):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
-            windows = cutter.cut(known, box, starts, seas)
-            filled = self.method.fill(windows, weights, self.noise, self.members)
-            filled = checked(filled, self.method, windows, self.members, len(starts))
+            filled = self._filled(cutter.cut(known, box, starts, seas), weights, len(starts))
             for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
                 at, part = overlap(start, tiling.size, core)
                 weight = tiling.weight[part] * sea[part[1:]]
@@ -173,6 +174,16 @@ class FillKernel:
                 blend.weight[at] += weight
         blend.weight[~near] = 0
         return blend
+
+    def _filled(self, windows: Windows, weights: Weights | None, used: int) -> Filled:
+        """The result of the method for a batch of windows, of which the first `used` count."""
+        usual = levelled(self.variables) if weights is None else {}
+        if not usual:
+            filled = self.method.fill(windows, weights, self.noise, self.members)
+            return checked(filled, self.method, windows, self.members, used)
+        level = Level.of(windows, usual)
+        filled = self.method.fill(level.put_on(windows), None, self.noise, self.members)
+        return level.taken_off(checked(filled, self.method, windows, self.members, used))
 
     @property
     def kept_channels(self) -> list[int]:

@@ -59,6 +59,9 @@ class FillOptions:
     time_step : number of days, str or timedelta, optional
         Time between neighbouring maps, if the dates do not give it: ``"1D"``, ``"8D"``, ``"MS"``. A guess comes with a
         warning.
+    transform : {"log10", "logit", "linear"} or ("logit", lowest, highest), optional
+        How a variable that is not known is filled: positive and varying by factors, between two bounds (by default 0
+        and 1), or as it is. Known variables need none.
     max_gap : number of days, str or timedelta, optional
         Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing
         (status too_little_context).
@@ -83,6 +86,7 @@ class FillOptions:
     sea: Any = None
     size_class: str | None = None
     time_step: Any = None
+    transform: Any = None
     max_gap: Any = None
     max_distance: float | None = None
     full: bool = False
@@ -143,7 +147,7 @@ class Job:
         """
         options = FillOptions() if options is None else options
         method = _configured(method, options)
-        quantity = inputs.read(target, options.size_class, time_step=options.time_step)
+        quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
         given = inputs.conditions(cond, quantity)
         statistics = None if options.reduce is None else _statistics(options, method)
         looked_at = tuple(check_values(each) for each in (quantity, *given))

@@ -35,6 +35,8 @@ class Cutter:
         Limits beyond which pixels stay missing.
     samples : Samples or None
         In-situ samples.
+    own : bool
+        Whether windows need an observation of the target itself: predictors alone do not tell its level.
     """
 
     grid: Grid
@@ -43,6 +45,7 @@ class Cutter:
     tiling: Tiling
     limits: Limits | None = None
     samples: Samples | None = None
+    own: bool = False
 
     def near(self, known: BoxChannels, box: Box, core: Box) -> NDArray[np.bool_]:
         """Pixels of the core that are close enough to an observation to be filled."""
@@ -58,7 +61,7 @@ class Cutter:
         tiling = self.tiling
         for start in tiling.touching(core):
             window = inside(start, tiling.size, box)
-            if not known.anything[window].any() and not (self.samples and self.samples.touch(start, tiling.size)):
+            if not self._seen(known, window, start):
                 continue
             # a mask that changes with time may lack some frames: a pixel that is sea in any frame is sea
             some = known.sea[window] | known.anything[window]
@@ -66,6 +69,15 @@ class Cutter:
             at, part = overlap(start, tiling.size, core)
             if (gaps[at] & sea[part[1:]] & (tiling.weight[part] > 0)).any():
                 yield start, sea
+
+    def _seen(self, known: BoxChannels, window: tuple[slice, ...], start: NDArray[np.int64]) -> bool:
+        """Whether a window has an observation or a sample that its gaps can be filled from."""
+        if self.own:
+            observed = bool(known.observed[: self.targets, *window].any())
+            most = self.targets
+        else:
+            observed, most = bool(known.anything[window].any()), len(self.channels)
+        return observed or (self.samples is not None and self.samples.touch(start, self.tiling.size, most))
 
     def cut(self, known: BoxChannels, box: Box, starts: Sequence[NDArray], seas: Sequence[NDArray]) -> Windows:
         """Cut windows out of a box and pad them to BATCH with empty ones, as bits depend on the size of a batch."""

@@ -36,9 +36,9 @@ class Samples:
     variances: NDArray[np.float32]
     ncols: int
 
-    def touch(self, start: NDArray[np.int64], size: tuple[int, int, int]) -> bool:
-        """Tell whether a window has a sample."""
-        return self._within(start, size)[0].size > 0
+    def touch(self, start: NDArray[np.int64], size: tuple[int, int, int], channels: int) -> bool:
+        """Tell whether a window has a sample of one of the first channels."""
+        return bool((self.channels[self._within(start, size)[0]] < channels).any())
 
     def put(
         self,

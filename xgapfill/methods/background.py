@@ -62,12 +62,6 @@ class Background(Method):
     def __post_init__(self) -> None:
         check_device(self.device)
 
-    def check(self, channels: tuple[str, ...]) -> None:
-        """Raise ValueError when there is no prior for a channel."""
-        unknown = [c for c in channels if c not in self.priors]
-        if unknown:
-            raise ValueError(f"background has priors for {sorted(self.priors)}, not for {unknown}.")
-
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:
         """Mean and error of every channel; `members` must be 1."""
         with computing(self) as bring:

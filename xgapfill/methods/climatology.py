@@ -15,7 +15,7 @@ from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice
-from xgapfill.methods.shared import FEW, by_channel, known_channels, pooled_variance
+from xgapfill.methods.shared import FEW, by_channel, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -74,10 +74,6 @@ class Climatology(Method):
 
     def __post_init__(self) -> None:
         choice("by", self.by, ("auto", "year", "all"))
-
-    def check(self, channels: tuple[str, ...]) -> None:
-        """Raise ValueError when there is no prior for a channel."""
-        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows of 64 x 64 pixels and all times; they do not overlap."""

@@ -14,7 +14,7 @@ from xgapfill.lattice.distance import nearest_in_windows
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import number
-from xgapfill.methods.shared import FEW, blocks, error_factor, known, known_channels
+from xgapfill.methods.shared import FEW, blocks, error_factor, known
 from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
@@ -88,10 +88,6 @@ class DctPls(Method):
         for name in ("smoothing", "time_weight"):
             if getattr(self, name) is not None:
                 number(name, getattr(self, name), LEAST, LARGEST)
-
-    def check(self, channels: tuple[str, ...]) -> None:
-        """Raise ValueError when there is no prior for a channel."""
-        known_channels(self.name, channels)
 
     @on_device()
     def fill(self, windows: Windows, weights: Weights | None, noise: Noise, members: int) -> Filled:

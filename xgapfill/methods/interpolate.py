@@ -15,7 +15,7 @@ from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import number
-from xgapfill.methods.shared import blocks, by_channel, error_factor, known_channels, pooled_variance
+from xgapfill.methods.shared import blocks, by_channel, error_factor, pooled_variance
 
 if TYPE_CHECKING:
     from xgapfill.weights import Weights
@@ -78,10 +78,6 @@ class Interpolate(Method):
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, (int, np.integer)) or self.max_steps < 0:
             raise ValueError(f"max_steps must be a whole number of time steps, 0 or more; found {self.max_steps!r}")
         number("frame_km", self.frame_km, 1e-6, 1e6, "km per day")
-
-    def check(self, channels: tuple[str, ...]) -> None:
-        """Raise ValueError when there is no prior for a channel."""
-        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows with a halo of `max_steps` time steps and 16 pixels."""

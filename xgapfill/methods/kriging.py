@@ -28,7 +28,7 @@ from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice, whole
-from xgapfill.methods.shared import known_channels, pooled_variance
+from xgapfill.methods.shared import pooled_variance
 from xgapfill.nets.device import on_device
 
 if TYPE_CHECKING:
@@ -99,10 +99,6 @@ class Kriging(Method):
     def ensemble(self) -> Kriging:
         """Return the same method with members."""
         return replace(self, realisations=True)
-
-    def check(self, channels: tuple[str, ...]) -> None:
-        """Raise ValueError when there is no prior for a channel."""
-        known_channels(self.name, channels)
 
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows with a halo; each pixel is kriged once."""

@@ -14,7 +14,7 @@ from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.windows import Filled, Noise, Windows
 from xgapfill.methods.base import Method
 from xgapfill.methods.parameters import choice
-from xgapfill.methods.shared import FEW, known, known_channels
+from xgapfill.methods.shared import FEW, known
 from xgapfill.nets.device import on_device
 from xgapfill.variables.relation import SCATTER, brewin_fractions
 from xgapfill.variables.transforms import ilr, power10
@@ -144,7 +144,6 @@ class Regression(Method):
 
     def check(self, channels: tuple[str, ...]) -> None:
         """Raise ValueError without chlorophyll, or when a published relation would fill anything but size classes."""
-        known_channels(self.name, channels)
         if CHL not in channels:
             raise ValueError(f"regression needs chlorophyll, found only {list(channels)}; give it with cond=")
         if self.relation != FITTED and channels[:2] != SIZE_CLASSES:

@@ -78,10 +78,3 @@ def known(
     conditions = range(windows.targets, len(windows.channels)) if c < windows.targets else range(0)
     parts = (values, observed, filled, spread)
     return {windows.channels[i]: as_observed(*(part[:, :, i] for part in parts)) for i in conditions}
-
-
-def known_channels(name: str, channels: tuple[str, ...]) -> None:
-    """Raise ValueError when there is no prior for a channel."""
-    unknown = [channel for channel in channels if channel not in shipped()]
-    if unknown:
-        raise ValueError(f"{name} has priors for {sorted(shipped())}, not for {unknown}; leave these out")

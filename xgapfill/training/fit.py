@@ -136,10 +136,6 @@ def _trainer(
 def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
     """Priors of the package, with the mean and variance of the series."""
     shipped = prior_file.shipped()
-    if unknown := [channel for channel in channels if channel not in shipped]:
-        raise ValueError(
-            f"there are priors for {sorted(shipped)}, not for {unknown}; give init= weights with these channels"
-        )
     priors = {}
     for number, channel in enumerate(channels):
         values = np.concatenate(
@@ -147,8 +143,8 @@ def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
         )
         prior = shipped[channel]
         if values.size > 1 and values.var() > 0:
-            mean, variance = float(values.mean(dtype=float)), float(values.var(dtype=float))
-            prior = replace(prior, mean=round(mean, 4), variance=round(max(variance, 1e-4), 5))
+            mean, variance = float(values.mean(dtype=float)), max(float(values.var(dtype=float)), 1e-4 * prior.variance)
+            prior = replace(prior, mean=float(f"{mean:.5g}"), variance=float(f"{variance:.5g}"))
         priors[channel] = prior
     return priors
 
@@ -163,7 +159,7 @@ def _card(trainer: Trainer, series: Gappy, described: str, name: str, init: Weig
         observed = [part for part in parts if part.size]
         low, high = min([low, *(float(p.min()) for p in observed)]), max([high, *(float(p.max()) for p in observed)])
         if low < high:
-            ranges[channel] = (round(low, 3), round(high, 3))
+            ranges[channel] = (float(f"{low:.4g}"), float(f"{high:.4g}"))
     return Card(
         name=name,
         method=trainer.objective.method,

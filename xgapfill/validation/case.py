@@ -43,9 +43,10 @@ class Withheld:
         seed: int,
         size_class: str | None,
         time_step: Any = None,
+        transform: Any = None,
     ) -> Withheld:
         """Withhold pixels by masks, or take missing pixels with a known truth; arguments as in `validate`."""
-        quantity = inputs.read(target, size_class, time_step=time_step)
+        quantity = inputs.read(target, size_class, None, time_step, transform)
         target = target.compute()  # a copy: the user's array stays unchanged
         values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)

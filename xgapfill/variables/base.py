@@ -114,8 +114,17 @@ class Variable:
         The variable and some of its names, for messages.
     part_names : tuple of str
         Labels of the parts of a composition; empty for a variable of one part.
+    transform : str
+        ``"log10"``, ``"logit"`` or ``"linear"``; empty for a composition, whose channels are log-ratios.
     logarithmic : bool
         Whether the variable is filled as log10; its spread and scores are then in log10, too.
+    levelled : bool
+        Whether the channels are centred and scaled by the observations of each space-time tile (window), because no
+        prior of this variable is known; see `xgapfill.kernel.level`.
+    usual_sd : float or None
+        Of a levelled variable: usual standard deviation of a channel within a window; None if unknown.
+    assumed : str
+        What was assumed about the array, in one sentence; empty if its attributes and name say it.
     weights : str or None
         Shipped weights that fill the variable.
     whole : type of Variable or None
@@ -124,20 +133,24 @@ class Variable:
         Further column names of this variable in tables of in-situ samples, in lower case, besides `names`.
     """
 
-    name: ClassVar[str]
-    channels: ClassVar[tuple[str, ...]]
+    name: str
+    channels: tuple[str, ...]
     priors: ClassVar[Mapping[str, Prior]]
-    standard_name: ClassVar[str] = ""
-    long_name: ClassVar[str] = ""
-    usual_units: ClassVar[str] = "1"
-    standard_names: ClassVar[frozenset[str]] = frozenset()
-    names: ClassVar[re.Pattern[str] | None] = None
-    known_as: ClassVar[str] = ""
-    part_names: ClassVar[tuple[str, ...]] = ()
-    logarithmic: ClassVar[bool] = False
-    weights: ClassVar[str | None] = None
-    whole: ClassVar[type[Variable] | None] = None
-    sample_names: ClassVar[tuple[str, ...]] = ()
+    standard_name: str = ""
+    long_name: str = ""
+    usual_units: str = "1"
+    standard_names: frozenset[str] = frozenset()
+    names: re.Pattern[str] | None = None
+    known_as: str = ""
+    part_names: tuple[str, ...] = ()
+    transform: str = ""
+    logarithmic: bool = False
+    levelled: bool = False
+    usual_sd: float | None = None
+    assumed: str = ""
+    weights: str | None = None
+    whole: type[Variable] | None = None
+    sample_names: tuple[str, ...] = ()
 
     @classmethod
     def recognises(cls, name: str, attrs: Mapping[Any, Any]) -> bool:
@@ -156,6 +169,10 @@ class Variable:
     def part_of(cls, name: str, attrs: Mapping[Any, Any]) -> int | None:
         """Index of the part that an array of this name and these attributes holds; None if it holds none."""
         return 0 if cls.recognises(name, attrs) else None
+
+    def in_units(self, attrs: Mapping[Any, Any], name: str = "") -> Variable:
+        """Return the same variable in the units of other attributes; ValueError where they cannot be its units."""
+        return type(self).of(attrs, name)
 
     def only(self, part: int | None) -> Variable:
         """Return the variable of a single part of a composition, in the same units; None: all parts."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from xgapfill.variables.base import Variable
 from xgapfill.variables.chlorophyll import Chlorophyll
+from xgapfill.variables.generic import by_units, declared, in_catalogue, read_transform
 from xgapfill.variables.prior import Prior
 from xgapfill.variables.size_classes import SizeClasses
 from xgapfill.variables.temperature import Temperature
@@ -72,9 +73,20 @@ def known() -> tuple[type[Variable], ...]:
     return (*VARIABLES, *_entered(), *_registered)
 
 
-def priors() -> dict[str, Prior]:
+GENERAL = Prior(mean=0.0, variance=1.0)
+"""Prior of a levelled channel, which has mean 0 and variance 1 in each window."""
+
+
+class Priors(dict[str, Prior]):
+    """The prior of each channel; any channel that is not known is levelled and has the general one."""
+
+    def __missing__(self, channel: str) -> Prior:
+        return GENERAL
+
+
+def priors() -> Priors:
     """The prior of each channel of each variable."""
-    return {channel: prior for kind in known() for channel, prior in kind.priors.items()}
+    return Priors({channel: prior for kind in known() for channel, prior in kind.priors.items()})
 
 
 def filling(weights: str) -> type[Variable]:
@@ -99,29 +111,82 @@ def part_named(name: str, attrs: Mapping[Any, Any]) -> tuple[type[Variable], int
 
 
 def kind_of(name: str, attrs: Mapping[Any, Any]) -> type[Variable] | None:
-    """Return the variable of which an array of this name and these attributes holds all or a part; None if unknown."""
-    return next((kind for kind in known() if kind.recognises(name, attrs)), None)
+    """Return the variable of which an array of this name and these attributes holds all or a part; None if unknown.
+
+    The standard name counts first, then the name, then everything else.
+    """
+    for called, said in ((" ", _standard_name(attrs)), (name, {}), (name, attrs)):
+        for kind in known():
+            if kind.recognises(called, said):
+                return kind
+    return None
 
 
-def recognise(name: str, attrs: Mapping[Any, Any]) -> Variable:
-    """Find the variable of an array without further dimensions by its standard_name and name, and read its units.
+def recognise(
+    name: str,
+    attrs: Mapping[Any, Any],
+    *,
+    transform: Any = None,
+    label: tuple[type[Variable], int] | None = None,
+) -> Variable:
+    """Find the variable of an array without further dimensions, and read its units.
+
+    In this order: the standard_name, the name, the label of a part, the long_name, the units; or a declared transform.
+
+    Parameters
+    ----------
+    name, attrs
+        Of the array.
+    transform : optional
+        Transform of a variable, see `xgapfill.variables.generic.declared`.
+    label : (type of Variable, int), optional
+        Composition and part that a scalar coordinate names, as after ``.sel(size_class="micro")``.
 
     Raises
     ------
     ValueError
-        The array is not a known variable, or its units cannot be read.
+        The array is not recognised, or its units cannot be read.
+
+    Examples
+    --------
+    >>> recognise("KD490", {"units": "m-1"}).channels
+    ('log10_diffuse_attenuation_coefficient_490',)
+    >>> recognise("foo", {"units": "1"}, transform="logit").channels
+    ('logit_foo',)
     """
-    kind = kind_of(name, attrs)
-    if kind is None:
+    if transform is not None:
+        word, bounds = read_transform(transform)
+        kind = kind_of(name, attrs)
+        if kind is None or kind.transform != word or bounds is not None:
+            return declared(transform, name, attrs)
+        return kind.of(attrs, name)
+    found = _named(" ", _standard_name(attrs), name, attrs) or _named(name, {}, name, attrs)
+    if found is not None and not found.assumed:
+        return found
+    if label is not None:
+        return label[0].of(attrs, name).only(label[1])
+    found = found or _named(name, attrs, name, attrs) or by_units(name, attrs)
+    if found is None:
         *others, last = (each.known_as or f"{each.long_name} ({each.name})" for each in known())
         raise ValueError(
-            f"{name!r} is not a known variable; known are {', '.join(others)} and {last}. Rename it, set "
-            "attrs['standard_name'], set size_class='micro', 'nano' or 'pico' if it is one size class, or add it with "
-            "xgapfill.variables.register"
+            f"{name!r} is not a known variable; known are {', '.join(others)}, {last} and those of the page on "
+            "variables. Say how to fill it: transform='log10' (positive), 'logit' (a fraction) or 'linear'; or rename "
+            "it, set attrs['standard_name'], or set size_class='micro', 'nano' or 'pico' if it is one size class"
         )
-    part = kind.part_of(name, attrs)
-    found = kind.of(attrs, name)
-    return found.only(part) if kind.part_names and part is not None else found
+    return found
+
+
+def _named(word: str, said: Mapping[Any, Any], name: str, attrs: Mapping[Any, Any]) -> Variable | None:
+    """The variable that a word and some attributes name: of a class, else of the catalogue; in the units of `attrs`."""
+    for kind in known():
+        if kind.recognises(word, said):
+            part, found = kind.part_of(word, said), kind.of(attrs, name)
+            return found.only(part) if kind.part_names and part is not None else found
+    return in_catalogue(word, said, name, attrs)
+
+
+def _standard_name(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: attrs[key] for key in ("standard_name",) if key in attrs}
 
 
 @cache

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from xgapfill.variables.base import Encoded, ErrorUnits, Given, Variable, outside, relative_sd
 from xgapfill.variables.chlorophyll import Chlorophyll
+from xgapfill.variables.kinds import ROUNDING
 from xgapfill.variables.prior import Prior
 from xgapfill.variables.transforms import BALANCES, SMALLEST_PART, ilr, ilr_inverse, ilr_moments
 from xgapfill.variables.units import conversion, is_dimensionless, units_of
 
 CLASSES = ("micro", "nano", "pico")
 CHANNELS = ("psc_ilr1", "psc_ilr2")
-ROUNDING = 1e-5
-"""Fractions may lie this far outside [0, 1] before they are impossible: packed files round."""
 USUAL_CHL = 0.3
 """Chlorophyll, mg m-3, assumed where it is missing, to divide the remainder between two unknown classes."""
 SAMPLE_SD = 0.1

@@ -116,6 +116,36 @@ def ilr_moments(mean: NDArray, spread: NDArray, nodes: int = 5) -> tuple[NDArray
     return first / first.sum(axis=0), np.sqrt(np.maximum(second - first * first, 0))
 
 
+def logit(shares: NDArray) -> NDArray:
+    """Logit of shares in [0, 1], which are moved away from 0 and 1 by `SMALLEST_PART`, in the dtype of `shares`."""
+    one, edge = shares.dtype.type(1), shares.dtype.type(SMALLEST_PART)
+    inner = edge + shares * (one - 2 * edge)
+    return np.log(inner / (one - inner))
+
+
+def logit_inverse(values: NDArray) -> NDArray:
+    """Inverse of `logit`, in [0, 1] for any finite value, in the dtype of `values`."""
+    one, edge = values.dtype.type(1), values.dtype.type(SMALLEST_PART)
+    inner = one / (one + np.exp(np.clip(-values, -60, 60)))
+    return np.clip((inner - edge) / (one - 2 * edge), 0, one)
+
+
+def logit_slope(shares: NDArray) -> NDArray:
+    """Derivative of `logit` with respect to the share."""
+    inner = SMALLEST_PART + shares * (1 - 2 * SMALLEST_PART)
+    return (1 - 2 * SMALLEST_PART) / (inner * (1 - inner))
+
+
+def logit_moments(mean: NDArray, spread: NDArray, nodes: int = 7) -> tuple[NDArray, NDArray]:
+    """Mean and standard deviation of shares with normal logits, by Gauss-Hermite quadrature with `nodes` points."""
+    places, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    shares = [logit_inverse(mean + mean.dtype.type(place) * spread) for place in places]
+    portions = (weights / weights.sum()).astype(mean.dtype)
+    middle = sum((portion * share for portion, share in zip(portions, shares, strict=True)), np.zeros_like(mean))
+    squares = (portion * (share - middle) ** 2 for portion, share in zip(portions, shares, strict=True))
+    return middle, np.sqrt(sum(squares, np.zeros_like(mean)))
+
+
 def lognormal_spread(mean: NDArray, spread: NDArray) -> NDArray:
     """Standard deviation of 10**x for normal x of this `mean` and `spread`, in the units of 10**mean."""
     width = spread * spread.dtype.type(LN10)

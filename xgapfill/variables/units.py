@@ -9,6 +9,9 @@ from typing import Any
 
 # Spellings of data providers that pint does not read, in lower case.
 _WORDS = {
+    # practical salinity has no units; formazin turbidity units agree at the precision of a map
+    **dict.fromkeys(("pss", "pss-78", "pss78", "practical salinity unit", "practical salinity units"), "psu"),
+    **dict.fromkeys(("ntu", "ftu", "ntru", "fnu"), "FNU"),
     **dict.fromkeys(("fraction", "fractions", "unitless", "ratio", "none", "-", "n/a"), "1"),
     **dict.fromkeys(("pct", "percentage", "per cent", "per_cent"), "percent"),
     **dict.fromkeys(("kelvins", "degree_kelvin", "degrees_kelvin", "degree kelvin", "degrees kelvin"), "kelvin"),
@@ -17,6 +20,15 @@ _CELSIUS = re.compile(r"\s*deg(ree)?s?[\s_]*c(elsius)?\s*", re.IGNORECASE)
 # the substance among the units: mg chl m-3, mg (chl-a) m-3
 _SUBSTANCE = re.compile(r"\(?\b(chl(orophyll)?)([\s_-]?a\b)?\)?", re.IGNORECASE)
 _JOINED = re.compile(r"(?<![a-z])([kmunµμ]?g)(?=m[-^*⁻³])", re.IGNORECASE)  # mgm-3
+_APART = re.compile(r"(?<=[a-zA-Z]) -(?=\d)")  # mg m -3
+_BRACES = re.compile(r"\^?\{(-?\d)\}")  # mg m{-3}
+_DIMENSIONS: Mapping[str, Mapping[str, float]] = {
+    "concentration": {"[mass]": 1, "[length]": -3},
+    "amount": {"[substance]": 1, "[length]": -3},
+    "attenuation": {"[length]": -1},
+    "temperature": {"[temperature]": 1},
+    "velocity": {"[length]": 1, "[time]": -1},
+}
 _POWER = re.compile(r"\b10\s?(-\d)\s?(?=[a-z])", re.IGNORECASE)
 
 
@@ -44,7 +56,7 @@ def conversion(units: str, wanted: str) -> tuple[float, float]:
     >>> conversion("K", "degC")
     (1.0, -273.15)
     """
-    if units == wanted:  # the common case needs no import of pint, which is slow
+    if wanted in (units, _WORDS.get(units.lower())):  # the common case needs no import of pint, which is slow
         return 1.0, 0.0
     error: Exception | None = None
     for spelling in _spellings(units):
@@ -66,12 +78,24 @@ def is_dimensionless(units: str) -> bool:
     return True
 
 
+def kind_of_units(units: str) -> str:
+    """What units measure: "concentration", "amount", "attenuation", "temperature" or "velocity"; empty if another."""
+    for spelling in _spellings(units):
+        try:
+            found = dict(_quantity(spelling).dimensionality)
+        except Exception:
+            continue
+        return next((kind for kind, dimensions in _DIMENSIONS.items() if dimensions == found), "")
+    return ""
+
+
 def _spellings(units: str) -> list[str]:
-    plain = " ".join(units.split())
+    plain = " ".join(units.replace("−", "-").replace("$", "").replace("º", "°").split())
     plain = _WORDS.get(plain.lower(), plain)
     plain = "degC" if _CELSIUS.fullmatch(plain) else plain
+    plain = _BRACES.sub(r"\1", _APART.sub("-", plain))
     plain = _JOINED.sub(r"\1 ", _POWER.sub(r"1e\1 ", _SUBSTANCE.sub("", plain))).replace("%", " percent").strip()
-    return [plain, plain.lower()] if plain != plain.lower() else [plain]
+    return list(dict.fromkeys((plain, plain.lower(), plain.replace("_", " "))))
 
 
 def _converted(value: float, units: str, wanted: str) -> float:
