@@ -72,17 +72,69 @@ def test_unknown_coordinates_are_listed():
         cf.find_axes(renamed(lat="northing"))
 
 
-def test_two_dimensional_coordinates_are_refused():
-    """Curvilinear coordinates are an error that says what to do."""
+def flat(lat, lon, **more):
+    """A map on dimensions y, x with coordinates of both."""
+    da = renamed(lat="y", lon="x").drop_vars(["y", "x"])
+    return da.assign_coords(lat=(("y", "x"), lat), lon=(("y", "x"), lon), **more)
+
+
+def rectilinear():
+    """Coordinates of a map as two-dimensional arrays."""
     da = renamed()
-    lat, lon = xr.broadcast(da.lat, da.lon)
-    da = (
-        da.rename(lat="y", lon="x")
-        .drop_vars(["y", "x"])
-        .assign_coords(lat=(("y", "x"), lat.values), lon=(("y", "x"), lon.values))
-    )
-    with pytest.raises(ValueError, match="xesmf"):
-        cf.find_axes(da)
+    return tuple(each.transpose("lat", "lon").values for each in xr.broadcast(da.lat, da.lon))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_two_dimensional_coordinates_of_a_lattice_are_read(dtype, lazy, transposed):
+    """Latitudes that change along one dimension only are read, in memory or of dask; the result keeps them."""
+    lat, lon = (each.astype(dtype) for each in rectilinear())
+    da = flat(lat, lon)
+    if transposed:
+        da = da.transpose("x", "time", "y").assign_coords(lat=da.lat.T, lon=da.lon.T)
+    if lazy:
+        da = da.assign_coords({name: da[name].chunk(y=2) for name in ("lat", "lon")})
+    axes = cf.find_axes(da)
+    assert (axes.time, axes.lat, axes.lon) == ("time", "y", "x")
+    assert np.array_equal(cf.degrees(da, axes, "latitude"), lat[:, 0])
+    filled = fill(da.assign_attrs(units="mg m-3"), Background()).compute()
+    assert filled.notnull().all()
+    np.testing.assert_array_equal(filled.lat, da.lat)
+
+
+def test_one_dimensional_coordinates_win_over_two_dimensional_ones():
+    """A map of latitudes that attributes identify is a copy where latitudes without attributes lie beside it."""
+    lat, lon = rectilinear()
+    da = renamed().assign_coords(nav_lat=(("lat", "lon"), lat, {"standard_name": "latitude", "units": "degrees_north"}))
+    da = da.assign_coords(nav_lon=(("lat", "lon"), lon, {"standard_name": "longitude"}))
+    assert cf.find_axes(da).names == {"latitude": "lat", "longitude": "lon", "time": "time"}
+
+
+def exchanged():
+    """Maps whose latitude and longitude are exchanged, each in another way."""
+    da = chl_map((2, 6, 8), lat=40, lon=120)
+    bare = renamed().assign_coords(lat=da.lat.values, lon=da.lon.values)
+    yield bare.rename(lat="lon", lon="lat"), r"found latitudes 120.* look exchanged.*\.rename\(lat='lon', lon='lat'\)"
+    yield da.rename(lat="lon", lon="lat"), "'lon' of 'CHL' is a longitude by its name and a latitude by its attributes"
+    yield flat(rectilinear()[1] + 160, rectilinear()[0]), "found latitudes 120.* look exchanged"
+    metres = bare.assign_coords(lat=5e6 + 4e3 * np.arange(6), lon=1e6 + 4e3 * np.arange(8))
+    yield metres, "found latitudes 5e.06 .* metres, to degrees"
+
+
+@pytest.mark.parametrize(("da", "words"), list(exchanged()))
+def test_exchanged_coordinates_are_refused(da, words):
+    """A latitude beyond the pole, or a name against the attributes, is an error that says what to type."""
+    with pytest.raises(ValueError, match=words):
+        fill(da.assign_attrs(units="mg m-3"), Background())
+
+
+def test_curvilinear_coordinates_are_refused():
+    """Coordinates that change along both dimensions are an error that says what to do."""
+    lat, lon = rectilinear()
+    for bent in (flat(lat + lon / 100, lon), flat(np.where(lat > 40.1, np.nan, lat), lon)):
+        with pytest.raises(ValueError, match="xesmf"):
+            cf.find_axes(bent)
 
 
 @pytest.mark.parametrize(

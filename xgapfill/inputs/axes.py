@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xgapfill.variables import Variable
 from xgapfill.variables.registry import part_labelled
@@ -17,6 +19,8 @@ NAMES = {
     "longitude": ("lon", "longitude", "lons", "long", "nav_lon"),
     "time": ("time", "t", "date", "dates", "datetime"),
 }
+WHOLE = 2**22  # values of a map of latitudes that are all compared; of a larger one, some lines
+STRAIGHT = 0.05  # largest change of a latitude along a parallel, in steps
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,14 @@ def find_axes(da: xr.DataArray) -> Axes:
     Raises
     ------
     ValueError
-        Latitude or longitude is missing or two-dimensional; the message lists the candidates.
+        Latitude or longitude is missing or changes along two dimensions; the message lists the candidates.
     """
-    names = {what: name for what in NAMES if (name := _coordinate(da, what)) is not None}
+    said = da.cf.coordinates
+    names = {what: name for what in NAMES if (name := _coordinate(da, what, said)) is not None}
     for what in ("latitude", "longitude"):
         if what not in names:
             raise ValueError(_no_axis(da, what))
-        if da.coords[names[what]].ndim != 1:
-            raise ValueError(
-                f"expected one dimension with equal steps for {what}; {names[what]!r} of {da.name!r} has the "
-                f"dimensions {da.coords[names[what]].dims}. Regrid curvilinear grids or swaths first, e.g. with xesmf"
-            )
-    lat, lon = (da.coords[names[what]].dims[0] for what in ("latitude", "longitude"))
+    lat, lon = (_along(da, names[what], what)[0] for what in ("latitude", "longitude"))
     if lat == lon:
         raise ValueError(f"expected a map; latitude and longitude of {da.name!r} share the dimension {lat!r} (a track)")
     times = da.coords[names["time"]].dims if "time" in names else ()
@@ -76,17 +76,68 @@ def find_axes(da: xr.DataArray) -> Axes:
     return Axes(time, lat, lon, names, others)
 
 
-def _coordinate(da: xr.DataArray, what: str) -> Hashable | None:
-    """Name of the latitude, longitude or time coordinate; one-dimensional coordinates come first."""
-    found = [name for name in da.cf.coordinates.get(what, []) if name in da.coords]
-    if not found:
-        found = [name for name in da.coords if str(name).lower() in NAMES[what]]
+def degrees(da: xr.DataArray, axes: Axes, what: str) -> NDArray[Any]:
+    """Values of the latitude or longitude along its dimension, also where the coordinate is a map of them."""
+    return _along(da, axes.names[what], what)[1]
+
+
+def _along(da: xr.DataArray, name: Hashable, what: str) -> tuple[Hashable, NDArray[Any]]:
+    """Dimension along which a latitude or longitude changes, and its values there.
+
+    Raises
+    ------
+    ValueError
+        It changes along two dimensions, or the name contradicts the attributes.
+    """
+    coordinate = da.coords[name]
+    other = "longitude" if what == "latitude" else "latitude"
+    if str(name).lower() in NAMES[other]:
+        raise ValueError(
+            f"{name!r} of {da.name!r} is a {other} by its name and a {what} by its attributes "
+            f"({dict(coordinate.attrs)}): latitude and longitude may be exchanged. Rename it, or correct its attributes"
+        )
+    if coordinate.ndim == 1:
+        return coordinate.dims[0], coordinate.values
+    values = coordinate.variable
+    if values.size > WHOLE:  # the rows, columns and dates that tell most
+        chosen = {dim: np.unique(np.linspace(0, size - 1, 32).astype(int)) for dim, size in values.sizes.items()}
+        long = max(values.dims, key=lambda dim: _change(values, dim))
+        values = values.isel({dim: index for dim, index in chosen.items() if dim != long})
+    values = values.astype(float).load() if values.dtype.kind in "fiu" else values
+    changes = {dim: (_change(values, dim), -size) for dim, size in values.sizes.items()}
+    dim = max(changes, key=lambda each: changes[each])
+    line = values.isel({each: 0 for each in values.dims if each != dim}).values
+    first = values.isel({each: slice(1) for each in values.dims if each != dim}).values
+    spread, steps = np.abs(values.values - first).max(), np.abs(np.diff(line))
+    if not spread <= STRAIGHT * steps.min(initial=1):  # False of NaN
+        raise ValueError(
+            f"expected one dimension with equal steps for {what}; {name!r} of {da.name!r} changes along the dimensions "
+            f"{coordinate.dims}. Regrid curvilinear grids or swaths first, e.g. with xesmf"
+        )
+    return dim, line
+
+
+def _change(values: xr.Variable, dim: Hashable) -> float:
+    """Largest change from the first to the last place along a dimension, on a few lines."""
+    ends = values.isel({each: [0, -1] for each in values.dims}).astype(float)
+    return float(np.abs(np.diff(ends.values, axis=ends.dims.index(dim))).max(initial=0))
+
+
+def _coordinate(da: xr.DataArray, what: str, said: Mapping[str, Sequence[Hashable]]) -> Hashable | None:
+    """Name of the latitude, longitude or time coordinate; one-dimensional coordinates come first.
+
+    `said` are the names of coordinates that attributes identify.
+    """
+    others = {name for other, names in said.items() if other != what for name in names}
+    mine = [name for name in said.get(what, []) if name in da.coords]
+    named = [name for name in da.coords if str(name).lower() in NAMES[what] and name not in others]
+    found = list(dict.fromkeys([*mine, *named]))
     if not found and what == "time":
         found = [name for name, each in da.coords.items() if each.dtype.kind == "M" and each.ndim < 2]
     # neither the date of every pixel nor a scalar latitude left by a selection is an axis
     found = [name for name in found if da.coords[name].ndim > 0 or what == "time"]
     found = [name for name in found if da.coords[name].ndim < 2 or what != "time"]
-    found.sort(key=lambda name: (da.coords[name].ndim != 1, name not in da.dims))
+    found.sort(key=lambda name: (da.coords[name].ndim != 1, name not in da.dims, name not in mine))
     return found[0] if found else None
 
 

@@ -48,7 +48,7 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
         array = _array_of(arrays, part, target)
         check_kind(array)
         axes = cf.find_axes(array)
-        grid = grid_of(array, axes, target.grid)
+        grid = grid_of(array, axes, target.grid, target.step)
         check_together((target.arrays[0], array), (target.grid, grid))
         variable = in_file_order(array.variable)
         for dim in axes.others:

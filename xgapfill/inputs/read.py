@@ -14,7 +14,7 @@ from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import dates_of, said_step, step_of
 from xgapfill.inputs.warn import warn
-from xgapfill.lattice.calendars import Dates, guess
+from xgapfill.lattice.calendars import Dates, Step, guess
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.times import times
 from xgapfill.variables import SizeClasses, Variable, known, recognise
@@ -48,6 +48,8 @@ class Quantity:
         Of each part of the variable.
     grids : tuple of Grid
         Of each array.
+    step : Step or None
+        Prescribed time step.
     """
 
     arrays: tuple[xr.DataArray, ...]
@@ -57,6 +59,7 @@ class Quantity:
     places: tuple[Place, ...]
     sources: tuple[Source, ...]
     grids: tuple[Grid, ...]
+    step: Step | None = None
 
     @property
     def grid(self) -> Grid:
@@ -111,8 +114,8 @@ def read(
     arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
     for array in arrays:
         check_kind(array)
-    axes = tuple(cf.find_axes(array) for array in arrays)
-    grids = tuple(grid_of(array, each, like, time_step) for array, each in zip(arrays, axes, strict=True))
+    axes, step = tuple(cf.find_axes(array) for array in arrays), step_of(time_step)
+    grids = tuple(grid_of(array, each, like, step) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
         variable, order, class_dim = _one(arrays[0], axes[0], size_class, transform)
@@ -126,7 +129,7 @@ def read(
         for place in places:
             at = {} if place.index is None or class_dim is None else {class_dim: place.index}
             sources.append(source_of(arrays[place.array].variable, axes[place.array].dims, at))
-    return Quantity(arrays, axes, class_dim, variable, tuple(places), tuple(sources), grids)
+    return Quantity(arrays, axes, class_dim, variable, tuple(places), tuple(sources), grids, step)
 
 
 def check_kind(array: Any) -> None:
@@ -148,15 +151,14 @@ def check_kind(array: Any) -> None:
     raise TypeError(f"{array.name!r} must have a floating dtype, found {dtype}; {advice}")
 
 
-def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None, time_step: Any = None) -> Grid:
+def grid_of(array: xr.DataArray, axes: cf.Axes, like: Grid | None, step: Step | None = None) -> Grid:
     """Addresses of an array; a ValueError names the array."""
     name = axes.names.get("time")
     time = None if name is None else array.coords[name].values
     if time is not None and np.ndim(time) == 0 and axes.time is None and np.asarray(time).dtype.kind not in "MO":
         time = None  # a scalar named t that is no date
-    lat, lon = (array.coords[axes.names[what]].values for what in ("latitude", "longitude"))
+    lat, lon = (cf.degrees(array, axes, what) for what in ("latitude", "longitude"))
     try:
-        step = step_of(time_step)
         dates = None if time is None else dates_of(time, array.coords[name].attrs)
         if dates is not None and dates.days.size == 1 and like is None and step is None:
             step = said_step(array, name)
@@ -279,7 +281,7 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
     if given is None:
         return ()
     listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)
-    found = tuple(read(each, like=target.grid) for each in listed)
+    found = tuple(read(each, like=target.grid, time_step=target.step) for each in listed)
     for each in found:
         check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
     channels = [channel for each in (target, *found) for channel in each.variable.channels]

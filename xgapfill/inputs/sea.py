@@ -67,20 +67,31 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
         sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
     if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
         raise TypeError(f"sea must be boolean or integer, found {sea.dtype}; use .astype(bool)")
+    sea = _located(sea, array, axes)
     found = cf.find_axes(sea)
     if found.others:
         raise ValueError(
             f"sea has the dimensions {sea.dims}; expected latitude and longitude, and time if the mask changes"
         )
-    lat, lon = (sea.coords[found.names[what]].values for what in ("latitude", "longitude"))
+    lat, lon = (cf.degrees(sea, found, what) for what in ("latitude", "longitude"))
     time = None if found.time is None else sea.coords[found.names["time"]].values
-    grid = grid_at(time, lat, lon, like=target.grid)
+    grid = grid_at(time, lat, lon, like=target.grid, step=target.step)
     if not grid.same_lattice(target.grid):
         raise ValueError(
             f"sea {_extent(grid)} is not on the grid of {target.label} {_extent(target.grid)}; interpolate it"
         )
     _check_cover(grid, target)
     return sea_flag(sea), source_of(sea.variable, found.dims), grid
+
+
+def _located(sea: xr.DataArray, array: xr.DataArray, axes: cf.Axes) -> xr.DataArray:
+    """Give a mask on the dimensions of the target the coordinates of the target, where it has none."""
+    shared = {axes.lat: array.sizes[axes.lat], axes.lon: array.sizes[axes.lon]}
+    if any(sea.sizes.get(dim) != size for dim, size in shared.items()):
+        return sea
+    names = [axes.names[what] for what in ("latitude", "longitude")]
+    bare = [name for name in names if not {axes.lat, axes.lon} & {dim for c in sea.coords.values() for dim in c.dims}]
+    return sea.assign_coords({name: array.coords[name] for name in bare})
 
 
 def _check_cover(mask: Grid, target: Quantity) -> None:

@@ -205,7 +205,7 @@ def reduced(
                 shown = OfMember.of(function, _view(array, axes, target), shape)
             fields.append(Field(number, tuple(mine), wanted, shown))
     series = list(functions) != [None]
-    west = bool((target.arrays[0].coords[target.axes[0].names["longitude"]] < 0).any())
+    west = bool((cf.degrees(target.arrays[0], target.axes[0], "longitude") < 0).any())
     block = _block(kernel, statistics, sources, series)
     return Reduced(kernel, tuple(fields), series, block, west, OPTIONS["member_bytes"])
 

@@ -38,6 +38,20 @@ def plain(values: ArrayLike, name: str) -> Floats:
     return array
 
 
+def check_degrees(lat: Floats, lon: Floats) -> None:
+    """ValueError unless latitudes lie between the poles and longitudes within a few turns of the globe."""
+    low, high = float(lat.min()), float(lat.max())
+    reach = 90 + 0.51 * (float(np.abs(np.diff(lat)).max()) if lat.size > 1 else 0)
+    if -reach <= low and high <= reach and np.abs(lon).max() <= 720:
+        return
+    found = f"found latitudes {low:g} to {high:g} and longitudes {lon.min():g} to {lon.max():g}"
+    if np.abs(lon).max() <= 90 and max(-low, high) <= 360:
+        remedy = "they look exchanged: rename one to the other, with .rename(lat='lon', lon='lat')"
+    else:
+        remedy = "convert projected coordinates, or those in radians or metres, to degrees first"
+    raise ValueError(f"latitude must lie between -90 and 90 degrees, longitude between -180 and 360; {found}: {remedy}")
+
+
 def unrolled(lon: Floats) -> Floats:
     """Return longitudes without jumps by 360 degrees, monotonic.
 

@@ -127,6 +127,7 @@ class Grid:
             Coordinates are not one-dimensional, not finite, repeated, out of order or not regularly spaced.
         """
         lat, lon = snapping.plain(lat, "latitude"), snapping.plain(lon, "longitude")
+        snapping.check_degrees(lat, lon)
         row_step, col_step = _steps(lat, lon, like)
         rows, row_phase = snapping.latitudes(lat, row_step, like.phases[1] if like and lat.size == 1 else None)
         cols, col_phase, ncols = snapping.longitudes(lon, col_step, like.phases[2] if like and lon.size == 1 else None)
