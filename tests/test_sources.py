@@ -15,6 +15,7 @@ from dask.base import tokenize
 from zarr.storage import LocalStore
 
 import xgapfill
+from xgapfill.blocks import leaves
 from xgapfill.blocks.chunked import Chunked, Pieces
 from xgapfill.blocks.source import InMemory, OnFile, in_file_order, source_of
 
@@ -214,3 +215,26 @@ def test_pieces_read_like_the_whole_array(data):
     np.testing.assert_array_equal(source.read(*indices), values[np.ix_(*indices)])
     with pytest.raises(KeyError):
         source.read(np.array([0]), np.array([0]), np.array([30]))
+
+
+def test_a_graph_of_many_tasks_is_looked_through_once(tmp_path, monkeypatch):
+    """What tasks share is looked at once; a file that only one of them reads is found, and its changes are noticed."""
+    path = tmp_path / "frame.npy"
+    np.save(path, np.zeros(8))
+
+    def read(number, shared, paths):
+        return np.full((1, 4, 2), float(number)) if paths is None else np.load(paths["at"]).reshape(1, 4, 2)
+
+    shared = {"options": [np.zeros(3), "words", (1, 2, {"deep": np.random.default_rng(0)})]}
+    tasks = {("maps", n, 0, 0): (read, n, shared, {"at": path} if n == 700 else None) for n in range(1000)}
+    array = da.Array(tasks, "maps", ((1,) * 1000, (4,), (2,)), "f8")
+    tested = []
+    reads = leaves._reads
+    monkeypatch.setattr(leaves, "_reads", lambda part: tested.append(1) or reads(part))
+    inputs, _ = leaves.inputs_of_graph(array)
+    assert [each.place.path for each in inputs] == [str(path)]
+    assert len(tested) < 20
+    before = source_of(xr.Variable(DIMS, array), DIMS).token
+    np.save(path, np.zeros((8, 2)))
+    assert inputs[0].changed()
+    assert source_of(xr.Variable(DIMS, array), DIMS).token != before

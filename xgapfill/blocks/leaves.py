@@ -19,6 +19,9 @@ from xarray.backends.common import BackendArray
 from xgapfill.blocks.inputs import Chosen, File, Input, all_known, found_at, place_of, unwrapped
 
 DEEP = 4  # levels of nested lists and tasks
+PLAIN = frozenset({int, float, complex, bool, bytes, type(None), slice, type(...), np.ndarray, Alias, TaskRef})
+CONTAINERS = frozenset({Task, tuple, list, dict, set})
+Looked = dict[Any, tuple[Any, int]]  # text or id -> the object, and the levels below it that were looked at
 
 
 def inputs_of_graph(array: Array) -> tuple[tuple[Input, ...] | None, str]:
@@ -64,8 +67,9 @@ def _leaves(array: Array) -> Iterator[tuple[Any, Chosen]]:
 
 def _held(tasks: Mapping[Any, Any], read: Mapping[Any, Chosen]) -> Iterator[tuple[Any, Chosen]]:
     seen: set[int] = set()
+    looked: Looked = {}  # tasks of a layer share most of their arguments
     for key, task in tasks.items():
-        for leaf in _inside(task):
+        for leaf in _inside(task, looked):
             if isinstance(leaf, Input) or id(leaf) not in seen:
                 seen.add(id(leaf))
                 yield leaf, read.get(key)
@@ -84,21 +88,33 @@ def _chosen_by(layer: Blockwise) -> Chosen:
     return chosen
 
 
-def _inside(part: Any, deep: int = DEEP) -> Iterator[Any]:
-    """Lazy arrays and paths of files in a task, at any of its levels."""
-    if isinstance(part, Alias | TaskRef | np.ndarray | np.generic) and not _is_mapped(part):
+def _inside(part: Any, looked: Looked | None = None) -> list[Any]:
+    """Lazy arrays and paths of files in a task, at any of its levels, except those that `looked` has already."""
+    found: list[Any] = []
+    _look(part, DEEP, {} if looked is None else looked, found)
+    return found
+
+
+def _look(part: Any, deep: int, looked: Looked, found: list[Any]) -> None:
+    kind = type(part)
+    if kind in PLAIN:
         return
-    if isinstance(part, DataNode):
-        part = part.value
-    if isinstance(part, str | os.PathLike):
-        if _is_path(part):
-            known = found_at(File(os.path.abspath(part)))
-            yield from [] if known is None else [known]
-    elif _reads(part):
-        yield part
+    key = part if kind is str else id(part)
+    before = looked.get(key)
+    if before is not None and before[1] >= deep:
+        return
+    looked[key] = part, deep  # the object is kept, so no other gets its id
+    if kind is DataNode:
+        _look(part.value, deep, looked, found)
+    elif kind not in CONTAINERS and isinstance(part, str | os.PathLike):
+        known = found_at(File(os.path.abspath(part))) if _is_path(part) else None
+        found += [] if known is None else [known]
+    elif kind not in CONTAINERS and _reads(part):
+        found.append(part)
     elif deep:
         for each in _parts(part):
-            yield from _inside(each, deep - 1)
+            if type(each) not in PLAIN:
+                _look(each, deep - 1, looked, found)
 
 
 def _parts(part: Any) -> Iterable[Any]:
@@ -113,15 +129,15 @@ def _parts(part: Any) -> Iterable[Any]:
 
 def _reads(part: Any) -> bool:
     """Whether an object is an array that is read when sliced, not one in memory."""
-    if isinstance(part, BackendArray) or _is_mapped(part):
+    if isinstance(part, np.ndarray | np.generic):
+        return isinstance(part, np.memmap) and part.filename is not None  # a copy in memory has no file name
+    if isinstance(part, BackendArray):
         return True
-    if isinstance(part, type) or not all(hasattr(part, name) for name in ("shape", "dtype", "__getitem__")):
+    if isinstance(part, type) or not hasattr(type(part), "__getitem__"):
+        return False
+    if not all(hasattr(part, name) for name in ("shape", "dtype")):
         return False
     return hasattr(part, "array") or not hasattr(type(part), "__array_function__")
-
-
-def _is_mapped(part: Any) -> bool:
-    return isinstance(part, np.memmap) and part.filename is not None  # a copy in memory has no file name
 
 
 def _is_path(text: str | os.PathLike[str]) -> bool:
