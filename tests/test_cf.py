@@ -9,7 +9,7 @@ from maps import chl_map, psc_map
 
 from xgapfill import fill
 from xgapfill.inputs import axes as cf
-from xgapfill.inputs.sea import sea_flag
+from xgapfill.inputs.flags import sea_flag
 from xgapfill.methods import Background
 from xgapfill.outputs.attributes import Provenance
 from xgapfill.variables import SizeClasses

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from xgapfill.blocks.peek import spots
 from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import grid_at
+from xgapfill.inputs.flags import may_be_mask, sea_flag
 from xgapfill.inputs.read import Quantity, _extent
 from xgapfill.inputs.warn import warn
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.sea import SeaFlag
-
-LAND_NAMES = ("land", "land_mask", "landmask", "lsm")
-
-
-def sea_flag(mask: xr.DataArray) -> SeaFlag:
-    """Encoding of sea in a mask: by CF flag meanings, else true is sea (or land, if the mask is named so).
-
-    Raises
-    ------
-    ValueError
-        The flag meanings name neither land nor sea.
-    """
-    words = str(mask.attrs.get("flag_meanings", "")).lower().split()
-    if not words:
-        return SeaFlag(land=str(mask.name).lower() in LAND_NAMES, mask=None, value=1)
-    for wanted in (("land",), ("sea", "water", "ocean")):
-        at = next((number for number, word in enumerate(words) if word in wanted), None)
-        if at is None:
-            continue
-        bits, values = mask.attrs.get("flag_masks"), mask.attrs.get("flag_values")
-        bit = None if bits is None else int(np.ravel(bits)[at])
-        value = bit if values is None and bit is not None else at if values is None else int(np.ravel(values)[at])
-        return SeaFlag(mask=bit, value=value, land=wanted == ("land",))
-    raise ValueError(f"expected a flag for land, sea, water or ocean in {mask.name!r}; its flags are {words}")
-
-
-SEA_NAMES = ("sea", "ocean", "water", "sea_mask", "ocean_mask", "water_mask", "mask")
 
 
 def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
@@ -60,13 +37,14 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
     if sea is None:
         return None
     if not isinstance(sea, xr.DataArray):
-        values, shape = np.asarray(sea), (array.sizes[axes.lat], array.sizes[axes.lon])
+        values = sea if hasattr(sea, "dask") else np.asarray(sea)
+        shape = (array.sizes[axes.lat], array.sizes[axes.lon])
         if values.shape != shape:
             raise ValueError(f"sea has the shape {values.shape}; (latitude, longitude) of {target.label} is {shape}")
-        coords = {axes.names[what]: array.coords[axes.names[what]] for what in ("latitude", "longitude")}
-        sea = xr.DataArray(values, coords, (axes.lat, axes.lon), name="sea")
-    if sea.dtype.kind not in "biu" and not sea.attrs.get("flag_meanings"):
+        sea = xr.DataArray(values, dims=(axes.lat, axes.lon), name="sea")
+    if sea.dtype.kind not in "biu" and "flag_meanings" not in sea.attrs:
         raise TypeError(f"sea must be boolean or integer, found {sea.dtype}; use .astype(bool)")
+    flag = sea_flag(sea)
     sea = _located(sea, array, axes)
     found = cf.find_axes(sea)
     if found.others:
@@ -81,7 +59,20 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
             f"sea {_extent(grid)} is not on the grid of {target.label} {_extent(target.grid)}; interpolate it"
         )
     _check_cover(grid, target)
-    return sea_flag(sea), source_of(sea.variable, found.dims), grid
+    source = source_of(sea.variable, found.dims)
+    if "flag_meanings" not in sea.attrs:
+        _check_values(sea.name, spots([source], [grid]))
+    return flag, source, grid
+
+
+def _check_values(name: Any, values: Iterable[NDArray[Any]]) -> None:
+    """ValueError where a mask without flags has other values than 0 and 1."""
+    found = sorted({int(each) for part in values for each in np.unique(part)} - {0, 1})
+    if found:
+        raise ValueError(
+            f"expected 0 and 1 in {name!r}, which has no flag_meanings; found {found}. Set "
+            "its attrs['flag_values'] and attrs['flag_meanings'], or give sea= a boolean mask, True at sea"
+        )
 
 
 def _located(sea: xr.DataArray, array: xr.DataArray, axes: cf.Axes) -> xr.DataArray:
@@ -113,14 +104,21 @@ def _check_cover(mask: Grid, target: Quantity) -> None:
 
 
 def find_mask(variables: Any, array: xr.DataArray) -> xr.DataArray | None:
-    """Find a sea or land mask on the map of `array`, by CF flag meanings or by name; None if there is none."""
+    """Find a sea or land mask on the map of `array`, by CF flag meanings or by name; None if there is none.
+
+    A mask that cannot be read is left out, with a warning.
+    """
     axes = cf.find_axes(array)
-    for name, each in variables.items():
-        words = set(str(each.attrs.get("flag_meanings", "")).lower().split())
-        if not {axes.lat, axes.lon} <= set(each.dims) <= {axes.time, axes.lat, axes.lon}:
+    for each in variables.values():
+        if not {axes.lat, axes.lon} <= set(each.dims) <= {axes.time, axes.lat, axes.lon} or not may_be_mask(each):
             continue
-        if words & {"land", "sea", "water", "ocean"} and each.dtype.kind in "biuf":
-            return each
-        if not words and each.ndim == 2 and each.dtype.kind in "biu" and str(name).lower() in SEA_NAMES + LAND_NAMES:
+        try:
+            sea_flag(each)
+            if "flag_meanings" not in each.attrs and each.chunks is None:
+                few = {dim: slice(None, None, max(1, size // 64)) for dim, size in each.sizes.items()}
+                _check_values(each.name, [each.isel(few).values])
+        except ValueError as error:
+            warn(f"a mask beside {array.name!r} is not used: {error}")
+        else:
             return each
     return None

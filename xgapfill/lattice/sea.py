@@ -23,26 +23,25 @@ LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True)
 class SeaFlag:
-    """Meaning of the values of a mask: sea where the bits of `mask` equal `value`.
+    """Meaning of the values of a mask.
 
     Attributes
     ----------
-    mask : int or None
-        Bits to compare; None: the whole value.
-    value : int
-        Their value at sea, or at land if `land`.
+    flags : tuple of (int or None, int)
+        Bits to compare, None for the whole value, and their value, of each flag of land or of sea.
     land : bool
-        Whether the flag marks land.
+        Whether the flags mark land; else they mark sea.
     """
 
-    mask: int | None = None
-    value: int = 1
+    flags: tuple[tuple[int | None, int], ...] = ((None, 1),)
     land: bool = False
 
     def is_land(self, values: NDArray) -> NDArray[np.bool_]:
         """Return where values mean land; NaN is unknown."""
         whole = np.nan_to_num(values).astype(np.int64)
-        chosen = (whole if self.mask is None else whole & self.mask) == self.value
+        chosen = np.zeros(whole.shape, bool)
+        for bits, value in self.flags:
+            chosen |= (whole if bits is None else whole & bits) == value
         return np.asarray(~np.isnan(values) & (chosen == self.land))
 
 
