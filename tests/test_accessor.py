@@ -79,7 +79,7 @@ def test_the_accessor_says_how_the_data_were_understood(ds):
     masked = ds.CHL.assign_coords(sea=(("lat", "lon"), np.ones((10, 12), bool)))
     assert "coordinate 'sea'" in repr(masked.gapfill)
     assert "= 'K' cannot be read" in repr(ds.CHL.assign_attrs(units="K").gapfill)
-    assert "PSC, size classes" in repr(ds.gapfill)
+    assert "PSC, phytoplankton size classes" in repr(ds.gapfill)
 
 
 def test_accessor_and_function_agree(ds):

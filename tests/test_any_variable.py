@@ -12,8 +12,11 @@ from maps import chl_map, psc_map, same
 import xgapfill
 from xgapfill.kernel.level import Level
 from xgapfill.lattice.windows import Filled, Windows
+from xgapfill.testing import tiny_weights
 from xgapfill.variables import Bounded, Given, Plain, Positive, recognise
 from xgapfill.variables.generic import declared
+from xgapfill.variables.relation import psc_mean
+from xgapfill.variables.size_classes import nearest_class
 
 CHL = chl_map((2, 20, 24))
 LOG = np.log10(CHL).drop_attrs()  # about -0.4 +- 0.3
@@ -233,3 +236,109 @@ def test_a_subset_changes_only_near_its_cut():
     whole = gappy("sla", 0.1 * np.log10(chl_map((1, 8, 150), lat=40.75)), "m")
     part = whole.isel(lon=slice(60, None)).gapfill.background(time_step="8D").compute()
     assert same(part.isel(lon=slice(63, None)), whole.gapfill.background(time_step="8D").isel(lon=slice(123, None)))
+
+
+@pytest.mark.parametrize("what", ["memory", "dask"])
+def test_quantities_of_pint_have_their_units(what):
+    """Values in kg m-3 with the units in the array, not in an attribute, are filled as in mg m-3."""
+    import pint
+
+    values = CHL.chunk(lat=7) if what == "dask" else CHL
+    quantity = (values * 1e-6).drop_attrs().rename("CHL")
+    quantity = quantity.copy(data=pint.Quantity(quantity.data, "kg / m ** 3"))
+    filled = quantity.gapfill.background(full=True).compute()
+    np.testing.assert_allclose(filled.CHL, 1e-6 * xgapfill.background(CHL), rtol=1e-3)
+    assert filled.CHL.attrs["units"] == "kilogram / meter ** 3"
+    assert xgapfill.background(CHL, error=quantity).notnull().all()
+
+
+def test_other_array_libraries_are_refused():
+    """What xgapfill cannot read says how to convert it."""
+
+    class Strange(np.lib.mixins.NDArrayOperatorsMixin):
+        shape, ndim, dtype, size = CHL.shape, CHL.ndim, CHL.dtype, CHL.size
+
+        def __array_function__(self, *_):
+            return NotImplemented
+
+        def __array_ufunc__(self, *_, **__):
+            return NotImplemented
+
+    with pytest.raises(TypeError, match=r"holds .*Strange, expected numpy, dask or pint"):
+        xgapfill.background(xr.DataArray(xr.Variable(CHL.dims, Strange()), CHL.coords, name="CHL"))
+
+
+def test_units_are_demanded_where_no_value_can_be_looked_at(tmp_path):
+    """Nothing observed where the few reads look, or a computation: without units the call is refused, in memory not."""
+    far = chl_map((1, 300, 300)).where(False)
+    far[0, 60, 0] = 0.5
+    bare = far.drop_attrs().rename("CHL")
+    bare.to_dataset().to_netcdf(tmp_path / "map.nc")
+    with xr.open_dataset(tmp_path / "map.nc") as ds:
+        with pytest.raises(ValueError, match="CHL has no units, and no value was found"):
+            ds.CHL.gapfill.background(time_step="8D")
+        ds.CHL.assign_attrs(units="mg m-3").gapfill.background(time_step="8D")
+    bare.gapfill.background(time_step="8D")
+    with pytest.raises(ValueError, match="median of 5e-07 is unlikely"):
+        (1e-6 * bare).gapfill.background(time_step="8D")
+
+
+def classes(factor, seed=3):
+    """Chlorophyll of three size classes that sum to `factor` times chlorophyll, with gaps."""
+    psc = psc_map(CHL, seed=seed).transpose("size_class", ...)
+    chl = chl_map((2, 20, 24), share=0.0)
+    return [
+        (factor * chl * psc[k].drop_vars("size_class")).drop_attrs().assign_attrs(units="mg m-3").rename(name)
+        for k, name in enumerate(("MICRO", "NANO", "PICO"))
+    ]
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.4])
+def test_classes_keep_their_ratio_to_chlorophyll(factor):
+    """Classes of another algorithm sum to 0.7 or 1.4 x CHL: their fills do too, with a warning, lazily as in memory."""
+    one = xgapfill.background(classes(1.0), CHL).compute()
+    with pytest.warns(UserWarning, match=f"sum to {factor} times CHL"):
+        other = xgapfill.background(classes(factor), CHL).compute()
+    for name in ("MICRO", "NANO", "PICO"):
+        np.testing.assert_allclose(other[name], factor * one[name], rtol=2e-3)
+    with pytest.warns(UserWarning, match="sum to"):
+        lazy = xgapfill.background([each.chunk(lat=9) for each in classes(factor)], CHL.chunk(lon=7))
+    assert same(lazy.MICRO, other.MICRO)
+    with pytest.raises(ValueError, match="check the units of both"):
+        xgapfill.background(classes(1e3), CHL)
+    with warnings.catch_warnings(action="error"):
+        xgapfill.background(classes(1.03), CHL)
+
+
+def test_a_class_in_chlorophyll_needs_no_chlorophyll():
+    """One class in mg m-3 is a positive variable; given CHL it is a share of it."""
+    micro = classes(1.0)[0]
+    alone = micro.gapfill.background(full=True).compute()
+    assert "MICRO_spread_log10" in alone
+    assert alone.MICRO.notnull().all()
+    assert "MICRO_spread_log10" not in micro.gapfill.background(cond=CHL, full=True)
+
+
+def test_a_fraction_without_a_class():
+    """PSC (lon, lat, time) is a bounded fraction; weights of size classes take the class that its relation suggests."""
+    chl = chl_map((2, 30, 40), share=0.0)
+    given = psc_map(chl)
+    nano = given.sel(size_class="nano", drop=True).drop_attrs().transpose("lon", "lat", "time")
+    with pytest.warns(UserWarning, match="taken for a fraction between 0 and 1; size_class='micro'"):
+        filled = nano.gapfill.background(cond=chl).compute()
+    assert filled.dims == nano.dims
+    assert ((filled >= 0) & (filled <= 1)).all()
+    assert "taken for a fraction" in repr(nano.gapfill)
+    weights = tiny_weights("psc-chl")
+    with pytest.warns(UserWarning, match="PSC names no size class; its relation to CHL is nearest to that of"):
+        drawn = nano.gapfill.repaint(cond=chl, weights=weights, schedule=((1.0, 0.3), (0.3, 0.0))).compute()
+    assert ((drawn > 0) & (drawn < 1)).all()
+    with pytest.raises(ValueError, match="without chlorophyll it cannot be told: give cond="):
+        nano.gapfill.repaint()
+
+
+def test_each_class_is_told_by_its_relation():
+    """Micro rises with chlorophyll, pico falls, nano is in between."""
+    chl = np.geomspace(0.05, 5, 500)
+    noisy = np.clip(psc_mean(np.log10(chl)) + np.random.default_rng(0).normal(0, 0.1, (3, 500)), 0, 1)
+    assert [nearest_class(each, chl) for each in noisy] == [0, 1, 2]

@@ -119,7 +119,6 @@ def test_classes():
         xgapfill.background([MICRO, NANO, NANO], CHL)
     with pytest.raises(ValueError, match="different latitudes"):
         xgapfill.background([MICRO, NANO, PICO.isel(lat=slice(3))], CHL)
-    refused("needs the whole; give the", MICRO.assign_attrs(units="mg m-3"))
 
 
 @pytest.mark.parametrize("members", [0, -1, 1.5, True, "two"])

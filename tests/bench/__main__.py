@@ -24,6 +24,7 @@ from bench import (
     scores,
     speed,
     stations,
+    variables,
     variants,
     windows,
 )
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("masks", lambda g: keep_masks(g.data), "draw the stored masks again, from their seeds")
     add("realism", lambda g: realism.run(g.data), "can a classifier distinguish filled maps from observed ones")
     add("variants", lambda g: variants.run(g.data), "variants of the background, all scored on the validation set")
+    add("variables", lambda g: variables.run(g.data), "variables that are not tuned: cost and skill")
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")

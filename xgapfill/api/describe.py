@@ -58,11 +58,11 @@ def describe(da: xr.DataArray) -> Description:
     except (TypeError, ValueError) as error:
         return Description(title, {"not filled": str(error)})
     variable = quantity.variable
-    units = da.attrs.get("units", "no units")
-    kind = type(variable).__name__
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind).strip()
+    units = quantity.arrays[0].attrs.get("units", "no units")
+    words = variable.known_as.partition(" (")[0] or variable.long_name or "an unknown variable"
+    assumed = f"; {variable.assumed}" if variable.assumed else ""
     rows = {
-        "variable": f"{quantity.label}, {words} in {units}, filled as {', '.join(variable.channels)}",
+        "variable": f"{quantity.label}, {words} in {units}, filled as {', '.join(variable.channels)}{assumed}",
         "times": _times(da, quantity.grid),
         "grid": _grid(quantity.grid),
         "sea": _sea(da),

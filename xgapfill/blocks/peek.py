@@ -23,10 +23,11 @@ TASKS = 24  # largest number of dask tasks per chunk: with more, it is a computa
 KEYS = 200_000  # largest number of chunks of a dask array whose graph is inspected
 
 
-def spots(sources: Sequence[Source], grids: Sequence[Grid]) -> Iterator[NDArray[Any]]:
+def spots(sources: Sequence[Source], grids: Sequence[Grid], seconds: float = SECONDS) -> Iterator[NDArray[Any]]:
     """Yield a few spots (p, t, y, x) of sources on the same places, spread over them, where reading is cheap.
 
-    The positions depend only on the grid of the first source, so arrays in memory, in files and of dask give the same.
+    The positions depend only on the grid of the first source, so arrays in memory, in files and of dask give the same,
+    unless reading takes more than some `seconds`.
     """
     start = time.monotonic()
     first = grids[0]
@@ -42,7 +43,7 @@ def spots(sources: Sequence[Source], grids: Sequence[Grid]) -> Iterator[NDArray[
                 return
             found.append(values)
         yield np.stack(found)
-        if not all(isinstance(source, InMemory) for source in sources) and time.monotonic() - start > SECONDS:
+        if not all(isinstance(source, InMemory) for source in sources) and time.monotonic() - start > seconds:
             return
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xgapfill.blocks.peek import spots
 from xgapfill.blocks.source import Source, in_file_order, source_of
 from xgapfill.inputs import axes as cf
-from xgapfill.inputs.read import Quantity, check_kind, check_together, grid_of
+from xgapfill.inputs.read import Quantity, check_together, grid_of, plain
 from xgapfill.lattice.grid import Grid
 from xgapfill.variables import ErrorUnits
 
@@ -45,8 +45,7 @@ def read_error(given: xr.DataArray | Sequence[xr.DataArray], target: Quantity) -
         )
     sources, grids, units = [], [], set()
     for part in range(target.variable.parts):
-        array = _array_of(arrays, part, target)
-        check_kind(array)
+        array = plain(_array_of(arrays, part, target))
         axes = cf.find_axes(array)
         grid = grid_of(array, axes, target.grid, target.step)
         check_together((target.arrays[0], array), (target.grid, grid))

@@ -111,9 +111,7 @@ def read(
     ValueError
         Coordinates, classes, names or units cannot be read.
     """
-    arrays = (given,) if isinstance(given, xr.DataArray) else tuple(given)
-    for array in arrays:
-        check_kind(array)
+    arrays = tuple(plain(array) for array in ((given,) if isinstance(given, xr.DataArray) else given))
     axes, step = tuple(cf.find_axes(array) for array in arrays), step_of(time_step)
     grids = tuple(grid_of(array, each, like, step) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
@@ -132,8 +130,29 @@ def read(
     return Quantity(arrays, axes, class_dim, variable, tuple(places), tuple(sources), grids, step)
 
 
-def check_kind(array: Any) -> None:
-    """TypeError unless the input is a DataArray of floating dtype."""
+def plain(array: Any) -> xr.DataArray:
+    """Return a DataArray of numpy, dask or a file, with the units of a pint quantity as an attribute.
+
+    Raises
+    ------
+    TypeError
+        The input is not a DataArray, its dtype is not floating, or it is of another array library.
+    """
+    _check_kind(array)
+    found: xr.DataArray = array
+    data = found.variable._data
+    if hasattr(data, "magnitude") and hasattr(data, "units"):
+        return plain(found.copy(data=data.magnitude).assign_attrs(units=str(data.units)))
+    if isinstance(data, np.ndarray) or found.chunks is not None or not hasattr(data, "__array_function__"):
+        return found
+    kind = type(data)
+    raise TypeError(
+        f"{array.name!r} holds {kind.__module__.partition('.')[0]}.{kind.__name__}, expected numpy, dask or pint; "
+        "convert it with .as_numpy()"
+    )
+
+
+def _check_kind(array: Any) -> None:
     if not isinstance(array, xr.DataArray):
         raise TypeError(
             f"expected a DataArray, such as ds.CHL; found {type(array).__name__}. To pass names use ds.gapfill"
@@ -225,7 +244,7 @@ def _several(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tup
             raise ValueError(
                 f"expected only time, lat and lon for arrays of a list; {array.name!r} has the dimensions {array.dims}"
             )
-        found.append(cf.part_here(array) or part_named(str(array.name), array.attrs))
+        found.append(part_named(str(array.name), array.attrs) or cf.part_here(array))
     kinds, parts = {each[0] for each in found if each is not None}, [each[1] for each in found if each is not None]
     wanted = next(iter(kinds)) if len(kinds) == 1 else SizeClasses
     if len(kinds) != 1 or len(parts) < len(arrays) or sorted(parts) != list(range(len(wanted.part_names))):

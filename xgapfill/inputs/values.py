@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from xgapfill.blocks.peek import spots
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
 from xgapfill.variables.base import invalid_message
+from xgapfill.variables.units import units_of
 
 ENOUGH = 2000  # values in a sample
 
@@ -28,6 +30,11 @@ def check_values(given: Quantity) -> bool:
     if variable.assumed:
         warn(f"{given.label}: {variable.assumed}")
     sample = _sample(given)
+    if not sample[~np.isnan(sample)].size and _needs_units(given):
+        raise ValueError(
+            f"{given.label} has no units, and no value was found by a few small reads that could confirm them; set "
+            f"attrs['units'], such as {variable.attrs.get('units', '1')!r}"
+        )
     there, impossible = int(np.count_nonzero(~np.isnan(sample))), int(np.count_nonzero(variable.possible(sample)[1]))
     if impossible > there / 2:
         raise ValueError(
@@ -54,7 +61,21 @@ def _sample(given: Quantity) -> NDArray[Any]:
         count += int(np.count_nonzero(~np.isnan(spot)))
         if count >= ENOUGH * len(spot):
             break
+    if not count and given.in_memory:
+        found += [frame.reshape(len(frame), -1) for frame in islice(filter(_some, _frames(given)), 1)]
     return np.concatenate(found, axis=1)
+
+
+def _some(frame: NDArray[Any]) -> bool:
+    return not np.isnan(frame).all()
+
+
+def _needs_units(given: Quantity) -> bool:
+    """Whether values that cannot be looked at must have units: those in memory can, and some variables need none."""
+    variable = given.variable
+    if given.in_memory or (variable.levelled and variable.transform != "logit"):
+        return False
+    return all(units_of(array.attrs) is None for array in given.arrays)
 
 
 def _frames(given: Quantity) -> Iterator[NDArray[Any]]:

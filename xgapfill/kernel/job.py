@@ -14,6 +14,7 @@ from xgapfill.inputs import read as inputs
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.inputs.sea import read_sea
+from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.fill import FillKernel
@@ -25,6 +26,7 @@ from xgapfill.lattice.noise import Noise
 from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.nets.ready import check_network
+from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
 
 
@@ -149,6 +151,7 @@ class Job:
         method = _configured(method, options)
         quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
         given = inputs.conditions(cond, quantity)
+        quantity = settled(quantity, given, _by_class(method, options.weights))
         statistics = None if options.reduce is None else _statistics(options, method)
         looked_at = tuple(check_values(each) for each in (quantity, *given))
         weights, channels = _choose(method, options.weights, quantity, given)
@@ -226,6 +229,13 @@ def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
     return found
 
 
+def _by_class(method: Method, weights: Any) -> bool:
+    """Whether weights of size classes would fill a fraction: those of users, else the shipped ones."""
+    if not isinstance(method, NetMethod):
+        return False
+    return weights is None or load(weights).card.targets == SizeClasses.channels
+
+
 def _choose(
     method: Method, weights: Any, target: inputs.Quantity, given: Sequence[inputs.Quantity]
 ) -> tuple[Weights | None, tuple[str, ...]]:
@@ -233,11 +243,6 @@ def _choose(
     targets, whole = target.variable.channels, target.variable.whole
     conditions = tuple(channel for each in given for channel in each.variable.channels)
     if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
-        if target.variable.alone is not None:
-            raise ValueError(
-                f"{target.label} is one part of a whole, in its units: its share needs the whole; give the "
-                f"{whole.long_name or whole.name} with cond="
-            )
         conditions = (*conditions, *whole.channels)  # the sum of the parts
     channels = (*targets, *conditions)
     method.check(channels)

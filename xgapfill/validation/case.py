@@ -47,7 +47,7 @@ class Withheld:
     ) -> Withheld:
         """Withhold pixels by masks, or take missing pixels with a known truth; arguments as in `validate`."""
         quantity = inputs.read(target, size_class, None, time_step, transform)
-        target = target.compute()  # a copy: the user's array stays unchanged
+        target = quantity.arrays[0].compute()  # a copy: the user's array stays unchanged
         values = quantity.variable.score(cube(target, quantity))
         observed = np.isfinite(values).all(axis=0)
         if truth is not None:

@@ -14,11 +14,13 @@ from xgapfill.variables.base import Encoded, ErrorUnits, Given, Variable, outsid
 from xgapfill.variables.chlorophyll import Chlorophyll
 from xgapfill.variables.kinds import ROUNDING
 from xgapfill.variables.prior import Prior
-from xgapfill.variables.transforms import BALANCES, SMALLEST_PART, ilr, ilr_inverse, ilr_moments
+from xgapfill.variables.transforms import BALANCES, SMALLEST_PART, ilr, ilr_inverse, ilr_moments, logit
 from xgapfill.variables.units import conversion, is_dimensionless, units_of
 
 CLASSES = ("micro", "nano", "pico")
 CHANNELS = ("psc_ilr1", "psc_ilr2")
+CLASSLESS = ("logit_fraction_of_chlorophyll_a_by_size_class",)
+"""Channels of a fraction that names no size class; see the catalogue."""
 USUAL_CHL = 0.3
 """Chlorophyll, mg m-3, assumed where it is missing, to divide the remainder between two unknown classes."""
 SAMPLE_SD = 0.1
@@ -44,11 +46,14 @@ class SizeClasses(Variable):
     alone : int or None
         Index of the class if there is only one. The other two then divide the remainder in the mean ratio at the
         chlorophyll of the pixel.
+    ratio : float
+        Of concentrations: their sum, divided by chlorophyll, which may come from another algorithm.
     """
 
     factor: float = 1.0
     concentrations: bool = False
     alone: int | None = None
+    ratio: float = 1.0
 
     name = "PSC"
     channels = CHANNELS
@@ -150,7 +155,7 @@ class SizeClasses(Variable):
         known = np.where(present, raw, 0).astype(np.float32) * np.float32(self.factor)
         known = np.maximum(known, np.float32(0))
         missing = np.float32(np.nan)
-        chl = np.full(raw.shape[1:], missing) if whole is None else whole.astype(np.float32)
+        chl = np.full(raw.shape[1:], missing) if whole is None else whole.astype(np.float32) * np.float32(self.ratio)
         if self.alone is not None:
             fraction = known[0] / np.where(chl > 0, chl, missing) if self.concentrations else known[0]
             observed = present[0] & ~np.isnan(fraction)
@@ -164,7 +169,8 @@ class SizeClasses(Variable):
         known = np.where(present | (count < 2), known, rest)
         observed = (count >= 2) & (known.sum(axis=0) > 0) & ~np.isnan(total)
         parts = known[:, observed] / known[:, observed].sum(axis=0)
-        total = np.where(observed & (count == 3), np.maximum(total, np.float32(Chlorophyll.lowest)), missing)
+        total = np.maximum(total / np.float32(self.ratio), np.float32(Chlorophyll.lowest))
+        total = np.where(observed & (count == 3), total, missing)
         return Encoded(*_channels(parts, observed), present, invalid, total if self.concentrations else None)
 
     def error_variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
@@ -204,14 +210,14 @@ class SizeClasses(Variable):
 
     def decode_draw(self, values: NDArray, given: Given) -> NDArray:
         """Return the classes of (2, n) log-ratios; observed parts stay, the others divide the remainder."""
-        parts = ilr_inverse(values)
+        parts, given = ilr_inverse(values), self._in_ratio(given)
         if given.whole is not None and self.concentrations:
             parts = parts * given.whole
         return self._complete(parts, np.zeros_like(parts), given)[0]
 
     def decode_mean(self, mean: NDArray, spread: NDArray, given: Given) -> tuple[NDArray, NDArray]:
         """Return means and standard deviations of the classes, by quadrature."""
-        parts, width = ilr_moments(mean, spread)
+        (parts, width), given = ilr_moments(mean, spread), self._in_ratio(given)
         if given.whole is not None and self.concentrations:
             doubt = np.zeros_like(given.whole) if given.whole_spread is None else given.whole_spread
             width = np.sqrt((width * given.whole) ** 2 + (parts * doubt) ** 2 + (width * doubt) ** 2)
@@ -228,6 +234,15 @@ class SizeClasses(Variable):
                 f"sums to {middle:.3g} where all of its size classes are observed; fractions sum to 1. If they are "
                 "mg m-3 of chlorophyll, set attrs['units'] = 'mg m-3'"
             )
+
+    def _in_ratio(self, given: Given) -> Given:
+        """The sum of the classes instead of chlorophyll."""
+        if self.ratio == 1 or given.whole is None:
+            return given
+        ratio = np.float32(self.ratio)
+        return Given(
+            given.parts, given.whole * ratio, None if given.whole_spread is None else given.whole_spread * ratio
+        )
 
     def _with_usual_others(self, fraction: NDArray, chl: NDArray) -> NDArray:
         """Fractions of all classes from the only known one; the others divide the remainder in their mean ratio."""
@@ -259,6 +274,15 @@ def class_of(text: str) -> int | None:
     """Index of the only size class in a name or label; None if it has none or several."""
     found = {CLASSES.index(word) for word in _WORD.findall(text.lower())}
     return found.pop() if len(found) == 1 else None
+
+
+def nearest_class(fractions: NDArray, chl: NDArray) -> int:
+    """Index of the class whose usual relation to chlorophyll (mg m-3) is nearest to these fractions, as logits."""
+    from xgapfill.variables.relation import psc_mean
+
+    usual = psc_mean(np.log10(chl), pigments=0.5)
+    values = logit(np.asarray(fractions, np.float64))
+    return int(np.argmin([np.mean(np.abs(values - logit(each.astype(np.float64)))) for each in usual]))
 
 
 def _channels(parts: NDArray, observed: NDArray) -> tuple[NDArray, NDArray]:

@@ -28,6 +28,7 @@ class Temperature(Plain):
     usual_units = "degC"
     names = re.compile(r"(sst4?|analysed_sst|(adjusted_)?sea_surface_temperature|thetao|tos)(_(mean|truth))?")
     known_as = "sea surface temperature (SST)"
+    levelled, usual_sd = True, 0.15
     lowest, highest = -5.0, 50.0
     middle, scale = 15.0, 10.0
     # a drifting buoy differs from a satellite pixel by 0.2 to 0.3 (O'Carroll et al. 2008,
