@@ -93,7 +93,7 @@ def test_steps_and_seed_decide_the_bits(chl, fitted):
 
 @pytest.mark.parametrize("sample_bytes", [2**29, 4 * 2**20])
 def test_the_sample_does_not_depend_on_chunks(sample_bytes, tmp_path, monkeypatch):
-    """Five chunkings, a file and a turned array give the same patches, whole or in cells."""
+    """A chunking, a file and a turned array give the same patches, whole or in cells."""
     monkeypatch.setattr(extract_module, "CELL", (8, 64, 64))
     chl = chl_map((9, 130, 140), lat=40.0)
     psc = psc_map(chl)
@@ -103,7 +103,7 @@ def test_the_sample_does_not_depend_on_chunks(sample_bytes, tmp_path, monkeypatc
     ds.to_zarr(tmp_path / "maps.zarr", consolidated=False)
     opened = xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)
     turned = (psc.isel(lat=slice(None, None, -1)).transpose("lon", ...), chl.isel(lat=slice(None, None, -1)))
-    given = [(chunked(psc, chunks), chunked(chl, chunks)) for chunks in FIVE_CHUNKINGS[2:4]]
+    given = [(chunked(psc, chunks), chunked(chl, chunks)) for chunks in FIVE_CHUNKINGS[3:4]]
     for target, cond in [*given, (opened.PSC, opened.CHL), turned]:
         for one, other in zip(expected, sample(target, cond, sample_bytes=sample_bytes), strict=True):
             assert one.start == other.start

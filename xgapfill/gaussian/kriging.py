@@ -204,7 +204,8 @@ def amplitudes(box: tuple[int, ...], covariance: Covariance, step: Step) -> Sing
     table = covariance.at(tuple(lags(n) for n in box), step)
     table[0, 0, 0] += covariance.nugget
     spectrum = np.maximum(scipy.fft.rfftn(table).real, 0)
-    spectrum *= table[0, 0, 0] / scipy.fft.irfftn(spectrum, s=box)[0, 0, 0]
+    twice = spectrum[..., 1 : (box[2] + 1) // 2].sum()  # of waves whose mirror images are left out
+    spectrum *= table[0, 0, 0] * table.size / (spectrum.sum() + twice)
     return np.sqrt(spectrum).astype(np.float32)
 
 

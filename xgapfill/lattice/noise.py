@@ -92,7 +92,7 @@ def _key(seed: int, member: int) -> NDArray[np.uint64]:
     return np.random.SeedSequence(seed, spawn_key=(member,)).generate_state(2, np.uint64).astype(np.uint64)
 
 
-@lru_cache(maxsize=512)  # 8 MB: windows overlap, so their cells are soon needed again
+@lru_cache(maxsize=2048)  # 32 MB: windows overlap, so their cells are soon needed again
 def _cell(seed: int, member: int, draw: int, channel: int, slot: int, row: int, col: int) -> NDArray[np.float32]:
     # The lowest of the four words of the counter grows while numbers are drawn, so it must begin at 0.
     counter = [0, (draw & _WORD) << 32 | channel, slot % 2**64, (row & _WORD) << 32 | col]
