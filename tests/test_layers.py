@@ -44,7 +44,18 @@ XARRAY = (
     "outputs",
 )
 XARRAY += ("lattice.sea", "pipeline", "stores", "training", "tutorial", "validation")
-DASK = ("api", "blocks", "cli", "kernel.job", "kernel.patches", "kernel.sample", "outputs", "pipeline", "stores")
+DASK = (
+    "api",
+    "blocks",
+    "cli",
+    "kernel.ever",
+    "kernel.job",
+    "kernel.patches",
+    "kernel.sample",
+    "outputs",
+    "pipeline",
+    "stores",
+)
 TORCH_AT_IMPORT = ("diffusion", "gaussian.covariance", "gaussian.spectral", "nets", "training")
 
 

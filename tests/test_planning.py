@@ -17,6 +17,7 @@ from xgapfill.api import plan as planning
 from xgapfill.api.validate import validate
 from xgapfill.kernel import probe
 from xgapfill.kernel import reduce as reducing
+from xgapfill.lattice.sea import sea
 from xgapfill.lattice.windows import Filled
 from xgapfill.methods.base import Method
 from xgapfill.options import OPTIONS
@@ -85,7 +86,8 @@ def patchy() -> xr.DataArray:
 def coast() -> xr.DataArray:
     """Two thirds land: the south of Europe, at 0.2 degrees."""
     chl = chl_map((6, 100, 200), share=0.5)
-    return chl.assign_coords(lat=36 + 0.2 * np.arange(100), lon=-10 + 0.2 * np.arange(200))
+    chl = chl.assign_coords(lat=36 + 0.2 * np.arange(100), lon=-10 + 0.2 * np.arange(200))
+    return chl.where(sea(chl.lat, chl.lon))
 
 
 CASES = {"patchy": patchy, "coast": coast, "classes": lambda: psc_map(chl_map((6, 80, 96), share=0.5))}

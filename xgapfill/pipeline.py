@@ -123,13 +123,13 @@ def _series_block(frames: int) -> tuple[int, int, int]:
 def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:
     """Notes on the result, for `xgapfill.write`."""
     kernel = job.kernel
-    timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="")
+    timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="", ever=False)
     fields = op.fields if isinstance(op, Reduced) else None
     return LayerNotes(
         identity=tokenize(timeless, kernel.samples is None, fields),
         halo=op.reach[0],
         frames=None if op.reach[0] is None else OPTIONS["block"][0],
-        shares=any(source.chunks is not None for source in job.sources),
+        shares=any(source.chunks is not None for source in job.sources[: len(job.sources) - kernel.ever]),
     )
 
 

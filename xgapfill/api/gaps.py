@@ -17,6 +17,7 @@ from xgapfill.inputs import read as inputs
 from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.values import check_values
 from xgapfill.kernel.arrays import Layout
+from xgapfill.kernel.ever import ever_observed
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.distance import kilometres_to, pixels_to
 from xgapfill.lattice.grid import Box, Grid
@@ -61,11 +62,13 @@ def gaps(
     check_values(target)
     mask = read_sea(sea, target)
     flag = None if mask is None else mask[0]
-    sources = [*target.sources, *([] if mask is None else [mask[1]])]
-    grids = [*target.source_grids(), *([] if mask is None else [mask[2]])]
+    sources, grids = list(target.sources), target.source_grids()
+    beside = mask[1:] if mask is not None else ever_observed([target.variable], sources, grids)
+    if beside is not None:
+        sources, grids = [*sources, beside[0]], [*grids, beside[1]]
     lay = partial(map_lattice, sources=sources, grids=grids, reach=(0, 0, 0), dtype=np.float32)
     observed_where = ObservedKernel(
-        target.grid, target.variable, flag, Layout((target.variable.parts,), sea=flag is not None)
+        target.grid, target.variable, flag, Layout((target.variable.parts,), sea=beside is not None)
     )
     whole = (1, *target.grid.shape[1:])  # the nearest observed pixel may be anywhere in the frame
     array, axes = target.arrays[0], target.axes[0]
@@ -107,7 +110,8 @@ class ObservedKernel:
         if self.sea is not None:
             return observed, ~self.sea.is_land(given.sea) | observed
         lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
-        return observed, seamask.sea(lat, lon) | observed
+        ever = observed if given.sea is None else observed | (np.asarray(given.sea) == 1)
+        return observed, seamask.sea(lat, lon) | ever
 
 
 @dataclass(frozen=True)

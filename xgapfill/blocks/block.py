@@ -38,6 +38,7 @@ class BlockOp:
     dtype: np.dtype[Any]
     flat: bool = False  # drop the dimension of the single layer
     nearby: Around | None = None  # halo bounds, if they are smaller than `reach`
+    needed: Callable[[Box], bool] | None = None  # cores to compute; others are 0, and are not read
 
     @property
     def shown(self) -> tuple[tuple[int, ...], ...]:
@@ -67,6 +68,9 @@ class BlockOp:
         for piece in product(*pieces):
             core = Box(*(part.places for part in piece))
             box = Box(*(self.around(axis, part.places) for axis, part in enumerate(piece)))
+            if self.needed is not None and not self.needed(core):
+                out[(slice(None), *_region([part.members for part in piece]))] = 0
+                continue
             arrays = [self._array(number, box) for number in range(len(self.sources))]
             values = kernel(arrays, box, core)
             if values.shape != (self.layers, *core.shape):
@@ -77,6 +81,13 @@ class BlockOp:
             else:
                 out[(slice(None), *members)] = values[(slice(None), *offsets)]
         return out[0] if self.flat else out
+
+    def reads(self, place: Sequence[int]) -> bool:
+        """Whether a block, by its indices along the axes, has anything to compute."""
+        if self.needed is None:
+            return True
+        pieces = product(*(self.pieces(axis, number) for axis, number in enumerate(place)))
+        return any(self.needed(Box(*(part.places for part in piece))) for piece in pieces)
 
     def around(self, axis: int, places: Places) -> Places:
         """Return the halo bounds: the places along an axis on which cores on `places` may depend."""
@@ -126,7 +137,7 @@ class BlockOp:
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         parts = (self.kernel, *self.sources, *self.grids)
-        plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat)
+        plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat, self.needed is None)
         return "xgapfill.lazy", *map(tokenize, parts), *plain
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from xgapfill.blocks.block import Around, BlockOp, Kernel, Reach, Triple
 from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.layer import BlockLayer, ChunkOp
 from xgapfill.blocks.source import InMemory, Source, in_pieces
-from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.grid import Box, Grid
 from xgapfill.options import OPTIONS
 
 
@@ -33,6 +33,7 @@ def map_lattice(
     block: Triple | None = None,
     dtype: DTypeLike,
     fitted: Delayed | None = None,
+    needed: Callable[[Box], bool] | None = None,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, with one task per block.
 
@@ -62,6 +63,8 @@ def map_lattice(
         Type of the result.
     fitted : dask Delayed, optional
         Fit that must precede all blocks: each task calls ``kernel.given(fitted)`` instead of the kernel.
+    needed : callable, optional
+        ``needed(core)`` tells whether a core is computed; others are 0, and nothing is read for them.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def map_lattice(
     if reach[0] is None:
         block = (grids[0].shape[0], *block[1:])
     flat = layers is None
-    op = BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around)
+    op = BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around, needed)
     return _array_of(op, fitted)
 
 

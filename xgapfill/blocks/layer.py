@@ -50,6 +50,17 @@ class ChunkOp:
             known = self._touched[source, axis, number] = spans_of(np.concatenate(found), edges)
         return known
 
+    @cached_property
+    def _read(self) -> dict[tuple[int, ...], bool]:
+        return {}
+
+    def _reads(self, place: tuple[int, ...]) -> bool:
+        if self.op.needed is None:
+            return True
+        if place not in self._read:
+            self._read[place] = self.op.reads(place)
+        return self._read[place]
+
     def keys(self, place: Sequence[int]) -> list[Key]:
         """Return the unique keys of the chunks that a block needs; sources may be parts of one array."""
         every = ((source, chunk) for number, source in self._pieces for chunk, _ in self._chunks(number, place))
@@ -67,6 +78,8 @@ class ChunkOp:
 
     def _chunks(self, source: int, place: Sequence[int]) -> Iterator[tuple[Triple, tuple[Span, Span, Span]]]:
         """Numbers of the chunks of a dask source that a block needs, and the needed parts."""
+        if not self._reads(tuple(place)):
+            return
         axes = (self.touched(source, axis, number).items() for axis, number in enumerate(place))
         for (i, t), (j, y), (k, x) in product(*axes):
             yield (i, j, k), (t, y, x)

@@ -17,7 +17,8 @@ class BoxArrays(NamedTuple):
     errors : tuple of array
         Standard deviations of the errors of the target's parts; empty when none are given.
     sea : array or None
-        Values of the sea mask, None when the mask of the package is used.
+        Values of the sea mask; of the map of pixels that were ever observed (`kernel.ever`) when the mask of the
+        package is used; None without either.
     """
 
     variables: tuple[tuple[Any, ...], ...]
@@ -45,7 +46,7 @@ class Layout:
     errors : bool
         Whether the errors of the target's parts follow.
     sea : bool
-        Whether a sea mask is last.
+        Whether a sea mask, or a map of pixels that were ever observed, is last.
     """
 
     parts: tuple[int, ...]

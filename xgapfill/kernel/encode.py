@@ -84,6 +84,8 @@ class Encoder:
             lat, lon = self.grid.lat_of(np.arange(*box.rows)), self.grid.lon_of(np.arange(*box.cols))
             sea = np.broadcast_to(seamask.sea(lat, lon), shape)
             land = np.broadcast_to(~sea[:1], shape)
+            if arrays.sea is not None:
+                sea, land = sea.copy(), land.copy()
         target = self.variables[0]
         known = BoxChannels(
             values=np.zeros((len(self.channels), *shape), np.float32),
@@ -130,6 +132,10 @@ class Encoder:
         if self.sea is not None:
             known.land[...] = self.sea.is_land(arrays.sea)
             known.sea[...] = ~np.isnan(arrays.sea) & ~known.land
+        elif arrays.sea is not None:
+            ever = np.asarray(arrays.sea) == 1
+            known.sea[...] |= ever
+            known.land[...] &= ~ever
 
     def _variance(self, raw: NDArray, error: NDArray) -> NDArray[np.float32]:
         """Error variances of the channels of the target, given those of its parts."""

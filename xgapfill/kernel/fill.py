@@ -69,6 +69,8 @@ class FillKernel:
         Units of the errors of the target; None: no errors are given.
     call : str
         Token of the call, to warn of impossible values once per call.
+    ever : bool
+        Whether a map of the pixels that were ever observed is the last array, which count as sea.
     """
 
     grid: Grid
@@ -88,6 +90,7 @@ class FillKernel:
     samples: Samples | None = None
     error: ErrorUnits | None = None
     call: str = ""
+    ever: bool = False
 
     @property
     def reach(self) -> tuple[int | None, int, int]:
@@ -114,7 +117,9 @@ class FillKernel:
     @property
     def layout(self) -> Layout:
         """Order of the arrays that the kernel is called with."""
-        return Layout(tuple(each.parts for each in self.variables), self.error is not None, self.sea is not None)
+        return Layout(
+            tuple(each.parts for each in self.variables), self.error is not None, self.sea is not None or self.ever
+        )
 
     @property
     def cutter(self) -> Cutter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
+from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
 from xgapfill.kernel.reduce import Reduced, reduced
@@ -161,10 +162,15 @@ class Job:
         mask = read_sea(options.sea, quantity)
         sources = [source for each in (quantity, *given) for source in each.sources]
         grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
+        ever = (
+            None if mask is not None else ever_observed([each.variable for each in (quantity, *given)], sources, grids)
+        )
         if error is not None:
             sources, grids = [*sources, *error.sources], [*grids, *error.grids]
         if mask is not None:
             sources, grids = [*sources, mask[1]], [*grids, mask[2]]
+        if ever is not None:
+            sources, grids = [*sources, ever[0]], [*grids, ever[1]]
         grid = quantity.grid
         kernel = FillKernel(
             grid=grid,
@@ -184,11 +190,20 @@ class Job:
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
             error=None if error is None else error.units,
             call=tokenize(sources, method.name, options.seed),
+            ever=ever is not None,
         )
         op: FillKernel | Reduced = kernel
         if statistics is not None:
             op = reduced(kernel, quantity, statistics, len(sources))
         return cls(quantity, given, method, weights, options, kernel, tuple(sources), tuple(grids), statistics, op)
+
+    def without_ever(self) -> Job:
+        """Return the job without the map of pixels that were ever observed, which reads the whole series."""
+        if not self.kernel.ever:
+            return self
+        kernel = replace(self.kernel, ever=False)
+        op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
+        return replace(self, kernel=kernel, op=op, sources=self.sources[:-1], grids=self.grids[:-1])
 
     @property
     def channels(self) -> tuple[str, ...]:

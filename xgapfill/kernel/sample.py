@@ -57,6 +57,8 @@ def _sample(
     """Channels of the sample (c, t, y, x), lazily, and the function that fits the method to them."""
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{method.name} has no fit(); it needs no fit, or comes with weights")
+    if kernel.ever:  # a fit does not heed it
+        kernel, sources, grids = replace(kernel, ever=False), sources[:-1], grids[:-1]
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))
