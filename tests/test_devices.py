@@ -10,7 +10,7 @@ import torch
 from maps import chl_map, same
 
 import xgapfill
-from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
+from xgapfill.methods import Background, DctPls, PosteriorMean, Repaint, Vae
 from xgapfill.nets import device as devices
 from xgapfill.nets.device import computing, device_of, placed
 from xgapfill.testing import tiny_weights
@@ -31,7 +31,7 @@ def test_what_is_asked_for_comes_first(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda present=present: present)
         assert device_of(PosteriorMean()) == device_of(Repaint(device="auto")) == ("cuda" if present else "cpu")
         assert device_of(PosteriorMean("cpu")) == "cpu"
-        assert device_of(object()) == "cpu"
+        assert device_of(DctPls()) == "cpu"
     assert device_of(PosteriorMean("cuda:1")) == "cuda:1"
     monkeypatch.setenv(devices.VARIABLE, "cpu")
     assert device_of(Repaint()) == "cpu"

@@ -64,7 +64,7 @@ def describe(da: xr.DataArray) -> Description:
     rows = {
         "variable": f"{quantity.label}, {words} in {units}, filled as {', '.join(variable.channels)}{assumed}",
         "times": _times(da, quantity.grid),
-        "grid": _grid(quantity.grid),
+        "grid": _grid(da, quantity.grid),
         "sea": _sea(da),
         "weights": _weights(variable.channels),
         "values": _values(da),
@@ -91,8 +91,10 @@ def _times(da: xr.DataArray, grid: Grid) -> str:
     )
 
 
-def _grid(grid: Grid) -> str:
+def _grid(da: xr.DataArray, grid: Grid) -> str:
     lat, lon = grid.lat_of(np.array([min(grid.rows), max(grid.rows)])), grid.lon_of(np.array(grid.cols)[[0, -1]])
+    if (da.coords[find_axes(da).names["longitude"]] < 0).any():
+        lon = (lon + 180) % 360 - 180
     north, east = (float(step) for step in grid.step_km(np.mean(grid.rows)))
     return (
         f"{len(grid.rows)} latitudes {lat[0]:.4g} to {lat[1]:.4g} by {grid.steps[1]:.4g}, {len(grid.cols)} longitudes "

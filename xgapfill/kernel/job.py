@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from dask.base import tokenize
@@ -156,7 +156,7 @@ class Job:
         statistics = None if options.reduce is None else _statistics(options, method)
         looked_at = tuple(check_values(each) for each in (quantity, *given))
         weights, channels = _choose(method, options.weights, quantity, given)
-        if isinstance(method, SeriesMethod) and weights is None:
+        if _is_unfitted(method, weights):
             method.check_times(max(quantity.grid.slots) + 1 - min(quantity.grid.slots))
         error = None if options.error is None else read_error(options.error, quantity)
         mask = read_sea(options.sea, quantity)
@@ -213,7 +213,12 @@ class Job:
     @property
     def needs_fit(self) -> bool:
         """Whether the method has to be fitted on a sample of the data first."""
-        return isinstance(self.method, SeriesMethod) and self.weights is None
+        return _is_unfitted(self.method, self.weights)
+
+
+def _is_unfitted(method: Method, weights: Weights | None) -> TypeGuard[SeriesMethod]:
+    """Whether a method has to be fitted on the data first."""
+    return isinstance(method, SeriesMethod) and weights is None
 
 
 def _configured(method: Method, options: FillOptions) -> Method:

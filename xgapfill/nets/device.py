@@ -82,8 +82,6 @@ def placed(method: Any) -> Any:
 
     The environment variable XGAPFILL_DEVICE is read on that machine.
     """
-    if not hasattr(method, "device"):
-        return method
     _wanted(method)
     return method if method.device or not OPTIONS["device"] else replace(method, device=OPTIONS["device"])
 
@@ -92,15 +90,13 @@ def device_of(method: Any) -> str:
     """Torch device of a method: ``cpu``, ``cuda`` or ``cuda:<number>``.
 
     Its ``device``, else that of `xgapfill.set_options`, else the environment variable XGAPFILL_DEVICE, else CUDA if
-    available; ``cpu`` for methods without this attribute.
+    available. Methods that use no net have the device ``cpu``.
 
     Raises
     ------
     ValueError
         Another device is requested, or CUDA is not available.
     """
-    if not hasattr(method, "device"):
-        return "cpu"
     wanted = _wanted(method)
     if wanted == "cpu":
         return wanted
