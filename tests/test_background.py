@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from xgapfill.gaussian import covariance as variogram
-from xgapfill.gaussian.background import ITERATIONS, _usual_error
+from xgapfill.gaussian.background import ITERATIONS, _usual_error, usual_covariance
 from xgapfill.gaussian.priors import Prior, from_mapping, shipped, to_mapping
 from xgapfill.gaussian.spectral import complete, cosine_basis, mode_variances, to_field, to_modes
 from xgapfill.lattice.noise import Noise
@@ -164,3 +164,11 @@ def test_priors_survive_the_card():
     priors = shipped()
     assert from_mapping(to_mapping(priors)) == priors
     assert all(isinstance(prior, Prior) for prior in priors.values())
+
+
+def test_means_over_longer_times_vary_more_slowly():
+    """Prior time scales are at least some time steps: those of months are longer than those of weeks."""
+    prior = Prior(mean=0.0, variance=1.0)
+    scales = {step: usual_covariance(prior, torch.ones(1), step)[0].exp()[0, 5:7].tolist() for step in (1.0, 8.0, 30.0)}
+    assert scales[1.0] == scales[8.0] == pytest.approx(prior.covariance[5:7])
+    assert scales[30.0] == pytest.approx([30 * steps for steps in prior.steps])

@@ -233,7 +233,7 @@ def interpolate(
 
     departure = (y - trend) * w
     variance = departures_variance(departure, w, prior)
-    fitted = variogram.fit(departure, w, *usual_covariance(prior, variance), step_days, step_km)
+    fitted = variogram.fit(departure, w, *usual_covariance(prior, variance, step_days), step_days, step_km)
     variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
     smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
     spectrum = smooth + nugget
@@ -257,11 +257,13 @@ def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
     return (squares + FEW * prior.variance) / (independent + FEW)
 
 
-def usual_covariance(prior: Prior, variance: Tensor) -> tuple[Tensor, Tensor]:
+def usual_covariance(prior: Prior, variance: Tensor, step_days: float) -> tuple[Tensor, Tensor]:
     """Logarithms of the prior covariance of anomalies with variances (b,), (b, 8), and their prior deviations."""
     import torch
 
-    usual = torch.tensor(prior.covariance, dtype=torch.float64, device=variance.device).log().repeat(len(variance), 1)
+    scales = (max(days, steps * step_days) for days, steps in zip(prior.covariance[5:7], prior.steps, strict=True))
+    covariance = (*prior.covariance[:5], *scales, *prior.covariance[7:])
+    usual = torch.tensor(covariance, dtype=torch.float64, device=variance.device).log().repeat(len(variance), 1)
     usual[:, :3] += variance.double().log()[:, None]
     return usual, torch.tensor(prior.belief, dtype=torch.float64, device=variance.device)
 

@@ -74,7 +74,7 @@ def fit(values: Single, observed: Flags, variance: float, step: Step, prior: Pri
     from xgapfill.gaussian import covariance as variogram
 
     field, there = (torch.from_numpy(np.asarray(part, np.float32))[None] for part in (values, observed))
-    known = usual_covariance(prior or _ANY, torch.tensor([variance], dtype=torch.float64))
+    known = usual_covariance(prior or _ANY, torch.tensor([variance], dtype=torch.float64), step[0])
     found = variogram.fit(field, there, *known, step[0], torch.tensor([step[1:]], dtype=torch.float32))
     return Covariance(*found[0].exp().tolist())
 

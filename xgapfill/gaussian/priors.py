@@ -30,6 +30,7 @@ def from_mapping(mapping: Mapping[str, Any]) -> dict[str, Prior]:
                 variance=float(entry["variance"]),
                 covariance=tuple(float(a) for a in entry["covariance"]),
                 belief=tuple(float(a) for a in entry["belief"]),
+                steps=tuple(float(a) for a in entry.get("steps", (0.0, 0.0))),  # older cards were trained without
                 error=tuple(float(a) for a in entry["error"]),
                 regression={name: (float(b[0]), float(b[1])) for name, b in entry["regression"].items()},
                 centre=float(entry.get("centre", known[channel].centre if channel in known else 0.0)),

@@ -9,7 +9,14 @@ import numpy as np
 
 LARGEST = 1e12
 # For each field: whether it must be positive, and its number of values.
-_PARTS = (("mean", False, 1), ("variance", True, 1), ("covariance", True, 8), ("belief", True, 8), ("error", False, 4))
+_PARTS = (
+    ("mean", False, 1),
+    ("variance", True, 1),
+    ("covariance", True, 8),
+    ("belief", True, 8),
+    ("steps", False, 2),
+    ("error", False, 4),
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Prior:
         Prior `covariance.PARAMETERS` of anomalies of variance 1, in km and days.
     belief : tuple of float
         Prior standard deviation: that of the logarithm of each covariance parameter between windows.
+    steps : (float, float)
+        Smallest prior time scales of both structures, in time steps: means over longer times vary more slowly.
     error : tuple of float
         Model of the logarithm of the error variance as a fraction of the anomaly variance: a constant, then the
         factors of the logarithms of its prior fraction, of the misfit around, and of the nugget's fraction.
@@ -44,6 +53,7 @@ class Prior:
     variance: float
     covariance: tuple[float, ...] = (0.8, 0.2, 0.01, 300.0, 22.0, 25.0, 7.0, 1.15)
     belief: tuple[float, ...] = (0.45, 0.45, 1.5, 0.35, 0.35, 0.5, 0.5, 0.15)
+    steps: tuple[float, ...] = (3.1, 0.87)
     error: tuple[float, ...] = (-1.213, 1.29, 1.056, -0.3562)
     regression: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     centre: float = 0.0

@@ -73,7 +73,7 @@ def known() -> tuple[type[Variable], ...]:
     return (*VARIABLES, *_entered(), *_registered)
 
 
-GENERAL = Prior(mean=0.0, variance=1.0)
+GENERAL = Prior(mean=0.0, variance=1.0, steps=(3.6, 1.1))
 """Prior of a levelled channel, which has mean 0 and variance 1 in each window."""
 
 
