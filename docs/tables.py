@@ -8,8 +8,7 @@ from pathlib import Path
 
 import xgapfill
 
-PAGE = Path(__file__).parent / "methods.md"
-MARKS = "<!-- methods: python docs/tables.py -->\n", "<!-- end of methods -->\n"
+HERE = Path(__file__).parent
 
 
 def methods_table() -> str:
@@ -22,16 +21,37 @@ def methods_table() -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
+def products_table() -> str:
+    """The products that the tests fill, with the lines to type."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from products import PRODUCTS
+
+    rows = [["product", "opened by", "filled by"], ["---"] * 3]
+    rows += [[each.name, f"`{each.opened}`", f"`{each.line(each.verb)}`"] for each in PRODUCTS]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+TABLES = {"methods": methods_table, "products": products_table}
+
+
+def renewed(text: str, name: str) -> str:
+    """Text of a page with its table as the code has it now."""
+    first, last = f"<!-- {name}: python docs/tables.py -->\n", f"<!-- end of {name} -->\n"
+    table = first + TABLES[name]() + last
+    return re.sub(f"{re.escape(first)}.*?{re.escape(last)}", lambda _: table, text, flags=re.DOTALL)
+
+
 def main(arguments: list[str]) -> int:
-    """Rewrite the page, or compare it."""
-    text = PAGE.read_text(encoding="utf-8")
-    first, last = map(re.escape, MARKS)
-    new = re.sub(f"{first}.*?{last}", lambda _: MARKS[0] + methods_table() + MARKS[1], text, flags=re.DOTALL)
+    """Rewrite the pages, or compare them."""
+    pages = {name: HERE / f"{name}.md" for name in TABLES}
+    texts = {name: page.read_text(encoding="utf-8") for name, page in pages.items()}
+    old = [name for name, text in texts.items() if renewed(text, name) != text]
     if "--check" in arguments:
-        if new != text:
-            print(f"{PAGE.name} is old: run python docs/tables.py", file=sys.stderr)
-        return int(new != text)
-    PAGE.write_text(new, encoding="utf-8")
+        for name in old:
+            print(f"{pages[name].name} is old: run python docs/tables.py", file=sys.stderr)
+        return int(bool(old))
+    for name in old:
+        pages[name].write_text(renewed(texts[name], name), encoding="utf-8")
     return 0
 
 

@@ -72,7 +72,7 @@ def _coordinate_of_result(template: xr.DataArray, key: Hashable, axes: Axes) -> 
     coordinate = template.coords[key]
     variable = coordinate.variable.copy(deep=False)
     variable.attrs = without_dangling(coordinate.attrs, template.coords)
-    variable.encoding = coordinate_encoding(coordinate.variable)
+    variable.encoding = coordinate_encoding(coordinate.variable, key)
     kinds = {axes.names.get(what): what for what in NAMES}
     attrs = {
         "latitude": {"standard_name": "latitude", "units": "degrees_north"},

@@ -23,17 +23,21 @@ _RANGES = ("valid_min", "valid_max", "valid_range")
 _OF_INPUT = ("actual_range", "_ChunkSizes", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
 
 
-def coordinate_encoding(variable: xr.Variable) -> dict[Hashable, Any]:
-    """Encoding with which a coordinate is written: that of the input, packing included, where it keeps the values."""
+def coordinate_encoding(variable: xr.Variable, name: Hashable) -> dict[Hashable, Any]:
+    """Encoding with which a coordinate is written: that of the input, packing included, where it keeps the values.
+
+    Coordinates along their own dimension have no missing values, so CF allows them no fill value.
+    """
     kept: dict[Hashable, Any] = {
         key: variable.encoding[key] for key in (*_OF_VALUES, *_OF_DATES) if key in variable.encoding
     }
-    if not kept or not variable._in_memory:  # untouched values of a file fit its encoding
-        return kept
-    dates: dict[Hashable, Any] = {key: kept[key] for key in _OF_DATES if key in kept}
-    if variable.size > _CHECKED:
-        return dates
-    return next((each for each in (kept, dates) if _fits(variable, each)), {})
+    if variable._in_memory:  # else the values are those of the file, which fit its encoding
+        dates: dict[Hashable, Any] = {key: kept[key] for key in _OF_DATES if key in kept}
+        trials = [dates] if variable.size > _CHECKED else [kept, dates]
+        kept = next((each for each in trials if each and _fits(variable, each)), {})
+    if variable.dims == (name,) and not _is_packed(kept) and variable.dtype.kind in "fmMO":
+        kept = {key: each for key, each in kept.items() if key != "missing_value"} | {"_FillValue": None}
+    return kept
 
 
 def _fits(variable: xr.Variable, encoding: Mapping[Hashable, Any]) -> bool:
