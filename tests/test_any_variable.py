@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from maps import chl_map, psc_map, same
@@ -342,3 +343,16 @@ def test_each_class_is_told_by_its_relation():
     chl = np.geomspace(0.05, 5, 500)
     noisy = np.clip(psc_mean(np.log10(chl)) + np.random.default_rng(0).normal(0, 0.1, (3, 500)), 0, 1)
     assert [nearest_class(each, chl) for each in noisy] == [0, 1, 2]
+
+
+def test_samples_of_any_variable():
+    """Columns with the name of the target or of a predictor, in their own units, count as samples."""
+    kd = CASES["KD490"]
+    t, y, x = np.argwhere(kd.isnull().values)[30]
+    table = {"time": [kd.time.values[t]], "lat": [kd.lat.values[y]], "lon": [kd.lon.values[x]], "kd490": [1.0]}
+    drawn = xgapfill.background(kd, insitu=pd.DataFrame(table))[t, y, x]
+    assert drawn > 1.3 * xgapfill.background(kd)[t, y, x]
+    place = {key: ("n", table[key]) for key in ("time", "lat", "lon")}
+    metres = xr.Dataset({"Kd_490": ("n", [0.01], {"units": "cm-1"})}, place)
+    np.testing.assert_allclose(xgapfill.background(kd, insitu=metres)[t, y, x], drawn, rtol=1e-4)
+    assert xgapfill.background(CHL, cond=kd, insitu=pd.DataFrame(table | {"CHL": [0.3]})).notnull().all()

@@ -279,7 +279,7 @@ def test_what_is_wrong_with_a_table_is_said():
         (good.assign(error=-0.1), chl, "negative or infinite"),
         (good.assign(lat=120.0), chl, "beyond 90"),
         (good.assign(time="yesterday or so"), chl, "must be dates"),
-        (good.rename(columns={"CHL": "micro"}), target, "expected two or three parts"),
+        (good.rename(columns={"CHL": "micro"}), target, "expected two or more parts"),
         (good, target, "filled from psc_ilr1, psc_ilr2; insitu has a column for none"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):

@@ -172,13 +172,13 @@ def test_one_class_alone():
         ("sst", {"units": "kelvin"}, Temperature(-273.15)),
         ("analysed_sst", {"units": "degree_Celsius"}, Temperature()),
         ("x", {"standard_name": "sea_surface_foundation_temperature", "units": "K"}, Temperature(-273.15)),
-        ("MICRO", {"units": "milligram m-3"}, SizeClasses(1.0, True, 0)),
+        ("MICRO", {"units": "milligram m-3"}, SizeClasses(1.0, True, alone=0)),
         ("f_pico", {"units": "1"}, SizeClasses(alone=2)),
         ("x", {"long_name": "nanophytoplankton fraction", "units": "1"}, SizeClasses(alone=1)),
         (
             "x",
             {"standard_name": "mass_concentration_of_microphytoplankton_expressed_as_chlorophyll_in_sea_water"},
-            SizeClasses(1.0, True, 0),
+            SizeClasses(1.0, True, alone=0),
         ),
     ],
 )

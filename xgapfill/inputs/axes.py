@@ -162,6 +162,14 @@ def parts_along(da: xr.DataArray, dim: Hashable) -> tuple[type[Variable], tuple[
     return None
 
 
+def labels_along(da: xr.DataArray, dim: Hashable) -> list[str]:
+    """Text that labels the positions of a dimension; empty if none does."""
+    for coordinate in da.coords.values():
+        if coordinate.dims == (dim,) and all(found := _labels(coordinate)):
+            return found
+    return []
+
+
 def part_here(da: xr.DataArray) -> tuple[type[Variable], int] | None:
     """Composition and part named by a scalar coordinate, as after ``.sel(size_class="micro")``."""
     found = {part_labelled(text) for each in da.coords.values() if each.ndim == 0 for text in _labels(each)}

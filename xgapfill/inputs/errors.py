@@ -93,7 +93,9 @@ def _array_of(arrays: Sequence[xr.DataArray], part: int, target: Quantity) -> xr
 
 def _index(array: xr.DataArray, dim: Hashable, part: int, target: Quantity) -> int:
     """Index of the error of a part of the target along a dimension of parts."""
-    along = cf.parts_along(array, dim)
+    along, labels, names = cf.parts_along(array, dim), cf.labels_along(array, dim), target.variable.part_names
+    if along is None and names and names[part] in labels:
+        return labels.index(names[part])
     wanted = part if target.variable.alone is None else target.variable.alone
     if along is None or along[0] is not type(target.variable) or wanted not in along[1]:
         raise ValueError(f"error= has the dimension {dim!r}, which does not name the parts of {target.label}")

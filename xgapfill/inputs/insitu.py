@@ -174,10 +174,12 @@ def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str
     own = [name for name in (str(first), VALUE) if name in names][:1] if target.parts == 1 else []
     found: dict[Variable, list[str | None]] = {}
     if own:
-        found[_in_units(type(target), own, table, maps, target.alone)] = list(own)
+        found[_in_units(target, own, table, maps, target.alone)] = list(own)
     preferred = [str(array.name) for each in maps for array in each.arrays]
-    for kind in known():
-        if own and kind is type(target):
+    described = [each.variable for each in maps if type(each.variable) not in known()]
+    kinds: list[Variable | type[Variable]] = [*known(), *described]
+    for kind in kinds:
+        if own and kind in (target, type(target)):
             continue
         parts = _columns_of(kind, [name for name in names if name not in own], table, preferred)
         there = [part for part in parts if part is not None]
@@ -187,8 +189,8 @@ def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str
             found[_in_units(kind, there, table, maps, None)] = parts
         elif kind is type(target) and target.alone is not None and parts[target.alone] is not None:
             found[_in_units(kind, there, table, maps, target.alone)] = [parts[target.alone]]
-        elif kind is type(target):
-            raise ValueError(f"expected two or three parts of {kind.name} in insitu; found only {there[0]!r}")
+        elif kind in (target, type(target)):
+            raise ValueError(f"expected two or more parts of {kind.name} in insitu; found only {there[0]!r}")
     if not found:
         wanted = first if target.parts == 1 else ", ".join(target.part_names)
         raise ValueError(f"insitu has no column of values; name it {wanted!r}. Its columns: {', '.join(table.columns)}")
@@ -196,7 +198,7 @@ def _columns(table: _Table, maps: Sequence[Quantity]) -> dict[Variable, list[str
 
 
 def _columns_of(
-    kind: type[Variable], names: Sequence[str], table: _Table, preferred: Sequence[str]
+    kind: Variable | type[Variable], names: Sequence[str], table: _Table, preferred: Sequence[str]
 ) -> list[str | None]:
     """The column of each part of a variable; None if the table has no such column."""
     held: list[list[str]] = [[] for _ in range(max(1, len(kind.part_names)))]
@@ -217,13 +219,20 @@ def _only(names: list[str], what: str, preferred: Sequence[str] = ()) -> str | N
 
 
 def _in_units(
-    kind: type[Variable], names: Sequence[str], table: _Table, maps: Sequence[Quantity], alone: int | None
+    kind: Variable | type[Variable],
+    names: Sequence[str],
+    table: _Table,
+    maps: Sequence[Quantity],
+    alone: int | None,
 ) -> Variable:
     """A variable in the units of its columns, else in those of its map, else in its default units."""
     attrs = [table.attrs.get(name, {}) for name in names]
-    usual = next((each.variable for each in maps if type(each.variable) is kind), kind())
+    if isinstance(kind, Variable):
+        usual = kind
+    else:
+        usual = next((each.variable for each in maps if type(each.variable) is kind), kind())
     if any(units_of(each) is not None for each in attrs):
-        said = {kind.of(each, name) for each, name in zip(attrs, names, strict=True)}
+        said = {usual.in_units(each, name) for each, name in zip(attrs, names, strict=True)}
         if len(said) > 1:
             raise ValueError(f"the columns {', '.join(names)} of insitu have different units; convert them to the same")
         usual = said.pop()

@@ -18,6 +18,7 @@ from xgapfill.lattice.calendars import Dates, Step, guess
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.times import times
 from xgapfill.variables import SizeClasses, Variable, known, recognise
+from xgapfill.variables.composition import AnyComposition, composition_of
 from xgapfill.variables.registry import part_named
 
 
@@ -217,10 +218,14 @@ def _one(
     labelled = {dim: along for dim in axes.others if (along := cf.parts_along(array, dim)) is not None}
     if len(axes.others) > 1 or not labelled:
         dim = next((dim for dim in axes.others if dim not in labelled), axes.others[0])
+        parts_here = composition_of(cf.labels_along(array, dim), name, array.attrs) if len(axes.others) == 1 else None
+        if parts_here is not None:
+            return parts_here, tuple(range(parts_here.parts)), dim
         raise ValueError(
             f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) besides time, latitude and longitude, and no "
-            f"coordinate along it names the size classes {', '.join(SizeClasses.part_names)}. Select along it with "
-            f".isel({dim}=0), or label it: .assign_coords({dim}={list(SizeClasses.part_names)!r})"
+            f"coordinate along it names the size classes {', '.join(SizeClasses.part_names)}, types of phytoplankton "
+            f"or other fractions that sum to 1. Select along it with .isel({dim}=0), or label it: "
+            f".assign_coords({dim}={list(SizeClasses.part_names)!r})"
         )
     ((dim, (kind, parts)),) = labelled.items()
     labels = [kind.part_names[part] for part in parts]
@@ -246,17 +251,26 @@ def _several(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tup
             )
         found.append(part_named(str(array.name), array.attrs) or cf.part_here(array))
     kinds, parts = {each[0] for each in found if each is not None}, [each[1] for each in found if each is not None]
+    if not kinds and (made := _composition(arrays)) is not None:
+        return made, tuple(range(made.parts))
     wanted = next(iter(kinds)) if len(kinds) == 1 else SizeClasses
     if len(kinds) != 1 or len(parts) < len(arrays) or sorted(parts) != list(range(len(wanted.part_names))):
         raise ValueError(
             f"a list must be the {len(wanted.part_names)} parts {', '.join(wanted.part_names)} of {wanted.name}, "
-            f"recognised by their names; found {[str(array.name) for array in arrays]}. Fill other variables one by one"
+            f"recognised by their names, or types of phytoplankton, or fractions that sum to 1; found "
+            f"{[str(array.name) for array in arrays]}. Fill other variables one by one"
         )
     variables = {wanted.of(array.attrs, str(array.name)) for array in arrays}
     if len(variables) > 1:
         units = {str(array.name): array.attrs.get("units") for array in arrays}
         raise ValueError(f"the parts of {wanted.name} have different units, {units}; convert them to the same")
     return variables.pop(), tuple(parts.index(part) for part in range(len(parts)))
+
+
+def _composition(arrays: Sequence[xr.DataArray]) -> AnyComposition | None:
+    """The composition of several arrays in the same units; None if they are none."""
+    made = [composition_of([str(each.name) for each in arrays], "", array.attrs) for array in arrays]
+    return made[0] if len(set(made)) == 1 else None
 
 
 def _part_said(size_class: str | None) -> tuple[type[Variable], int] | None:

@@ -14,6 +14,7 @@ from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.values import ENOUGH
 from xgapfill.inputs.warn import warn
 from xgapfill.variables import Given, SizeClasses
+from xgapfill.variables.composition import Composition
 from xgapfill.variables.generic import declared
 from xgapfill.variables.size_classes import CLASSES, CLASSLESS, nearest_class
 
@@ -58,10 +59,10 @@ def settled(target: Quantity, given: Sequence[Quantity], by_class: bool) -> Quan
     return target
 
 
-def _with_ratio(target: Quantity, whole: Quantity) -> SizeClasses:
+def _with_ratio(target: Quantity, whole: Quantity) -> Composition:
     """The variable with the ratio of the sum of its parts to the whole, from a few small reads."""
     variable = target.variable
-    assert isinstance(variable, SizeClasses)
+    assert isinstance(variable, Composition)
     parts, chl = _beside(target, whole)
     known = variable.possible(parts)[0].all(axis=0) & (chl > 0)
     if np.count_nonzero(known) < LEAST:

@@ -193,6 +193,11 @@ def facts_of(name: str, attrs: Mapping[Any, Any]) -> Iterator[tuple[Fact, str]]:
                 yield fact, found.groupdict().get("key") or own
 
 
+def is_type(name: str) -> bool:
+    """Whether a name is that of a phytoplankton type."""
+    return re.fullmatch(rf"(chl_?|f_?|frac_?)?({_TYPES})(_?(chla?|frac(tion)?))?", name.lower()) is not None
+
+
 def transform_of_units(units: str) -> tuple[str, str] | None:
     """The usual transform of variables in these units, and what the units are; None if they do not say it."""
     return {

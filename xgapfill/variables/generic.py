@@ -38,6 +38,13 @@ class Described(Ranged):
     levelled = True
     priors = {}  # noqa: RUF012  (the general prior)
 
+    def part_of(self, name: str, attrs: Mapping[Any, Any]) -> int | None:  # type: ignore[override]
+        """0 for an array of the same name or of the same variable, else None."""
+        if name.lower() == self.name.lower():
+            return 0
+        found = in_catalogue(name, {}, name, attrs)
+        return 0 if found is not None and found.channels == self.channels else None
+
     def in_units(self, attrs: Mapping[Any, Any], name: str = "") -> Variable:
         """Return the same variable in the units of other attributes."""
         units = units_of(attrs)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache, reduce
+from itertools import product
+from operator import add
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +16,23 @@ replacement)."""
 
 LN10 = float(np.log(10.0))
 
-# Rows are the two balances, columns micro, nano, pico; orthonormal, and orthogonal to (1, 1, 1).
-BALANCES = np.array(
-    [
-        [np.sqrt(2 / 3), -np.sqrt(1 / 6), -np.sqrt(1 / 6)],
-        [0.0, np.sqrt(1 / 2), -np.sqrt(1 / 2)],
-    ]
-)
+
+@cache
+def balances(parts: int) -> NDArray[np.float64]:
+    """Rows of isometric log-ratios, (parts - 1, parts): each compares a part with all that follow.
+
+    Orthonormal, and orthogonal to (1, 1, ...).
+
+    Examples
+    --------
+    >>> balances(2).round(3).tolist()
+    [[0.707, -0.707]]
+    """
+    rows = np.zeros((parts - 1, parts))
+    for k in range(parts - 1):
+        others = parts - 1 - k
+        rows[k, k], rows[k, k + 1 :] = np.sqrt(others / (others + 1)), -np.sqrt(1 / (others * (others + 1)))
+    return rows
 
 
 def log10(values: NDArray) -> NDArray:
@@ -50,38 +65,41 @@ def close(parts: NDArray, smallest: float = SMALLEST_PART) -> NDArray:
 
 
 def ilr(parts: NDArray) -> NDArray:
-    """Isometric log-ratios of three size classes, DOI 10.1023/A:1023818214614.
+    """Isometric log-ratios of a composition, DOI 10.1023/A:1023818214614.
 
     Parameters
     ----------
-    parts : (3, ...) float
-        Fractions micro, nano, pico; parts below 0.005 count as 0.005, then all are divided by their sum.
+    parts : (p, ...) float
+        Fractions; parts below 0.005 count as 0.005, then all are divided by their sum.
 
     Returns
     -------
-    (2, ...) float
-        sqrt(2/3) ln(micro / sqrt(nano pico)) and sqrt(1/2) ln(nano / pico), in the dtype of `parts`.
+    (p - 1, ...) float
+        Of micro, nano, pico: sqrt(2/3) ln(micro / sqrt(nano pico)) and sqrt(1/2) ln(nano / pico). In the dtype of
+        `parts`.
     """
-    micro, nano, pico = np.log(close(parts))
-    first, second = BALANCES.astype(parts.dtype)
-    return np.stack([first[0] * micro + first[1] * nano + first[2] * pico, second[1] * nano + second[2] * pico])
+    logs = np.log(close(parts))
+    rows = balances(len(logs)).astype(parts.dtype)
+    return np.stack([reduce(add, (row[n] * logs[n] for n in range(k, len(logs)))) for k, row in enumerate(rows)])
 
 
-def ilr_inverse(balances: NDArray) -> NDArray:
-    """Fractions micro, nano, pico of two isometric log-ratios.
+def ilr_inverse(values: NDArray) -> NDArray:
+    """Fractions of isometric log-ratios.
 
     Parameters
     ----------
-    balances : (2, ...) float
+    values : (p - 1, ...) float
         As from `ilr`; any finite value is allowed.
 
     Returns
     -------
-    (3, ...) float
-        In (0, 1), sum 1 within rounding, in the dtype of `balances`.
+    (p, ...) float
+        In (0, 1), sum 1 within rounding, in the dtype of `values`.
     """
-    matrix = BALANCES.astype(balances.dtype)
-    logs = np.stack([matrix[0, part] * balances[0] + matrix[1, part] * balances[1] for part in range(3)])
+    rows = balances(len(values) + 1).astype(values.dtype)
+    logs = np.stack(
+        [reduce(add, (row[n] * each for row, each in zip(rows, values, strict=True))) for n in range(rows.shape[1])]
+    )
     parts = np.exp(logs - logs.max(axis=0))
     return parts / parts.sum(axis=0)
 
@@ -89,31 +107,42 @@ def ilr_inverse(balances: NDArray) -> NDArray:
 def ilr_moments(mean: NDArray, spread: NDArray, nodes: int = 5) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of fractions with normal log-ratios (the inverse of a mean is not the mean).
 
-    Gauss-Hermite quadrature, `nodes` x `nodes` points, independent log-ratios.
+    Quadrature for independent log-ratios: Gauss-Hermite with `nodes` points each for up to two, else of third degree
+    with two points each.
 
     Parameters
     ----------
-    mean, spread : (2, ...) float
+    mean, spread : (p - 1, ...) float
         Mean and standard deviation of the log-ratios.
     nodes : int
         Points per axis.
 
     Returns
     -------
-    mean, spread : (3, ...) float
+    mean, spread : (p, ...) float
         Of the fractions; the means sum to 1 within rounding.
     """
+    dtype = mean.dtype.type
+    first = np.zeros((len(mean) + 1, *mean.shape[1:]), mean.dtype)
+    second = np.zeros_like(first)
+    for place, share in _nodes(len(mean), nodes):
+        values = [m + dtype(at) * s for at, m, s in zip(place, mean, spread, strict=True)]
+        parts = ilr_inverse(np.stack(values))
+        first += dtype(share) * parts
+        second += dtype(share) * parts * parts
+    return first / first.sum(axis=0), np.sqrt(np.maximum(second - first * first, 0))
+
+
+def _nodes(axes: int, nodes: int) -> Iterator[tuple[tuple[float, ...], float]]:
+    """Points and weights of a quadrature for independent standard normal variables."""
+    if axes > 2:
+        for axis, sign in product(range(axes), (-1, 1)):
+            yield tuple(sign * axes**0.5 * (axis == other) for other in range(axes)), 1 / (2 * axes)
+        return
     places, shares = np.polynomial.hermite_e.hermegauss(nodes)
     shares = shares / shares.sum()
-    dtype = mean.dtype.type
-    first = np.zeros((3, *mean.shape[1:]), mean.dtype)
-    second = np.zeros_like(first)
-    for place1, share1 in zip(places, shares, strict=True):
-        for place2, share2 in zip(places, shares, strict=True):
-            parts = ilr_inverse(np.stack([mean[0] + dtype(place1) * spread[0], mean[1] + dtype(place2) * spread[1]]))
-            first += dtype(share1 * share2) * parts
-            second += dtype(share1 * share2) * parts * parts
-    return first / first.sum(axis=0), np.sqrt(np.maximum(second - first * first, 0))
+    for numbers in product(range(nodes), repeat=axes):
+        yield tuple(places[n] for n in numbers), float(np.prod([shares[n] for n in numbers]))
 
 
 def logit(shares: NDArray) -> NDArray:
