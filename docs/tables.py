@@ -31,7 +31,16 @@ def products_table() -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
-TABLES = {"methods": methods_table, "products": products_table}
+def variables_table() -> str:
+    """The variables of the catalogue, with names that are recognised."""
+    from xgapfill.variables.catalogue import CATALOGUE
+
+    rows = [["variable", "names such as", "filled as", "units"], ["---"] * 4]
+    rows += [[each.long_name, each.examples, each.transform, each.units or "kept"] for each in CATALOGUE]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+TABLES = {"methods": methods_table, "products": products_table, "variables": variables_table}
 
 
 def renewed(text: str, name: str) -> str:

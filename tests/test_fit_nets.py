@@ -301,13 +301,6 @@ def test_what_cannot_be_fitted(target, message, options):
         target.rename("CHL").assign_attrs(units="mg m-3").gapfill.fit("repaint", **given)
 
 
-def test_a_variable_without_shipped_weights_is_told_of_init():
-    """Where no weights ship for a variable, the error names the way to begin from nothing."""
-    sst = (290 + chl_map(SHAPE)).rename("SST").assign_attrs(units="K", standard_name="sea_surface_temperature")
-    with pytest.raises(ValueError, match="init=None starts from random weights"):
-        sst.gapfill.fit("repaint", steps=1)
-
-
 def test_methods_without_nets_say_so(chl):
     """Options of nets are refused by others, and a method without a fit has none."""
     with pytest.raises(TypeError, match="has no net to train"):
@@ -316,3 +309,29 @@ def test_methods_without_nets_say_so(chl):
         chl.gapfill.fit("background", steps=3)
     with pytest.raises(TypeError, match=r"has no fit\(\)"):
         chl.gapfill.fit("background")
+
+
+@pytest.mark.parametrize("name", ["KD490", "Rrs_443"])
+def test_a_net_of_any_variable_is_trained_from_scratch(chl, name, monkeypatch):
+    """Without shipped weights the error says what works; init=None trains, and the weights fill in the same units."""
+    kind = fit_module.MODELS["diffusion"]
+    small = replace(kind, objective=replace(kind.objective, widths=(8, 16)))
+    monkeypatch.setattr(fit_module, "MODELS", {"diffusion": small})
+    values, units = (0.05 * chl, "m-1") if name == "KD490" else (1e-3 * np.log10(chl), "sr-1")
+    target = values.rename(name).drop_attrs(deep=False).assign_attrs(units=units)
+    for call in (target.gapfill.repaint, target.gapfill.posterior_mean, lambda: target.gapfill.fit("repaint")):
+        with pytest.raises(
+            ValueError, match=r"no shipped weights fill .*background\(\).*fit\(da, 'repaint', init=None\)"
+        ):
+            call()
+    with warnings.catch_warnings(action="ignore"):
+        weights = target.gapfill.fit(Repaint(WALK), init=None, steps=1)
+    (channel,) = weights.card.targets
+    low, high = weights.card.ranges[channel]
+    assert low < weights.card.background[channel]["mean"] < high
+    filled = target.isel(time=slice(3)).gapfill.posterior_mean(weights=weights, full=True)
+    assert filled[name].notnull().all()
+    assert float(abs(filled[name] - target.mean()).max()) < 5 * float(target.std())
+    assert (filled[f"{name}_status"] != 2).all()
+    with pytest.raises(ValueError, match=r"fill .*, not log10_chl"):
+        chl.gapfill.posterior_mean(weights=weights)

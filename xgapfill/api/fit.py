@@ -171,13 +171,7 @@ def _job(target: Any, method: NetMethod, cond: Any, options: FillOptions, init: 
     if init is None:  # the background method accepts every channel that has a prior
         return Job.of(target, Background(), cond, options)
     shipped = isinstance(init, str) and init == "shipped"
-    try:
-        job = Job.of(target, method, cond, replace(options, weights=None if shipped else init))
-    except ValueError as error:
-        if shipped and "no shipped weights" in str(error):
-            raise ValueError(f"{error} A fit with init=None starts from random weights.") from error
-        raise
-    return job
+    return Job.of(target, method, cond, replace(options, weights=None if shipped else init))
 
 
 def _described(job: Job) -> str:

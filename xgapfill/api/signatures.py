@@ -20,15 +20,16 @@ RESULT = "xr.DataArray | xr.Dataset"
 TARGET = """da : DataArray or sequence of three
     The target, NaN where missing: chlorophyll (mg m-3), phytoplankton size classes (with a dimension labelled
     micro, nano, pico; as three arrays; or a single class; fractions, or mg m-3 that sum to chlorophyll), sea
-    surface temperature. Floating dtype, dimensions time (optional), latitude and longitude in any order, equal
-    steps. In memory, lazily opened from a file (best: one task per block), or as dask arrays."""
+    surface temperature, or any other variable, recognised or with ``transform=``. Floating dtype, dimensions time
+    (optional), latitude and longitude in any order, equal steps. In memory, lazily opened from a file (best: one
+    task per block), or as dask arrays."""
 PREDICTORS = """cond : DataArray or sequence of DataArrays, optional
     Predictor(s) on the same grid and times: chlorophyll for size classes."""
 RETURNS = """DataArray or Dataset
     Like `da`, as dask arrays; nothing is computed before the result is. Observed pixels are returned bit for
     bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and
     ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
-    (one standard deviation of the error of the mean, 0 where observed), for chlorophyll ``<name>_spread_log10``, and
+    (one standard deviation of the error of the mean, 0 where observed), if filled as log10 ``<name>_spread_log10``, and
     ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land)."""
 RAISES = """TypeError
     The dtype is not floating, or a parameter does not exist.

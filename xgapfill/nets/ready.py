@@ -40,9 +40,11 @@ def shipped_weights(channels: tuple[str, ...], kind: str = "") -> str:
         if channels[: len(variable.channels)] == variable.channels:
             return f"{variable.weights}{kind}"
     names = ", ".join(variable.name for variable in filled)
+    network = "vae" if kind else "repaint"
     raise ValueError(
-        f"no shipped weights fill {', '.join(channels)}; they fill {names}. "
-        "Use background(), which needs none, or give your own weights="
+        f"no shipped weights fill {', '.join(channels)}; they fill {names}. Use background() for a map with its error "
+        "or kriging(members=8) for members, which need none; or train weights on your own series, "
+        f"weights = xgapfill.fit(da, {network!r}, init=None), and give weights=weights"
     )
 
 

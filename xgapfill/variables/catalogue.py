@@ -30,6 +30,8 @@ class Fact:
     transform : {"log10", "logit", "linear"}
     names : str
         Regular expression of array names in lower case. Its group ``key``, if any, tells variables of a group apart.
+    examples : str
+        Some of the names, for documents.
     standard_names : str
         Regular expression of CF standard names.
     units : str
@@ -56,6 +58,7 @@ class Fact:
     usual_sd: float | None = None
     sample_sd: float | None = None
     assumed: str = ""
+    examples: str = ""
 
 
 _MORE = r"([-_](mean|value|merged|truth|\d+m|filled|interp\w*|anomaly))?"  # suffixes of data providers
@@ -69,6 +72,7 @@ CATALOGUE: tuple[Fact, ...] = (
         r"k_?d_?(?P<key>\d{3}|par)?",
         r"(volume|diffuse)_(beam_)?attenuation_coefficient_of_.*",
         "m-1",
+        examples="KD490, Kd_490, kdPAR",
     ),
     Fact(
         "absorption or backscattering coefficient",
@@ -76,24 +80,52 @@ CATALOGUE: tuple[Fact, ...] = (
         r"(?P<key>(a|aph|adg|acdom|at|bb|bbp)_?\d{3}\w*|cdm|cdom|bbp)",
         r"volume_(absorption|backwards_scattering|scattering)_.*",
         "m-1",
+        examples="bbp_443, adg_443, CDM",
     ),
-    Fact("Secchi depth", LOG10, r"zsd|secchi(_?(disk|disc)?_?depth)?|kd_?inverse", r"secchi_depth_of_sea_water", "m"),
-    Fact("concentration of particulate organic carbon", LOG10, r"p?poc", r".*particulate_organic_(matter|carbon).*"),
-    Fact("concentration of particulate inorganic carbon", LOG10, r"pic", r".*particulate_inorganic_carbon.*"),
+    Fact(
+        "Secchi depth",
+        LOG10,
+        r"zsd|secchi(_?(disk|disc)?_?depth)?|kd_?inverse",
+        r"secchi_depth_of_sea_water",
+        "m",
+        examples="ZSD",
+    ),
+    Fact(
+        "concentration of particulate organic carbon",
+        LOG10,
+        r"p?poc",
+        r".*particulate_organic_(matter|carbon).*",
+        examples="POC",
+    ),
+    Fact(
+        "concentration of particulate inorganic carbon",
+        LOG10,
+        r"pic",
+        r".*particulate_inorganic_carbon.*",
+        examples="PIC",
+    ),
     Fact(
         "concentration of suspended matter",
         LOG10,
         r"(?P<key>spm|tsm|tss|ssc)([-_]?nechad)?",
         r".*_of_suspended_(matter|sediment|particulate_matter).*",
+        examples="SPM, TSM, TSS",
     ),
-    Fact("turbidity", LOG10, r"tur(b(idity)?)?", r"sea_water_turbidity"),
-    Fact("primary production", LOG10, r"n?pp|i?npp\w*|primprod|intpp", r".*productivity_of_biomass.*|net_primary_.*"),
+    Fact("turbidity", LOG10, r"tur(b(idity)?)?", r"sea_water_turbidity", examples="TUR, turbidity"),
+    Fact(
+        "primary production",
+        LOG10,
+        r"n?pp|i?npp\w*|primprod|intpp",
+        r".*productivity_of_biomass.*|net_primary_.*",
+        examples="PP, NPP",
+    ),
     Fact(
         "mixed-layer depth",
         LOG10,
         r"mlotst|mld\w*|mixed_layer_(depth|thickness)",
         r"ocean_mixed_layer_thickness.*",
         "m",
+        examples="mlotst, MLD",
     ),
     Fact(
         "significant wave height",
@@ -101,6 +133,7 @@ CATALOGUE: tuple[Fact, ...] = (
         r"swh|hs|vhm0|significant_wave_height",
         r"sea_surface_wave_significant_height.*",
         "m",
+        examples="VHM0, swh",
     ),
     Fact(
         "remote-sensing reflectance",
@@ -108,13 +141,15 @@ CATALOGUE: tuple[Fact, ...] = (
         r"(?P<key>(rrs|rhow|rho_w|nlw|lwn|r)_?\d{3,4}(_\d+)?)",
         r"surface_ratio_of_upwelling_radiance_.*|.*water_leaving_(reflectance|radiance).*",
         scale=1e-3,
+        examples="Rrs_443, RRS490, rhow_665",
     ),
-    Fact("fluorescence line height", LINEAR, r"n?flh", r".*fluorescence_line_height.*", scale=0.1),
+    Fact("fluorescence line height", LINEAR, r"n?flh", r".*fluorescence_line_height.*", scale=0.1, examples="nflh"),
     Fact(
         "sea surface salinity",
         LINEAR,
         r"(?P<key>sss|sos|so|salinity|salt|sea_surface_salinity|sea_water_salinity)",
         r"sea_(surface|water)_(practical_|absolute_|reference_)?salinity.*",
+        examples="SSS, sos, so",
     ),
     Fact(
         "sea level",
@@ -124,6 +159,7 @@ CATALOGUE: tuple[Fact, ...] = (
         "m",
         usual_sd=0.1,
         sample_sd=0.03,
+        examples="sla, adt, zos",
     ),
     Fact(
         "current velocity",
@@ -133,6 +169,7 @@ CATALOGUE: tuple[Fact, ...] = (
         "m s-1",
         usual_sd=0.15,
         sample_sd=0.1,
+        examples="ugos, vgos, uo, vo",
     ),
     Fact(
         "sea ice concentration",
@@ -140,6 +177,7 @@ CATALOGUE: tuple[Fact, ...] = (
         r"sic|siconca?|aice|ice_?conc(entration)?|icec|sea_ice_(area_)?(fraction|concentration)",
         r"sea_ice_area_fraction",
         "1",
+        examples="siconc, ice_conc",
     ),
     Fact(
         "vegetation index",
@@ -148,6 +186,7 @@ CATALOGUE: tuple[Fact, ...] = (
         r"normalized_difference_vegetation_index",
         "1",
         (-1.0, 1.0),
+        examples="NDVI, EVI",
     ),
     Fact(
         "surface temperature",
@@ -157,9 +196,14 @@ CATALOGUE: tuple[Fact, ...] = (
         "degC",
         usual_sd=3.0,
         sample_sd=1.5,
+        examples="LST_Day_1km, skt",
     ),
     Fact(
-        "photosynthetically available radiation", LINEAR, r"i?par", r".*photosynthetic_(photon_flux|radiative_flux).*"
+        "photosynthetically available radiation",
+        LINEAR,
+        r"i?par",
+        r".*photosynthetic_(photon_flux|radiative_flux).*",
+        examples="PAR",
     ),
     Fact(
         "chlorophyll-a of a phytoplankton type",
@@ -167,8 +211,15 @@ CATALOGUE: tuple[Fact, ...] = (
         rf"(chl_?)?(?P<key>{_TYPES})(_?chl(a)?)?",
         r"(mass_)?concentration_of_(?P<key>\w+?)_expressed_as_chlorophyll\w*_in_sea_water",
         "mg m-3",
+        examples="DIATO, DINO, HAPTO, GREEN, PROKAR, PROCHLO; one of MICRO, NANO, PICO without `cond=`",
     ),
-    Fact("fraction of a phytoplankton type", LOGIT, rf"(f_?|frac_?)?(?P<key>{_TYPES})(_?frac(tion)?)?", units="1"),
+    Fact(
+        "fraction of a phytoplankton type",
+        LOGIT,
+        rf"(f_?|frac_?)?(?P<key>{_TYPES})(_?frac(tion)?)?",
+        units="1",
+        examples="DIATO in percent",
+    ),
     Fact(
         "fraction of chlorophyll-a by size class",
         LOGIT,
@@ -176,6 +227,7 @@ CATALOGUE: tuple[Fact, ...] = (
         units="1",
         assumed="it names no size class, so it is taken for a fraction between 0 and 1; size_class='micro', 'nano' or "
         "'pico' says which one",
+        examples="PSC without size classes",
     ),
 )
 

@@ -169,9 +169,9 @@ def recognise(
     if found is None:
         *others, last = (each.known_as or f"{each.long_name} ({each.name})" for each in known())
         raise ValueError(
-            f"{name!r} is not a known variable; known are {', '.join(others)}, {last} and those of the page on "
-            "variables. Say how to fill it: transform='log10' (positive), 'logit' (a fraction) or 'linear'; or rename "
-            "it, set attrs['standard_name'], or set size_class='micro', 'nano' or 'pico' if it is one size class"
+            f"{name!r} is not a known variable; known are {', '.join(others)}, {last} and those of docs/variables.md. "
+            "Say how to fill it: transform='log10' (positive), 'logit' (a fraction) or 'linear'; or rename it, set "
+            "attrs['standard_name'], or set size_class='micro', 'nano' or 'pico' if it is one size class"
         )
     return found
 
