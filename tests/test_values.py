@@ -59,6 +59,27 @@ def test_a_few_impossible_values_are_no_error(kind):
         xgapfill.background(some).isel(time=[0]).compute(scheduler="synchronous")
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_fill_values_that_were_not_decoded(tmp_path, lazy):
+    """A value such as 99999 in most places is named, with the attribute to set; other impossible values name units."""
+    chl = chl_map((2, 30, 40), share=0.7)
+    raw = chl.fillna(99999)
+    raw = opened(raw, tmp_path) if lazy else raw
+    words = r"such as 99999; expected.*99999 looks like a fill value.*attrs\['_FillValue'\] = 99999.*decode_cf"
+    with pytest.raises(ValueError, match=words):
+        xgapfill.fill(raw, "background")
+    with pytest.raises(ValueError, match=r"Set attrs\['units'\] \('mg m-3' now\) to the units of the values"):
+        xgapfill.fill(-chl.assign_attrs(units="mg m-3"), "background")
+
+
+@pytest.mark.parametrize(("size", "words"), [(1, r"drop it, with .squeeze\('depth'\)"), (2, r".isel\(depth=0\)$")])
+def test_another_dimension(size, words):
+    """A dimension of depths says what to type; labels of classes are proposed only for three places."""
+    chl = chl_map((2, 6, 8)).expand_dims(depth=np.arange(float(size)))
+    with pytest.raises(ValueError, match=words):
+        xgapfill.fill(chl, "background")
+
+
 def counted(chl, calls, deep=0):
     """Chlorophyll of dask whose chunks count how often they are made; `deep` tasks make one."""
 

@@ -221,12 +221,7 @@ def _one(
         parts_here = composition_of(cf.labels_along(array, dim), name, array.attrs) if len(axes.others) == 1 else None
         if parts_here is not None:
             return parts_here, tuple(range(parts_here.parts)), dim
-        raise ValueError(
-            f"{name!r} has the dimension {dim!r} ({array.sizes[dim]}) besides time, latitude and longitude, and no "
-            f"coordinate along it names the size classes {', '.join(SizeClasses.part_names)}, types of phytoplankton "
-            f"or other fractions that sum to 1. Select along it with .isel({dim}=0), or label it: "
-            f".assign_coords({dim}={list(SizeClasses.part_names)!r})"
-        )
+        raise ValueError(_of_another_dimension(array, dim))
     ((dim, (kind, parts)),) = labelled.items()
     labels = [kind.part_names[part] for part in parts]
     if said is not None and (len(parts) > 1 or said != (kind, parts[0])):
@@ -239,6 +234,22 @@ def _one(
             f"expected each of {kind.part_names} once, or one of them, along {dim!r}; {name!r} has {labels}"
         )
     return variable, tuple(parts.index(part) for part in range(len(parts))), dim
+
+
+def _of_another_dimension(array: xr.DataArray, dim: Hashable) -> str:
+    """What is wrong with a dimension besides time, latitude and longitude, and what to do."""
+    size, found = (
+        array.sizes[dim],
+        f"{array.name!r} has the dimension {dim!r} ({array.sizes[dim]}) besides time, latitude and longitude",
+    )
+    if size == 1:
+        return f"{found}; drop it, with .squeeze({dim!r})"
+    labels = list(SizeClasses.part_names)
+    label = f", or label it: .assign_coords({dim}={labels!r})" if size == len(labels) else ""
+    return (
+        f"{found}, and no coordinate along it names the size classes {', '.join(labels)}, types of phytoplankton or "
+        f"other fractions that sum to 1. Select along it with .isel({dim}=0){label}"
+    )
 
 
 def _several(arrays: tuple[xr.DataArray, ...], axes: tuple[cf.Axes, ...]) -> tuple[Variable, tuple[int, ...]]:

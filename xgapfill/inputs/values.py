@@ -39,7 +39,8 @@ def check_values(given: Quantity) -> bool:
     if impossible > there / 2:
         raise ValueError(
             f"most values of {given.label} ({impossible} of {there} checked) are impossible, such as "
-            f"{sample[variable.possible(sample)[1]][0]:.4g}; expected: {variable.wanted}"
+            f"{sample[variable.possible(sample)[1]][0]:.6g}; expected: {variable.wanted}. "
+            f"{_remedy(sample[variable.possible(sample)[1]], given)}"
         )
     try:
         variable.check(sample, given.arrays[0].attrs)
@@ -64,6 +65,19 @@ def _sample(given: Quantity) -> NDArray[Any]:
     if not count and given.in_memory:
         found += [frame.reshape(len(frame), -1) for frame in islice(filter(_some, _frames(given)), 1)]
     return np.concatenate(found, axis=1)
+
+
+def _remedy(impossible: NDArray[Any], given: Quantity) -> str:
+    """What to do about impossible values: one that is repeated is a fill value that was not decoded."""
+    found, counts = np.unique(impossible, return_counts=True)
+    if counts.max() > max(1, impossible.size / 2):
+        fill = f"{found[counts.argmax()]:.9g}"
+        return (
+            f"{fill} looks like a fill value that was not decoded: set attrs['_FillValue'] = {fill} and use "
+            f"xr.decode_cf(ds), or leave it out with .where({given.label} != {fill})"
+        )
+    units = given.arrays[0].attrs.get("units")
+    return f"Set attrs['units'] ({units!r} now) to the units of the values, or convert them"
 
 
 def _some(frame: NDArray[Any]) -> bool:

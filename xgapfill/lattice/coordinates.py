@@ -114,7 +114,10 @@ def fit_step(values: Floats, name: str, unit: str, grain: float) -> tuple[float,
     gaps = np.abs(difference)
     smallest, usual = gaps.min(), np.median(gaps)
     if smallest < 0.01 * usual:
-        raise ValueError(f"{name} has nearly repeated values: steps of {smallest:.6g} and {usual:.6g} {unit}")
+        raise ValueError(
+            f"{name} has nearly repeated values: steps of {smallest:.6g} and {usual:.6g} {unit}; drop one of each, or "
+            "sort them with .sortby"
+        )
     single = np.median(gaps[gaps < 1.5 * smallest])
     places = np.concatenate([[0], np.cumsum(np.round(gaps / single))])
     along = np.abs(values - values[0])

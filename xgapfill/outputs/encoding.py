@@ -116,6 +116,8 @@ def with_related(result: xr.Dataset, ds: xr.Dataset, targets: Sequence[xr.DataAr
             if not names or not all(name in ds.variables and _goes_with(ds[name], source) for name in names):
                 continue
             copies = {name: ds.variables[name].copy(deep=False) for name in names if name not in result.variables}
+            for name, copy in copies.items():
+                copy.encoding = coordinate_encoding(copy, name)
             result = result.assign_coords(copies)
             result[source.name].attrs.pop(key, None)
             result[source.name].encoding[key] = value
