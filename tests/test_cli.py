@@ -55,6 +55,26 @@ def test_fill_writes_what_the_verb_gives(store, tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_fill_of_a_variable_that_is_declared(store, tmp_path, capsys):
+    """--transform says how to fill it."""
+    ds = xr.open_zarr(store, chunks=None, consolidated=False).load()
+    ds.CHL.rename("strange").drop_attrs(deep=False).to_netcdf(tmp_path / "s.nc")
+    command = [
+        "fill",
+        str(tmp_path / "s.nc"),
+        "--var",
+        "strange",
+        "--method",
+        "background",
+        "--out",
+        str(tmp_path / "o.nc"),
+    ]
+    assert main(command) == 2
+    assert "transform='log10'" in capsys.readouterr().err
+    assert main([*command, "--transform", "log10"]) == 0
+    capsys.readouterr()
+
+
 def test_fill_with_samples_and_errors(store, tmp_path, capsys):
     """A CSV table of samples and a variable of errors enter as they do in the verb."""
     ds = xr.open_zarr(store, chunks=None, consolidated=False).load()

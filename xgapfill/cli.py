@@ -118,6 +118,9 @@ def _input_parser() -> argparse.ArgumentParser:
     shared.add_argument("--insitu", help="table of in-situ samples, CSV with a header")
     shared.add_argument("--error", nargs="+", help="variable with the error of the target, or three")
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
+    shared.add_argument("--transform", choices=("log10", "logit", "linear"), help="of a variable that is not known")
+    shared.add_argument("--size-class", choices=("micro", "nano", "pico"), help="of a variable that does not name it")
+    shared.add_argument("--time-step", help="time between maps if the dates do not give it: 1D, 8D, MS")
     shared.add_argument(
         "--region",
         type=float,
@@ -167,7 +170,7 @@ def _validate(given: argparse.Namespace) -> int:
             **({} if given.members is None else {"members": given.members}),
             seed=given.seed,
             weights=given.weights,
-            **_observations(given),
+            **_given(given),
         )
     from xgapfill.validation.table import table_text
 
@@ -191,12 +194,13 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
         options["device"] = given.device
     if given.reduce:
         options["reduce"] = _statistics(given.reduce)
-    return options | _observations(given)
+    return options | _given(given)
 
 
-def _observations(given: argparse.Namespace) -> dict[str, Any]:
-    """In-situ samples and errors, for the verbs."""
-    found: dict[str, Any] = {}
+def _given(given: argparse.Namespace) -> dict[str, Any]:
+    """How the variable is read, in-situ samples and errors, for the verbs."""
+    words = ("transform", "size_class", "time_step")
+    found: dict[str, Any] = {word: getattr(given, word) for word in words if getattr(given, word) is not None}
     if given.error:
         found["error"] = given.error[0] if len(given.error) == 1 else given.error
     if given.insitu:

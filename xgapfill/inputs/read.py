@@ -89,6 +89,7 @@ def read(
     like: Grid | None = None,
     time_step: Any = None,
     transform: Any = None,
+    predictor: bool = False,
 ) -> Quantity:
     """Recognise one variable, a variable with a dimension of size classes, or three variables that are size classes.
 
@@ -104,6 +105,8 @@ def read(
         with a single date and no metadata about its period gives a warning.
     transform : optional
         Transform of a variable that is not known, see `xgapfill.variables.generic.declared`.
+    predictor : bool
+        Whether it is a predictor, which may be unknown.
 
     Raises
     ------
@@ -117,7 +120,7 @@ def read(
     grids = tuple(grid_of(array, each, like, step) for array, each in zip(arrays, axes, strict=True))
     class_dim: Hashable | None = None
     if len(arrays) == 1:
-        variable, order, class_dim = _one(arrays[0], axes[0], size_class, transform)
+        variable, order, class_dim = _one(arrays[0], axes[0], size_class, transform, predictor)
         places = [Place(0, index) for index in order] if class_dim is not None else [Place(0, None)]
     else:
         variable, order = _several(arrays, axes)
@@ -202,7 +205,7 @@ def _warn_of_guess(array: xr.DataArray, dates: Dates) -> None:
 
 
 def _one(
-    array: xr.DataArray, axes: cf.Axes, size_class: str | None, transform: Any
+    array: xr.DataArray, axes: cf.Axes, size_class: str | None, transform: Any, predictor: bool
 ) -> tuple[Variable, tuple[int, ...], Hashable | None]:
     """Variable of a single array, the index of each part along the dimension of parts, and this dimension."""
     said = _part_said(size_class)
@@ -210,7 +213,8 @@ def _one(
     if not axes.others:
         if said is not None and transform is None:
             return said[0].of(array.attrs, name).only(said[1]), (), None
-        return recognise(name, array.attrs, transform=transform, label=cf.part_here(array)), (), None
+        label = cf.part_here(array)
+        return recognise(name, array.attrs, transform=transform, label=label, predictor=predictor), (), None
     if transform is not None:
         raise ValueError(
             f"transform={transform!r} is for a variable of one part; {name!r} has the dimensions {array.dims}"
@@ -325,7 +329,7 @@ def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
     if given is None:
         return ()
     listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)
-    found = tuple(read(each, like=target.grid, time_step=target.step) for each in listed)
+    found = tuple(read(each, like=target.grid, time_step=target.step, predictor=True) for each in listed)
     for each in found:
         check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
     channels = [channel for each in (target, *found) for channel in each.variable.channels]

@@ -120,6 +120,12 @@ def declared(transform: Any, name: str, attrs: Mapping[Any, Any]) -> Variable:
     return _made(Fact("", word, "", bounds=bounds or (0.0, 1.0)), _slug(name), name, attrs)
 
 
+def unknown_predictor(name: str, attrs: Mapping[Any, Any]) -> Variable:
+    """A predictor that nothing is known about: regressions on it have a linear and a quadratic term."""
+    fact = Fact("", LINEAR, "", assumed="it is not a known variable; as a predictor it is used untransformed")
+    return _made(fact, _slug(name), name, attrs)
+
+
 def read_transform(transform: Any) -> tuple[str, tuple[float, float] | None]:
     """Word and bounds of ``transform=``; ValueError for anything else."""
     word, *bounds = transform if isinstance(transform, (tuple, list)) and len(transform) else (transform,)

@@ -10,7 +10,7 @@ from typing import Any
 
 from xgapfill.variables.base import Variable
 from xgapfill.variables.chlorophyll import Chlorophyll
-from xgapfill.variables.generic import by_units, declared, in_catalogue, read_transform
+from xgapfill.variables.generic import by_units, declared, in_catalogue, read_transform, unknown_predictor
 from xgapfill.variables.prior import Prior
 from xgapfill.variables.size_classes import SizeClasses
 from xgapfill.variables.temperature import Temperature
@@ -128,6 +128,7 @@ def recognise(
     *,
     transform: Any = None,
     label: tuple[type[Variable], int] | None = None,
+    predictor: bool = False,
 ) -> Variable:
     """Find the variable of an array without further dimensions, and read its units.
 
@@ -141,6 +142,8 @@ def recognise(
         Transform of a variable, see `xgapfill.variables.generic.declared`.
     label : (type of Variable, int), optional
         Composition and part that a scalar coordinate names, as after ``.sel(size_class="micro")``.
+    predictor : bool
+        Whether it is a predictor: one that is not recognised is used untransformed.
 
     Raises
     ------
@@ -166,6 +169,8 @@ def recognise(
     if label is not None:
         return label[0].of(attrs, name).only(label[1])
     found = found or _named(name, attrs, name, attrs) or by_units(name, attrs)
+    if found is None and predictor:
+        return unknown_predictor(name, attrs)
     if found is None:
         *others, last = (each.known_as or f"{each.long_name} ({each.name})" for each in known())
         raise ValueError(
