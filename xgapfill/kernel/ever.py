@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask._task_spec import convert_legacy_graph
+from dask._task_spec import GraphNode, convert_legacy_graph
 from dask.base import tokenize
+from dask.core import flatten
+from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
+from dask.typing import Key
 from numpy.typing import NDArray
 
 from xgapfill.blocks.chunked import Chunked
@@ -19,6 +23,8 @@ from xgapfill.kernel.arrays import Layout
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.variables import Variable
+
+_COPY = "ever-"  # before names of copies of chunks
 
 
 def ever_observed(
@@ -52,15 +58,56 @@ def _read_again(source: Source) -> Source:
     """Read chunks of dask under other keys: the fill would hold those of all dates until the map is made."""
     if not isinstance(source, Chunked):
         return source
-    array = source.array
-    graph = convert_legacy_graph(array.__dask_graph__())
-    keys = {key: _renamed(key) for key in graph}
-    copy = {keys[key]: node.substitute(keys, key=keys[key]) for key, node in graph.items()}
-    return replace(source, array=da.Array(copy, _renamed(array.name), array.chunks, meta=array._meta))
+    array, name = source.array, f"{_COPY}{source.array.name}"
+    graph = HighLevelGraph({name: _Copy(array)}, {name: set()})
+    return replace(source, array=da.Array(graph, name, array.chunks, meta=array._meta))
+
+
+class _Copy(Layer):
+    """The graph of an array with other keys, made on demand: of the chunks that are computed."""
+
+    has_legacy_tasks = False
+
+    def __init__(self, array: da.Array) -> None:
+        super().__init__()
+        self.array = array
+
+    @cached_property
+    def tasks(self) -> dict[Key, GraphNode]:
+        """All tasks."""
+        return self._of(set(flatten(self.array.__dask_keys__())))
+
+    def _of(self, keys: set[Key]) -> dict[Key, GraphNode]:
+        """Tasks that some chunks need, by keys of the array."""
+        graph = convert_legacy_graph(self.array.dask.cull(keys))
+        names = {key: _renamed(key) for key in graph}
+        return {names[key]: node.substitute(names, key=names[key]) for key, node in graph.items()}
+
+    def __getitem__(self, key: Key) -> GraphNode:
+        return self.tasks[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def is_materialized(self) -> bool:
+        """Whether all tasks are held."""
+        return False
+
+    def get_output_keys(self) -> Set[Key]:
+        """Return the keys of the chunks."""
+        return {_renamed(key) for key in flatten(self.array.__dask_keys__())}
+
+    def cull(self, keys: set[Key], all_hlg_keys: Collection[Key]) -> tuple[Layer, Mapping[Key, set[Key]]]:
+        """Return a layer of some chunks only, and the dependencies of its tasks."""
+        tasks = self._of({(str(key[0]).removeprefix(_COPY), *key[1:]) for key in keys if isinstance(key, tuple)})
+        return MaterializedLayer(tasks), {key: set(task.dependencies) for key, task in tasks.items()}
 
 
 def _renamed(key: Any) -> Any:
-    return (_renamed(key[0]), *key[1:]) if isinstance(key, tuple) else f"ever-{key}"
+    return (_renamed(key[0]), *key[1:]) if isinstance(key, tuple) else f"{_COPY}{key}"
 
 
 @dataclass(frozen=True)
