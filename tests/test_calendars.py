@@ -12,9 +12,11 @@ import pytest
 from maps import chl_map
 from test_time_step import dated, grid
 
+from xgapfill import fill
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.dates import dates_of, grid_at
 from xgapfill.lattice.calendars import season_in
+from xgapfill.methods import Background
 
 LAT, LON = [40.0, 40.5], [-60.0, -59.5]
 YEARS = (2003, 2004, 2005)
@@ -187,3 +189,13 @@ def test_years_of_other_calendars():
         assert found.calendar == "8day"
         assert np.array_equal(np.diff(found.slots), np.ones(chosen.size - 1))
         assert dates_of(chosen).year_days == days
+
+
+def test_a_prescribed_step_holds_for_predictors_errors_and_masks():
+    """What time_step= says of the target holds for everything that comes with it."""
+    time = np.datetime64("2015-05-03", "ns") + np.cumsum([0, 5, 5, 5, 1, 5, 5]) * np.timedelta64(1, "D")
+    chl = dated(*time)
+    sst = (12 + chl).rename("SST").assign_attrs(units="degC", standard_name="sea_surface_temperature")
+    sea = chl.isel(time=slice(None, None, -1)).notnull().rename("sea")
+    filled = fill(chl, Background(), cond=sst, error=0.1 * chl, sea=sea, time_step="1D")
+    assert filled.shape == chl.shape
