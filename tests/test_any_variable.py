@@ -338,6 +338,13 @@ def test_a_fraction_without_a_class():
         nano.gapfill.repaint()
 
 
+def test_a_class_is_named_by_the_long_name():
+    """Where the name does not say it."""
+    assert recognise("PSC", {"long_name": "fraction of nanophytoplankton"}).alone == 1
+    assert recognise("strange", {"long_name": "picophytoplankton", "units": "%"}).alone == 2
+    assert recognise("PSC", {}).assumed
+
+
 def test_each_class_is_told_by_its_relation():
     """Micro rises with chlorophyll, pico falls, nano is in between."""
     chl = np.geomspace(0.05, 5, 500)
@@ -369,3 +376,31 @@ def test_a_predictor_may_be_anything():
         return float(((np.log10(filled) - truth) ** 2).where(CHL.isnull()).mean())
 
     assert error(given) < 0.4 * error(CHL.gapfill.background())
+
+
+SPELLINGS = [
+    "milligram / meter ** 3",
+    "ug.l-1",
+    "mg·m-3",
+    "mg m -3",
+    "mg m{-3}",
+    "mg m$^{-3}$",
+    "mg m−3",
+    "mg_m-3",
+    "mg/m³",
+]
+SPELLINGS += ["[mg m-3]", "mg(chl)/m3", "MG M-3", "ng/mL", "milligrams per cubic meter", "µg L⁻¹", "mgm-3"]
+
+
+@pytest.mark.parametrize("units", SPELLINGS)
+def test_spellings_of_units(units):
+    """As providers, plotting labels and pint write mg m-3."""
+    assert recognise("CHL", {"units": units}) == recognise("CHL", {"units": "mg m-3"})
+
+
+def test_spellings_of_units_without_dimension():
+    """Formazin units agree, practical salinity has no units, and a degree sign may be an ordinal."""
+    assert isinstance(recognise("x", {"standard_name": "sea_water_turbidity", "units": "NTU"}), Positive)
+    for units in ("psu", "PSS-78", "1e-3", "practical salinity units"):
+        assert isinstance(recognise("sss", {"units": units}), Plain)
+    assert recognise("SST", {"units": "ºC"}) == recognise("SST", {"units": "degC"})

@@ -168,7 +168,7 @@ def recognise(
         return found
     if label is not None:
         return label[0].of(attrs, name).only(label[1])
-    found = found or _named(name, attrs, name, attrs) or by_units(name, attrs)
+    found = _named(" ", attrs, name, attrs) or found or by_units(name, attrs)
     if found is None and predictor:
         return unknown_predictor(name, attrs)
     if found is None:
