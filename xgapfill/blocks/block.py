@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xgapfill.blocks.chunked import Pieces
 from xgapfill.blocks.source import Source
+from xgapfill.lattice.cells import places_on
 from xgapfill.lattice.grid import Box, Grid
 
 # kernel(arrays, box, core) -> (layers, *core.shape): the result on `core`, given one (t, y, x) array per source on
@@ -39,6 +40,12 @@ class BlockOp:
     flat: bool = False  # drop the dimension of the single layer
     nearby: Around | None = None  # halo bounds, if they are smaller than `reach`
     needed: Callable[[Box], bool] | None = None  # cores to compute; others are 0, and are not read
+    grid: Grid | None = None  # of the result, if it is not that of the first source: of cells, or without time
+
+    @property
+    def result(self) -> Grid:
+        """Addresses of the result."""
+        return self.grids[0] if self.grid is None else self.grid
 
     @property
     def shown(self) -> tuple[tuple[int, ...], ...]:
@@ -53,7 +60,7 @@ class BlockOp:
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
         """Layers, and lengths of the blocks along time, latitude and longitude."""
-        axes = zip(self.grids[0].shape, self.block, strict=True)
+        axes = zip(self.result.shape, self.block, strict=True)
         return (self.layers,), *(tuple(min(n, size - at) for at in range(0, size, n)) for size, n in axes)
 
     def __call__(self, block_id: Sequence[int], fitted: Any = None) -> NDArray[Any]:
@@ -71,7 +78,7 @@ class BlockOp:
             if self.needed is not None and not self.needed(core):
                 out[(slice(None), *_region([part.members for part in piece]))] = 0
                 continue
-            arrays = [self._array(number, box) for number in range(len(self.sources))]
+            arrays = [self._array(number, self.box_on(number, box)) for number in range(len(self.sources))]
             values = kernel(arrays, box, core)
             if values.shape != (self.layers, *core.shape):
                 raise ValueError(f"kernel must return shape {(self.layers, *core.shape)}; it returned {values.shape}")
@@ -98,7 +105,7 @@ class BlockOp:
 
     def pieces(self, axis: int, number: int) -> list[_Piece]:
         """Return the parts of the lattice that a block covers along an axis."""
-        grid, start = self.grids[0], number * self.block[axis]
+        grid, start = self.result, number * self.block[axis]
         chosen = (grid.slots, grid.rows, grid.cols)[axis][start : start + self.block[axis]]
         reach = self.reach[axis]
         places = np.array(chosen, np.int64)
@@ -107,7 +114,22 @@ class BlockOp:
         return _pieces(places, reach, grid.ncols if axis == 2 else None)
 
     def indices(self, source: int, axis: int, places: Places) -> NDArray[np.intp]:
-        """Return the indices of lattice places along an axis of a source, -1 where the source lacks them."""
+        """Return the indices in a source that places of the result need along an axis, -1 where it lacks them."""
+        return self._indices(source, axis, self.places_on(source, axis, places))
+
+    def places_on(self, source: int, axis: int, places: Places) -> Places:
+        """Return the places of a source that places of the result need: cells for pixels, pixels for cells."""
+        grid = self.grids[source]
+        if axis == 0 and self.result.calendar == "none" != grid.calendar:
+            return min(self.grids[0].slots), max(self.grids[0].slots) + 1  # all times for one map
+        return places if axis == 0 else places_on(axis, places, self.result, grid)
+
+    def box_on(self, source: int, box: Box) -> Box:
+        """Return the box of a source that a box of the result needs."""
+        ranges = (box.slots, box.rows, box.cols)
+        return Box(*(self.places_on(source, axis, places) for axis, places in enumerate(ranges)))
+
+    def _indices(self, source: int, axis: int, places: Places) -> NDArray[np.intp]:
         grid = self.grids[source]
         if axis == 0 and grid.calendar == "none" != self.grids[0].calendar:
             return np.zeros(1, np.intp)  # one frame for all times
@@ -119,10 +141,10 @@ class BlockOp:
         return self.on_box(number, box)
 
     def on_box(self, number: int, box: Box) -> NDArray[Any]:
-        """Return the values of a source on a box, NaN where the source lacks them."""
+        """Return the values of a source on a box of its own places, NaN where the source lacks them."""
         source = self.sources[number]
         ranges = (box.slots, box.rows, box.cols)
-        indices = [self.indices(number, axis, places) for axis, places in enumerate(ranges)]
+        indices = [self._indices(number, axis, places) for axis, places in enumerate(ranges)]
         there = [np.flatnonzero(index >= 0) for index in indices]
         dtype = _floating(source.dtype)
         if [at.size for at in there] == [index.size for index in indices]:
@@ -137,7 +159,7 @@ class BlockOp:
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         parts = (self.kernel, *self.sources, *self.grids)
-        plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat, self.needed is None)
+        plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat, self.needed is None, self.grid)
         return "xgapfill.lazy", *map(tokenize, parts), *plain
 
 

@@ -34,6 +34,7 @@ def map_lattice(
     dtype: DTypeLike,
     fitted: Delayed | None = None,
     needed: Callable[[Box], bool] | None = None,
+    grid: Grid | None = None,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, with one task per block.
 
@@ -65,6 +66,10 @@ def map_lattice(
         Fit that must precede all blocks: each task calls ``kernel.given(fitted)`` instead of the kernel.
     needed : callable, optional
         ``needed(core)`` tells whether a core is computed; others are 0, and nothing is read for them.
+    grid : Grid, optional
+        Addresses of the result, if they are not those of the first source: `box` and `core` are of this grid, and each
+        array covers the pixels of the cells of the box, or the cells of its pixels (`lattice.cells`). For a grid
+        without time each array has all times of the first source.
 
     Returns
     -------
@@ -78,11 +83,14 @@ def map_lattice(
         A shape differs from its grid, or a grid belongs to another lattice than the first.
     """
     _check(sources, grids)
+    shape = grids[0].shape if grid is None else grid.shape
     block = OPTIONS["block"] if block is None else block
     if reach[0] is None:
-        block = (grids[0].shape[0], *block[1:])
+        block = (shape[0], *block[1:])
     flat = layers is None
-    op = BlockOp(kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around, needed)
+    op = BlockOp(
+        kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around, needed, grid
+    )
     return _array_of(op, fitted)
 
 
@@ -120,7 +128,7 @@ def _check(sources: Sequence[Source], grids: Sequence[Grid]) -> None:
     for number, (source, grid) in enumerate(zip(sources, grids, strict=True)):
         if source.shape != grid.shape:
             raise ValueError(f"source {number} has shape {source.shape}, but its coordinates have {grid.shape}")
-        if not grid.same_lattice(grids[0]):
+        if grid.cell == grids[0].cell and not grid.same_lattice(grids[0]):
             raise ValueError(
                 f"source {number} lies on another lattice (steps {grid.steps}, phases {grid.phases}, {grid.calendar}) "
                 f"than the first source (steps {grids[0].steps}, phases {grids[0].phases}, {grids[0].calendar}). "

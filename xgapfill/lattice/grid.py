@@ -78,6 +78,10 @@ class Grid:
         (1970-01-01, 90 S, 0 E); 0.5 when coordinates are the centres of cells that fill the globe.
     year_days : float
         Days in a year of the calendar of the data.
+    cell : int
+        Side of a place in pixels of the product: 1 for a map, more for a grid of cells, see `lattice.cells`.
+    pixels : int
+        Pixels of the product around the globe if places are cells, else 0.
 
     Examples
     --------
