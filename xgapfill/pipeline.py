@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from dask.base import tokenize
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.notes import LayerNotes
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import FillOptions, Job, series_block
 from xgapfill.kernel.reduce import Reduced
 from xgapfill.kernel.sample import fit_lazily, fit_now
 from xgapfill.methods.base import Method
@@ -32,8 +31,6 @@ from xgapfill.outputs.attributes import Provenance
 from xgapfill.outputs.label import alike, label, name_of_array
 from xgapfill.outputs.statistics import label_statistics
 from xgapfill.weights import Card, Weights
-
-SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
 def fill(
@@ -97,7 +94,7 @@ def lay_out(job: Job, op: Any, *, layers: int | None, dtype: Any, fitted: Any = 
     if isinstance(job.op, Reduced):
         block = job.op.block
     elif op.reach[0] is None:
-        block = _series_block(len(job.target.grid.slots))
+        block = series_block(len(job.target.grid.slots))
     else:
         block = OPTIONS["block"]
     return map_lattice(
@@ -111,13 +108,6 @@ def lay_out(job: Job, op: Any, *, layers: int | None, dtype: Any, fitted: Any = 
         dtype=dtype,
         fitted=fitted,
     )
-
-
-def _series_block(frames: int) -> tuple[int, int, int]:
-    """Block size of a method that reads whole series, small enough for a task to hold it and its halo."""
-    side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
-    slots, rows, cols = OPTIONS["series_block"]
-    return slots, min(rows, side), min(cols, side)
 
 
 def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:

@@ -154,7 +154,7 @@ def estimate(job: Job, most: int | None) -> Plan:
     if job.needs_fit:
         raise ValueError(f"{job.method.name} must be fitted first; pass weights= from xgapfill.fit")
     if most is not None:  # a sample of blocks would read their whole series
-        job = job.without_ever()
+        job = job.alone()
     op = job.op
     counted = lay_out(job, Count(op), layers=len(COUNTS), dtype=np.float64)
     numbers, shares = _sample(counted, job, most)

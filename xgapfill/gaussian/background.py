@@ -70,6 +70,7 @@ def first_guess(
     targets: int,
     priors: Mapping[str, Any],
     precision: Tensor | None = None,
+    level: Tensor | None = None,
 ) -> Guess:
     """Background of every channel: predictors from themselves, targets from the predictors and themselves.
 
@@ -81,6 +82,7 @@ def first_guess(
     channels, targets : as in `Windows`
     priors : channel -> Prior
     precision : (b, t, c, y, x) of observations with errors, see `weighed`; these are not among the observed
+    level : (b, t, c, y, x) that was taken from the values, see `Windows`; None: nothing
     """
     import torch
 
@@ -90,7 +92,7 @@ def first_guess(
         prior: Prior = priors[channels[c]]
         y, w = values[:, :, c], observed[:, :, c]
         conditions = (
-            {n: as_observed(values[:, :, i], observed[:, :, i], *results[i][:2]) for n, i in known}
+            {n: on_level(i, level, as_observed(values[:, :, i], observed[:, :, i], *results[i][:2])) for n, i in known}
             if c < targets
             else {}
         )
@@ -126,6 +128,12 @@ def conditions_first(targets: int, channels: int) -> list[int]:
 def as_observed(values: Tensor, observed: Tensor, mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
     """A predictor as observed, with its noise, which maps from the same radiances share; else its background."""
     return observed * values + (1 - observed) * mean, (1 - observed) * error
+
+
+def on_level(channel: int, level: Tensor | None, predictor: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """A predictor as a whole, given what was taken from its values."""
+    mean, error = predictor
+    return (mean if level is None else mean + level[:, :, channel]), error
 
 
 def trend_on(

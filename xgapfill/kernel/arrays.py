@@ -19,11 +19,14 @@ class BoxArrays(NamedTuple):
     sea : array or None
         Values of the sea mask; of the map of pixels that were ever observed (`kernel.ever`) when the mask of the
         package is used; None without either.
+    prior : tuple of array
+        Arrays of the shared prior, on their own grids.
     """
 
     variables: tuple[tuple[Any, ...], ...]
     errors: tuple[Any, ...]
     sea: Any
+    prior: tuple[Any, ...] = ()
 
     def frame(self, slot: int) -> BoxArrays:
         """One frame of all arrays."""
@@ -46,16 +49,20 @@ class Layout:
     errors : bool
         Whether the errors of the target's parts follow.
     sea : bool
-        Whether a sea mask, or a map of pixels that were ever observed, is last.
+        Whether a sea mask, or a map of pixels that were ever observed, follows.
+    prior : int
+        Number of arrays of the shared prior, which are last.
     """
 
     parts: tuple[int, ...]
     errors: bool = False
     sea: bool = False
+    prior: int = 0
 
     def named(self, arrays: Sequence[Any]) -> BoxArrays:
         """Give names to arrays in the order of the sources."""
         left: Iterator[Any] = iter(arrays)
         variables = tuple(tuple(next(left) for _ in range(count)) for count in self.parts)
         errors = tuple(next(left) for _ in range(self.parts[0])) if self.errors else ()
-        return BoxArrays(variables, errors, next(left) if self.sea else None)
+        sea = next(left) if self.sea else None
+        return BoxArrays(variables, errors, sea, tuple(next(left) for _ in range(self.prior)))

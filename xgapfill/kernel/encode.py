@@ -29,6 +29,7 @@ class BoxChannels(NamedTuple):
     sea, land : (t, y, x) bool, from the mask; both False where the mask is missing
     whole : (t, y, x) float32 or None, the whole that the parts are shares of, NaN where missing; None if not needed
     variance : (targets, t, y, x) float32 or None, error variance of the target's channels, NaN where unknown
+    prior : `shared_prior.OnBox` or None; parts of a box have none
     """
 
     values: NDArray[np.float32]
@@ -41,11 +42,12 @@ class BoxChannels(NamedTuple):
     land: NDArray[np.bool_]
     whole: NDArray[np.float32] | None
     variance: NDArray[np.float32] | None
+    prior: Any = None
 
     def within(self, part: tuple[slice, ...]) -> BoxChannels:
         """Return a part of the box: views."""
         cut: tuple[Any, ...] = (..., *part)
-        return BoxChannels(*(None if each is None else each[cut] for each in self))  # type: ignore[arg-type]
+        return BoxChannels(*(None if each is None else each[cut] for each in self[:-1]))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

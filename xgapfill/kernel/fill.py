@@ -19,6 +19,7 @@ from xgapfill.kernel.decode import Blend, Decoder
 from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.level import Level, levelled
 from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.windows import Cutter
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.noise import Noise
@@ -67,10 +68,12 @@ class FillKernel:
         In-situ samples.
     error : ErrorUnits or None
         Units of the errors of the target; None: no errors are given.
+    prior : SharedPrior or None
+        The prior that all windows share.
     call : str
         Token of the call, to warn of impossible values once per call.
     ever : bool
-        Whether a map of the pixels that were ever observed is the last array, which count as sea.
+        Whether a map of the pixels that were ever observed, which count as sea, is in place of a sea mask.
     """
 
     grid: Grid
@@ -89,6 +92,7 @@ class FillKernel:
     limits: Limits | None = None
     samples: Samples | None = None
     error: ErrorUnits | None = None
+    prior: SharedPrior | None = None
     call: str = ""
     ever: bool = False
 
@@ -117,9 +121,8 @@ class FillKernel:
     @property
     def layout(self) -> Layout:
         """Order of the arrays that the kernel is called with."""
-        return Layout(
-            tuple(each.parts for each in self.variables), self.error is not None, self.sea is not None or self.ever
-        )
+        parts, more = tuple(each.parts for each in self.variables), self.prior.arrays if self.prior else 0
+        return Layout(parts, self.error is not None, self.sea is not None or self.ever, more)
 
     @property
     def cutter(self) -> Cutter:
@@ -147,8 +150,10 @@ class FillKernel:
         return self.decode(known.within(core.within(box)), raw, blend)
 
     def encode(self, arrays: BoxArrays, box: Box) -> BoxChannels:
-        """Turn physical values into channels."""
-        return Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)(arrays, box)
+        """Turn physical values into channels, with the shared prior of the box."""
+        encoder = Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)
+        known = encoder(arrays, box)
+        return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
         """Parts of the target in the core, unchanged, (t, y, x) each; copies, except of chunks in memory."""
@@ -157,7 +162,7 @@ class FillKernel:
 
     def blend(self, known: BoxChannels, box: Box, core: Box, most: int | None = None) -> Blend:
         """Fill the windows that have missing pixels in the core, at most `most` batches of them, and sum them."""
-        tiling, cutter, kept = self.tiling, self.cutter, self.kept_channels
+        cutter, kept = self.cutter, self.kept_channels
         blend = Blend(
             np.zeros((self.members, len(kept), *core.shape), np.float32),
             np.zeros((len(kept), *core.shape), np.float32),
@@ -169,26 +174,43 @@ class FillKernel:
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
             filled = self._filled(cutter.cut(known, box, starts, seas), weights, len(starts))
-            for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
-                at, part = overlap(start, tiling.size, core)
-                weight = tiling.weight[part] * sea[part[1:]]
-                values = filled.values[:, number][:, part[0], :, part[1], part[2]][:, :, kept]
-                spread = filled.spread[number][part[0], :, part[1], part[2]][:, kept]
-                blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight
-                blend.spread[:, *at] += np.moveaxis(spread, 1, 0) * weight
-                blend.weight[at] += weight
+            self._add(filled, starts, seas, core, blend)
+        if self.prior is not None:
+            for starts, seas in batches(cutter.needed(known, box, core, near, seen=False)):
+                empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.members, self._draws)
+                self._add(empty, starts, seas, core, blend)
+            self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)
         blend.weight[~near] = 0
         return blend
+
+    @property
+    def _draws(self) -> Noise | None:
+        """Noise that members draw from the prior with; None: there are no members."""
+        return self.noise if self.method.draws else None
+
+    def _add(self, filled: Filled, starts: Sequence[NDArray], seas: Sequence[NDArray], core: Box, blend: Blend) -> None:
+        """Add the windows of a batch to the sums."""
+        tiling, kept = self.tiling, self.kept_channels
+        for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
+            at, part = overlap(start, tiling.size, core)
+            weight = tiling.weight[part] * sea[part[1:]]
+            values = filled.values[:, number][:, part[0], :, part[1], part[2]][:, :, kept]
+            spread = filled.spread[number][part[0], :, part[1], part[2]][:, kept]
+            blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight
+            blend.spread[:, *at] += np.moveaxis(spread, 1, 0) * weight
+            blend.weight[at] += weight
 
     def _filled(self, windows: Windows, weights: Weights | None, used: int) -> Filled:
         """The result of the method for a batch of windows, of which the first `used` count."""
         usual = levelled(self.variables) if weights is None else {}
         if not usual:
             filled = self.method.fill(windows, weights, self.noise, self.members)
-            return checked(filled, self.method, windows, self.members, used)
-        level = Level.of(windows, usual)
-        filled = self.method.fill(level.put_on(windows), None, self.noise, self.members)
-        return level.taken_off(checked(filled, self.method, windows, self.members, used))
+            filled = checked(filled, self.method, windows, self.members, used)
+        else:
+            level = Level.of(windows, usual)
+            filled = self.method.fill(level.put_on(windows), None, self.noise, self.members)
+            filled = level.taken_off(checked(filled, self.method, windows, self.members, used))
+        return filled if self.prior is None else self.prior.damped(filled, windows, self._draws)
 
     @property
     def kept_channels(self) -> list[int]:

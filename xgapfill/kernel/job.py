@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
@@ -18,9 +19,11 @@ from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.ever import ever_observed
+from xgapfill.kernel.beyond import Reader, lay_out_prior
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
 from xgapfill.kernel.reduce import Reduced, reduced
+from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.statistics import Statistic, read
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
@@ -28,7 +31,11 @@ from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.nets.ready import check_network
 from xgapfill.variables import SizeClasses
+from xgapfill.options import OPTIONS
+from xgapfill.prior.season import LEAST_YEARS
 from xgapfill.weights import Weights, handle, load
+
+SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,10 @@ class FillOptions:
         (status too_little_context).
     max_distance : float, optional
         Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
+    prior : "auto" or None
+        What is known beyond windows of a few frames and pixels, taken from the values before they are filled and given
+        back after: the season of each pixel, from `prior.season.LEAST_YEARS` years on, and the large scale of the map.
+        None: nothing.
     full : bool
         Return the spread and the status of each pixel as well.
     reduce : optional
@@ -92,6 +103,7 @@ class FillOptions:
     transform: Any = None
     max_gap: Any = None
     max_distance: float | None = None
+    prior: Any = "auto"
     full: bool = False
     reduce: Any = None
 
@@ -172,6 +184,12 @@ class Job:
         if ever is not None:
             sources, grids = [*sources, ever[0]], [*grids, ever[1]]
         grid = quantity.grid
+        shared = _prior(options, method, (quantity, *given), channels)
+        if shared is not None:
+            count = sum(each.variable.parts for each in (quantity, *given))
+            reader = Reader(grid, tuple(each.variable for each in (quantity, *given)), channels, shared)
+            added = lay_out_prior(reader, sources[:count], grids[:count], series_block(len(grid.slots)))
+            sources, grids = [*sources, *added[0]], [*grids, *added[1]]
         kernel = FillKernel(
             grid=grid,
             variables=tuple(each.variable for each in (quantity, *given)),
@@ -186,6 +204,7 @@ class Job:
             checked=looked_at,
             label=quantity.label,
             tiling=method.tiling(grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
+            prior=shared,
             limits=Limits.of(options.max_gap, options.max_distance, grid),
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
             error=None if error is None else error.units,
@@ -197,13 +216,13 @@ class Job:
             op = reduced(kernel, quantity, statistics, len(sources))
         return cls(quantity, given, method, weights, options, kernel, tuple(sources), tuple(grids), statistics, op)
 
-    def without_ever(self) -> Job:
-        """Return the job without the map of pixels that were ever observed, which reads the whole series."""
-        if not self.kernel.ever:
-            return self
-        kernel = replace(self.kernel, ever=False)
+    def alone(self) -> Job:
+        """Return the job without the arrays that read far more than a block: the shared prior, what was ever seen."""
+        left_out = self.kernel.ever + (self.kernel.prior.arrays if self.kernel.prior else 0)
+        kernel = replace(self.kernel, ever=False, prior=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
-        return replace(self, kernel=kernel, op=op, sources=self.sources[:-1], grids=self.grids[:-1])
+        kept = len(self.sources) - left_out
+        return replace(self, kernel=kernel, op=op, sources=self.sources[:kept], grids=self.grids[:kept])
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -301,6 +320,27 @@ def _check_weights(method: Method, weights: Weights) -> None:
         raise ValueError(
             f"{method.name} needs weights of its own fit, found {weights!r}; leave weights= out to fit it to these data"
         )
+
+
+def _prior(
+    options: FillOptions, method: Method, given: Sequence[inputs.Quantity], channels: tuple[str, ...]
+) -> SharedPrior | None:
+    """The prior of all windows that the options ask for; None without one."""
+    if not (options.prior is None or (isinstance(options.prior, str) and options.prior == "auto")):
+        raise ValueError(f"prior must be 'auto' or None, found {options.prior!r}")
+    if options.prior is None or not method.takes_prior:
+        return None
+    grid = given[0].grid
+    years = (max(grid.slots) - min(grid.slots) + 1) * grid.step_days / grid.year_days
+    seasonal = grid.calendar != "none" and years >= LEAST_YEARS
+    return SharedPrior.of([each.variable for each in given], channels, seasonal, method.local)
+
+
+def series_block(frames: int) -> tuple[int, int, int]:
+    """Block size of a task that reads whole series, small enough for it to hold them and their halo."""
+    side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
+    slots, rows, cols = OPTIONS["series_block"]
+    return slots, min(rows, side), min(cols, side)
 
 
 def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:

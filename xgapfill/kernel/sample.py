@@ -65,6 +65,10 @@ def _sample(
     rows, cols = sample_places(first, pixels)
     parts, places = [], []
     for source, grid in zip(sources, grids, strict=True):
+        if grid.cell > first.cell:
+            parts.append(source)
+            places.append(grid)
+            continue
         at_rows, at_cols = grid.index_rows(rows), grid.index_cols(cols)
         at_rows, at_cols = at_rows[at_rows >= 0], at_cols[at_cols >= 0]
         parts.append(part_of(source, at_rows, at_cols))
@@ -106,7 +110,12 @@ class _Encode:
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
         known = self.kernel.encode(self.kernel.layout.named(arrays), box)
-        return np.where(known.observed, known.values, np.float32(np.nan))
+        values = known.values
+        if known.prior is not None:
+            level, scale = (np.swapaxes(part, 0, 1) for part in (known.prior.level, known.prior.scale))
+            swapped = np.swapaxes(values, 0, 1), np.swapaxes(known.observed, 0, 1)
+            values = np.swapaxes(known.prior.anomalies(*swapped, level, scale), 0, 1)
+        return np.where(known.observed, values, np.float32(np.nan))
 
 
 @dataclass(frozen=True)

@@ -54,14 +54,19 @@ class Cutter:
         return self.limits.within(np.asarray(known.present.all(axis=0)), self.grid, box, core)
 
     def needed(
-        self, known: BoxChannels, box: Box, core: Box, near: NDArray[np.bool_]
+        self, known: BoxChannels, box: Box, core: Box, near: NDArray[np.bool_], seen: bool = True
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Windows with an observation and a missing sea pixel of the core, each with its sea mask."""
+        """Windows with an observation and a missing sea pixel of the core, each with its sea mask.
+
+        Not `seen`: windows without an observation, of which the prior knows something.
+        """
         gaps = np.asarray(~known.present.all(axis=0))[core.within(box)] & near
         tiling = self.tiling
         for start in tiling.touching(core):
             window = inside(start, tiling.size, box)
-            if not self._seen(known, window, start):
+            if self._seen(known, window, start) != seen:
+                continue
+            if not seen and not known.prior.known[window].any():
                 continue
             # a mask that changes with time may lack some frames: a pixel that is sea in any frame is sea
             some = known.sea[window] | known.anything[window]
@@ -98,6 +103,16 @@ class Cutter:
                 variance[number, :, targets] = excess(own, observed[number, :, targets])
             if variance is not None and self.samples is not None:
                 self.samples.put(values[number], observed[number], variance[number], start)
+        level = None
+        if known.prior is not None:
+            level = np.zeros_like(values)
+            for number, start in enumerate(starts):
+                window = inside(start, self.tiling.size, box)
+                level[number] = np.moveaxis(known.prior.level[:, *window], 0, 1)
+                scale = np.moveaxis(known.prior.scale[:, :, *window[1:]], 0, 1)
+                values[number] = known.prior.anomalies(values[number], observed[number], level[number], scale)
+                if variance is not None:
+                    variance[number] /= scale**2
         grid = self.grid
         return Windows(
             values=values,
@@ -112,4 +127,5 @@ class Cutter:
             step_days=grid.step_days,
             step_km=np.stack(grid.step_km(padded[:, 1] + (rows - 1) / 2), axis=-1).astype(np.float32),
             variance=variance,
+            level=level,
         )

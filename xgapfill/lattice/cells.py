@@ -36,7 +36,7 @@ def grid_of_cells(grid: Grid, cell: int = CELL) -> Grid:
         ncols=ncols,
         periodic=cols.size == ncols,
         steps=(grid.steps[0], grid.steps[1] * cell, grid.steps[2] * cell),
-        phases=(grid.phases[0], *((phase + middle) / cell for phase in grid.phases[1:])),
+        phases=(grid.phases[0], (grid.phases[1] + middle) / cell, (grid.phases[2] + middle) / cell),
         cell=cell,
         pixels=grid.ncols,
     )

@@ -101,6 +101,8 @@ class Grid:
     steps: tuple[float, float, float]
     phases: tuple[float, float, float]
     year_days: float = YEAR_DAYS
+    cell: int = 1
+    pixels: int = 0
 
     @classmethod
     def of(

@@ -44,6 +44,8 @@ class Windows:
     variance : (b, t, c, y, x) float32 or None
         Error variance of observations in excess of the noise that a method assumes for all of them; 0 without excess
         and where missing. None: 0 everywhere. Observations with a variance are filled as well.
+    level : (b, t, c, y, x) float32 or None
+        What the prior of all windows has taken from the values; predictors enter regressions with it. None: nothing.
     """
 
     values: NDArray[np.float32]
@@ -58,6 +60,7 @@ class Windows:
     step_days: float
     step_km: NDArray[np.float32]
     variance: NDArray[np.float32] | None = None
+    level: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -75,5 +75,6 @@ class Background(Method):
                 windows.targets,
                 self.priors,
                 None if precision is None else bring(precision),
+                None if windows.level is None else bring(windows.level),
             )
             return Filled(guess.mean[None].cpu().numpy(), guess.error.cpu().numpy())

@@ -39,6 +39,11 @@ class Method(ABC):
         Whether it uses `Windows.variance`, the error variance of observations.
     takes_weights : bool
         Whether it accepts ``weights=``.
+    local : bool
+        Whether it knows no more of a pixel than its window. What it says is then drawn toward the prior of all windows
+        away from observations, so that a window cannot be told from its neighbour.
+    takes_prior : bool
+        Whether it fills what the prior of all windows leaves.
     device : str or None
         Where it computes: "cpu", or a field that the user sets, see `xgapfill.nets.device.device_of`.
     needs, predictors, gives, costs, suits : str
@@ -62,6 +67,8 @@ class Method(ABC):
     anchored: ClassVar[bool] = False
     takes_errors: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = False
+    local: ClassVar[bool] = True
+    takes_prior: ClassVar[bool] = True
     needs: ClassVar[str] = "nothing"
     predictors: ClassVar[str] = "see its documentation"
     gives: ClassVar[str] = "error"
@@ -114,6 +121,7 @@ class SeriesMethod(Method):
     """A method with a state fitted on whole series; without ``weights=`` it is fitted on a sample of the data."""
 
     takes_weights: ClassVar[bool] = True
+    local: ClassVar[bool] = False
     needs: ClassVar[str] = "a fit on series"
 
     def check_times(self, times: int) -> None:

@@ -67,6 +67,7 @@ class Climatology(Method):
     by: str = "auto"
 
     name: ClassVar[str] = "climatology"
+    takes_prior: ClassVar[bool] = False
     needs: ClassVar[str] = "series"
     predictors: ClassVar[str] = "regression where nothing was observed"
     costs: ClassVar[str] = "0.0001"

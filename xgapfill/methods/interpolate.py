@@ -70,6 +70,7 @@ class Interpolate(Method):
     frame_km: float = 4.0
 
     name: ClassVar[str] = "interpolate"
+    takes_prior: ClassVar[bool] = False
     predictors: ClassVar[str] = "regression where the tile has no observations"
     costs: ClassVar[str] = "0.013"
     suits: ClassVar[str] = "a comparison with the common baseline is needed"

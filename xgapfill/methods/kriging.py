@@ -144,8 +144,13 @@ class Kriging(Method):
         errors = np.zeros_like(y) if windows.variance is None else windows.variance[k, :, c] * ~observed
         north, east = windows.step_km[k].tolist()
         step = windows.step_days, north, east
+        level = (
+            {}
+            if windows.level is None
+            else dict(zip(windows.channels, np.moveaxis(windows.level[k], 1, 0), strict=True))
+        )
         trend, trend_variance = _regress(
-            y, observed, channel, {name: (on.mean, on.spread) for name, on in given.items()}
+            y, observed, channel, {name: (on.mean + level.get(name, 0), on.spread) for name, on in given.items()}
         )
         departure = (y - trend) * known
         squares = float(np.sum((departure * observed) ** 2, dtype=np.float64))
@@ -157,7 +162,9 @@ class Kriging(Method):
         if members and wanted.any():
             drawn = _draw(y.shape, windows.starts[k], c, noise, members, covariance, step)
         # the trend of a member is the regression on the predictors of the same member
-        of_members = [{name: (on.members[m], sure) for name, on in given.items()} for m in range(members)]
+        of_members = [
+            {name: (on.members[m] + level.get(name, 0), sure) for name, on in given.items()} for m in range(members)
+        ]
         trends = [_regress(y, observed, channel, conditions)[0] if given else trend for conditions in of_members]
         erring = [simulated + _errors(errors, windows, k, c, noise, m) for m, simulated in enumerate(drawn)]
         fields = np.stack([departure, *erring, *((y - each) * known for each in trends)])

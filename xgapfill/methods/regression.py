@@ -134,6 +134,7 @@ class Regression(Method):
     relation: str = FITTED
 
     name: ClassVar[str] = "regression"
+    takes_prior: ClassVar[bool] = False
     needs: ClassVar[str] = "predictors"
     predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.0001"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.gaussian.background import as_observed, conditions_first, trend_on
+from xgapfill.gaussian.background import as_observed, conditions_first, on_level, trend_on
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, shipped
 from xgapfill.lattice.windows import Filled, Windows
 from xgapfill.nets.device import on_device
@@ -77,4 +77,7 @@ def known(
     """Predictors of a channel: observed values where there are any, else filled values with their error."""
     conditions = range(windows.targets, len(windows.channels)) if c < windows.targets else range(0)
     parts = (values, observed, filled, spread)
-    return {windows.channels[i]: as_observed(*(part[:, :, i] for part in parts)) for i in conditions}
+    level = None if windows.level is None else values.new_tensor(windows.level)
+    return {
+        windows.channels[i]: on_level(i, level, as_observed(*(part[:, :, i] for part in parts))) for i in conditions
+    }

@@ -151,7 +151,8 @@ def look(windows: Windows, weights: Weights, bring: Bring | None = None) -> tupl
     values, observed, sea, step_km = (bring(a) for a in (windows.values, sure, windows.sea, windows.step_km))
     precision = None if precise is None else bring(precise)
     known = (values, observed.float(), windows.step_days, step_km, windows.channels, windows.targets)
-    guess = first_guess(*known, priors, precision)
+    level = None if windows.level is None else bring(windows.level)
+    guess = first_guess(*known, priors, precision, level)
     centre, scale = usual(windows.channels, priors)
     made = scene(
         values,

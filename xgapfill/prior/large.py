@@ -26,11 +26,12 @@ HALF = 4.0  # observed pixels with which a cell has half its weight
 
 def reach(step_days: float) -> tuple[int, int, int]:
     """Slots, rows and columns of cells around a cell on which its large scale depends."""
-    slots = max(_slots(step_days))
+    slots = max(slots_of(step_days))
     return int(np.ceil(CUT * slots)) - 1, int(CUT * RADII[0]), int(CUT * RADII[0] * WIDEST)
 
 
-def _slots(step_days: float) -> list[float]:
+def slots_of(step_days: float) -> list[float]:
+    """Radius of each width in time, in slots."""
     return [min(SLOTS, max(days / step_days, 0.1)) for days in DAYS]
 
 
@@ -45,7 +46,12 @@ class Places:
 
 
 def nested_means(
-    count: NDArray[np.float64], mean: NDArray[np.float64], of: Places, at: Places, step_days: float
+    count: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    of: Places,
+    at: Places,
+    step_days: float,
+    anchored: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Large scale of the cells `at`, given those `of` a box around them.
 
@@ -56,6 +62,8 @@ def nested_means(
     of, at : Places
         Of `mean`, and of the result.
     step_days : float
+    anchored : bool
+        Whether the widest mean is drawn toward 0, as the prior mean is known; else it is NaN without observations.
 
     Returns
     -------
@@ -67,9 +75,12 @@ def nested_means(
     field = np.zeros((at.slots.size, at.rows.size, at.cols.size))
     left = np.empty((len(RADII), *field.shape))
     both = np.stack([weight, rounded(weight * mean)])
-    for number, (radius, slots) in enumerate(zip(RADII, _slots(step_days), strict=True)):
+    for number, (radius, slots) in enumerate(zip(RADII, slots_of(step_days), strict=True)):
         total, summed = around(both, of, at, radius, slots)
-        field = (summed + SHRINK * field) / (total + SHRINK)
+        if number == 0 and not anchored:
+            field = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+        else:
+            field = (summed + SHRINK * field) / (total + SHRINK)
         left[number] = SHRINK / (total + SHRINK)
     return field, left
 
@@ -96,9 +107,7 @@ def cell_sums(
     return out[0], out[1]
 
 
-def at_pixels(
-    field: NDArray[np.float32], rows: NDArray[np.float64], cols: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def at_pixels(field: NDArray[np.float32], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
     """Interpolate (..., cells, cells) linearly to pixels at fractional cells; cells that are NaN do not count."""
     known = np.isfinite(field)
     total, weight = np.float32(0), np.float32(0)

@@ -21,6 +21,7 @@ CUT = 3.0
 HALO = int(CUT * POOL_SPREAD)
 SPREADS = (1 / 3, 3.0)  # smallest and largest standard deviation of a pixel over that of the map
 SPREAD_COUNT = 2.0  # pseudo-count of maps for it
+USUAL = 0.5  # spread of anomalies, in prior standard deviations
 LEAST_YEARS = 3
 
 
@@ -75,7 +76,11 @@ def pooled(sums: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
 
 
 def helps(
-    values: NDArray, observed: NDArray[np.bool_], season: NDArray[np.float32], years: NDArray[np.int64], step_days: float
+    values: NDArray,
+    observed: NDArray[np.bool_],
+    season: NDArray[np.float32],
+    years: NDArray[np.int64],
+    step_days: float,
 ) -> tuple[bool, float]:
     """Whether the season of some years tells more of other years than their mean does, and the spread of anomalies.
 

@@ -1,0 +1,213 @@
+"""Lays out what lies beyond windows, lazily: the season of each pixel, sums of cells, and the large scale.
+
+Each is an array of the graph that all blocks share: one task per block of pixels gives the sums of its cells, and the
+large scale of many cells is one task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.blocks.chunked import Chunked
+from xgapfill.blocks.graph import map_lattice
+from xgapfill.blocks.source import Source
+from xgapfill.kernel.arrays import Layout
+from xgapfill.kernel.encode import BoxChannels, Encoder
+from xgapfill.kernel.shared_prior import SharedPrior
+from xgapfill.lattice.cells import CELL, grid_of_cells
+from xgapfill.lattice.grid import Box, Grid
+from xgapfill.prior import large, season
+from xgapfill.variables import Variable
+
+CELLS = 48  # cells along a side of a block of sums
+WIDE = 64  # cells along a side of a block of the large scale
+FRAMES = 6
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the channels of a call for the prior; frozen and picklable.
+
+    Attributes
+    ----------
+    grid : Grid
+        Lattice of the target.
+    variables : tuple of Variable
+        The target, then each predictor.
+    channels : tuple of str
+    prior : SharedPrior
+    """
+
+    grid: Grid
+    variables: tuple[Variable, ...]
+    channels: tuple[str, ...]
+    prior: SharedPrior
+
+    @property
+    def count(self) -> int:
+        """Number of arrays of the variables."""
+        return sum(each.parts for each in self.variables)
+
+    def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Departures of the channels on a box from their prior, and where they are observed."""
+        layout = Layout(tuple(each.parts for each in self.variables))
+        encoder = Encoder(self.grid, self.variables, self.channels, None, None, _quiet)
+        known: BoxChannels = encoder(layout.named(arrays[: self.count]), box)
+        return self.prior.departures(known.values, known.observed)
+
+
+def _quiet(variable: Variable) -> None:
+    """The fill itself warns of impossible values."""
+
+
+@dataclass(frozen=True)
+class SeasonOf:
+    """Season of the pixels of a block without time: `season.TERMS` and the spread of anomalies for each channel."""
+
+    reader: Reader
+
+    def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
+        """Return (layers, 1, y, x)."""
+        grid = self.reader.grid
+        slots = min(grid.slots), max(grid.slots) + 1
+        whole = replace(box, slots=slots)
+        values, observed = self.reader.departures([np.asarray(each) for each in arrays], whole)
+        inner = core.within(box)[1:]
+        layers = []
+        for c in range(len(values)):
+            year = grid.season_of(np.arange(*slots))
+            terms, squares, count = season.fit(values[c], observed[c], year, grid.step_days)
+            independent = min(1.0, grid.step_days / season.INDEPENDENT_DAYS)
+            few = season.SPREAD_COUNT / independent
+            spread = np.sqrt((squares + few * season.USUAL**2) / (count + few)) / season.USUAL
+            layers += [*terms, np.clip(spread, *season.SPREADS)]
+        return np.stack(layers)[:, None, *inner].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """Count and mean anomaly of the cells of a block, for each channel: (2 channels, t, y, x)."""
+
+    reader: Reader
+
+    def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
+        """Return (layers, *core.shape) of cells."""
+        reader, prior = self.reader, self.reader.prior
+        fine = _pixels(box, reader.grid)
+        values, observed = reader.departures(arrays, fine)
+        if prior.season:
+            year = season.basis(reader.grid.season_of(np.arange(*fine.slots)))
+            mean, spread = prior.seasonal_on(arrays[reader.count :], year)
+            values = (values - mean) / spread
+        first = [_firsts(box, axis, reader.grid) for axis in (1, 2)]
+        count, total = large.cell_sums(values, observed, *first)
+        mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+        return np.concatenate([count, mean]).astype(np.float32)
+
+
+def _pixels(box: Box, grid: Grid) -> Box:
+    """Pixels of a box of cells."""
+    around = -(-grid.ncols // CELL)
+
+    def first(col: int) -> int:
+        turn, place = divmod(col, around)
+        return turn * grid.ncols + place * CELL
+
+    return Box(box.slots, (box.rows[0] * CELL, box.rows[1] * CELL), (first(box.cols[0]), first(box.cols[1])))
+
+
+def _firsts(box: Box, axis: int, grid: Grid) -> NDArray[np.int64]:
+    """First pixels of the cells of a box along an axis, relative to the first of all."""
+    if axis == 1:
+        return np.arange(box.shape[1]) * CELL
+    turn, place = np.divmod(np.arange(*box.cols), -(-grid.ncols // CELL))
+    first = turn * grid.ncols + place * CELL
+    return first - first[0]
+
+
+@dataclass(frozen=True)
+class LargeScale:
+    """Large scale of the cells of a block: the field, and for each width the share left open, for each channel."""
+
+    grid: Grid  # of the cells
+    channels: tuple[bool, ...]  # whether the prior mean of each is known
+    season: bool
+
+    def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
+        """Return (layers, *core.shape) of cells."""
+        of, at = self._places(box), self._places(core)
+        number = len(self.channels)
+        layers: list[NDArray] = []
+        for c, anchored in enumerate(self.channels):
+            count, mean = (np.nan_to_num(np.asarray(arrays[k], np.float64)) for k in (c, number + c))
+            field, left = large.nested_means(count, mean, of, at, self.grid.step_days, anchored)
+            if not self.season:
+                field = np.where(left[0] < 1, field, np.nan)  # nothing observed anywhere near
+            layers += [field, *left]
+        return np.stack(layers).astype(np.float32)
+
+    def _places(self, box: Box) -> large.Places:
+        slots, rows, cols = (np.arange(*part, dtype=np.float64) for part in (box.slots, box.rows, box.cols))
+        north, east = self.grid.step_km(rows)
+        return large.Places(slots, rows, cols, np.asarray(east / north))
+
+
+def lay_out_prior(
+    reader: Reader, sources: Sequence[Source], grids: Sequence[Grid], block: tuple[int, int, int]
+) -> tuple[list[Source], list[Grid]]:
+    """Return the arrays of the prior and their grids, given those of the variables.
+
+    `block` is the size of a block that reads whole series.
+    """
+    grid = reader.grid
+    sources, grids = list(sources), list(grids)
+    added: list[Source] = []
+    their: list[Grid] = []
+    if reader.prior.season:
+        timeless = replace(grid, slots=(0,), calendar="none")
+        halo = (0, season.HALO, season.HALO)
+        array = map_lattice(
+            SeasonOf(reader),
+            sources,
+            grids,
+            layers=reader.prior.seasonal,
+            reach=halo,
+            block=(1, *block[1:]),
+            dtype=np.float32,
+            grid=timeless,
+        )
+        added += _layers(array)
+        their += [timeless] * len(added)
+    cells = grid_of_cells(grid)
+    sums = map_lattice(
+        CellSums(reader),
+        [*sources, *added],
+        [*grids, *their],
+        layers=2 * len(reader.channels),
+        reach=(0, 0, 0),
+        block=(FRAMES, CELLS, CELLS),
+        dtype=np.float32,
+        grid=cells,
+    )
+    known = tuple(not each.levelled for each in reader.prior.channels)
+    wide = map_lattice(
+        LargeScale(cells, known, reader.prior.season),
+        _layers(sums),
+        [cells] * sums.shape[0],
+        layers=len(known) * (1 + len(large.RADII)),
+        reach=large.reach(grid.step_days),
+        block=(FRAMES, WIDE, WIDE),
+        dtype=np.float32,
+    )
+    return [*added, *_layers(wide)], [*their, *[cells] * wide.shape[0]]
+
+
+def _layers(array: da.Array) -> list[Source]:
+    """Each layer of a lazy array of the prior as a source."""
+    return [Chunked(array, (1, 2, 3), ((0, layer),), token=array.name) for layer in range(array.shape[0])]

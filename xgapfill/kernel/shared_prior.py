@@ -1,0 +1,320 @@
+"""The prior that all windows share: what it takes from values before windows are cut, and gives back after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.kernel.decode import Blend
+from xgapfill.lattice.cells import CELL, cells_of
+from xgapfill.lattice.grid import Box, Grid
+from xgapfill.lattice.noise import Noise
+from xgapfill.lattice.windows import Filled, Windows
+from xgapfill.prior import large, season
+from xgapfill.prior.exact import bells, rounded
+from xgapfill.variables import Prior, Variable, priors
+
+NEAR = (8.0, 1.5)  # Gaussian neighbourhood (pixels, slots) in which a window tells of a pixel
+ENOUGH = 1.0  # observations there with which it tells most of what it can
+BANDS = (0.45, 0.2, 0.16, 0.13, 0.13)  # variance of each width of the large scale, in prior variances
+REST = 0.22  # variance that the large scale does not resolve, in prior variances
+GRAIN = (2.0, 1.0)  # radius (pixels, slots) of draws of that variance
+DRAW = 1000  # numbers of noise fields of the prior start here
+SPAN = 2.0  # as in the regression of the background
+
+
+class Channel(NamedTuple):
+    """What a channel is relative to.
+
+    Attributes
+    ----------
+    base, sd : float
+        Prior mean and standard deviation; `sd` 0: the prior does not change the channel.
+    levelled : bool
+        Whether its prior mean is unknown: the widest mean is then not drawn toward it.
+    slopes : tuple of (channel, slope, curvature, centre)
+        Prior regression on each predictor.
+    """
+
+    base: float
+    sd: float
+    levelled: bool
+    slopes: tuple[tuple[int, float, float, float], ...] = ()
+
+
+class OnBox(NamedTuple):
+    """The prior on a box.
+
+    Attributes
+    ----------
+    level : (c, t, y, x) float32, what is taken from values, NaN where nothing is known
+    scale : (c, 1, y, x) float32, by which anomalies are divided
+    known : (t, y, x) bool, where something is known of all channels
+    left : (c, widths, t, cells, cells) float32, share of the variance of each width left open
+    base : (c,) float32, prior means
+    """
+
+    level: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    left: NDArray[np.float32]
+    base: NDArray[np.float32]
+
+    def anomalies(
+        self, values: NDArray[np.float32], observed: NDArray[np.bool_], level: NDArray[np.float32], scale: NDArray
+    ) -> NDArray[np.float32]:
+        """Take the prior from the (t, c, y, x) values of a window, 0 where not observed."""
+        base = self.base[:, None, None]
+        return np.where(observed, base + (values - base - level) / scale, np.float32(0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SharedPrior:
+    """Season and large scale of each channel; its arrays follow the others of a kernel.
+
+    Attributes
+    ----------
+    channels : tuple of Channel
+    season : bool
+        Whether arrays of the season come first: `season.TERMS` and the spread of anomalies for each channel, without
+        time.
+    local : bool
+        Whether the method knows no more than its windows, so that what they say must die out far from observations.
+    """
+
+    channels: tuple[Channel, ...]
+    season: bool
+    local: bool = True
+
+    @classmethod
+    def of(
+        cls, variables: Sequence[Variable], channels: Sequence[str], season: bool, local: bool
+    ) -> SharedPrior | None:
+        """Return the prior of these channels, targets first; None if it can change none of them."""
+        shipped, targets = priors(), len(variables[0].channels)
+        usual = {name: each.usual_sd for each in variables if each.levelled for name in each.channels}
+        found = []
+        for number, name in enumerate(channels):
+            prior: Prior = shipped[name]
+            if name in usual:
+                found.append(Channel(0.0, float(usual[name] or 0.0), True))
+                continue
+            slopes = []
+            for other in range(targets, len(channels)):
+                if number < targets and channels[other] in prior.regression:
+                    slope, curvature = prior.regression[channels[other]]
+                    slopes.append((other, slope, curvature, shipped[channels[other]].centre))
+            found.append(Channel(prior.mean, prior.variance**0.5, False, tuple(slopes)))
+        return cls(tuple(found), season, local) if any(each.sd for each in found) else None
+
+    @property
+    def seasonal(self) -> int:
+        """Number of arrays of the season."""
+        return len(self.channels) * (season.TERMS + 1) if self.season else 0
+
+    @property
+    def arrays(self) -> int:
+        """Number of arrays."""
+        return self.seasonal + len(self.channels) * (1 + len(large.RADII))
+
+    @property
+    def alone(self) -> bool:
+        """Whether there are no predictors; anomalies are scaled only then."""
+        return not any(each.slopes for each in self.channels)
+
+    def departures(
+        self, values: NDArray[np.float32], observed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Departures of (c, ...) channels from their prior mean and regression, in prior standard deviations."""
+        out, known = np.zeros(values.shape), observed.copy()
+        for number, each in enumerate(self.channels):
+            if not each.sd:
+                known[number] = False
+                continue
+            for other, *_ in each.slopes:
+                known[number] &= observed[other]
+            expected = each.base + self.regression(each, values)
+            out[number] = rounded(np.where(known[number], (values[number] - expected) / each.sd, 0.0))
+        return out, known
+
+    def regression(self, channel: Channel, values: NDArray) -> NDArray:
+        """Prior regression of a channel on (c, ...) values of the predictors."""
+        total = np.zeros(values.shape[1:], np.float32)
+        for other, slope, curvature, centre in channel.slopes:
+            away = np.clip(values[other] - np.float32(centre), -SPAN, SPAN)
+            total = total + np.float32(slope) * away + np.float32(curvature) * away**2
+        return np.asarray(total)
+
+    def seasonal_on(self, arrays: Sequence[Any], year: NDArray) -> tuple[NDArray, NDArray]:
+        """Season (c, t, y, x) and spread of anomalies (c, 1, y, x), in prior standard deviations."""
+        n = season.TERMS + 1
+        means, spreads = [], []
+        for c in range(len(self.channels)):
+            part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[c * n : (c + 1) * n]]
+            means.append(season.at(np.stack(part[:-1]), year))
+            spread = np.where(part[-1] > 0, part[-1], 1)[None]
+            spreads.append(spread if self.alone else np.ones_like(spread))
+        return np.stack(means), np.stack(spreads)
+
+    def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
+        """Return the prior on a box, given its arrays there."""
+        count = len(self.channels)
+        layers = np.stack([np.asarray(each) for each in arrays[self.seasonal :]])
+        cells = layers.reshape(count, 1 + len(large.RADII), *layers.shape[1:])
+        field = large.at_pixels(cells[:, 0], *_cells(grid, box, box))
+        known = np.asarray(np.isfinite(field).all(axis=0))
+        scale = np.ones((count, 1, *box.shape[1:]), np.float32)
+        if self.season:
+            mean, spread = self.seasonal_on(arrays, season.basis(grid.season_of(np.arange(*box.slots))))
+            scale = spread.astype(np.float32)
+            field = mean.astype(np.float32) + scale * field
+        sd = np.array([each.sd for each in self.channels], np.float32)[:, None, None, None]
+        level = np.where(sd > 0, sd * np.nan_to_num(field), np.float32(0))
+        return OnBox(level, scale, known, cells[:, 1:], self.base)
+
+    @property
+    def base(self) -> NDArray[np.float32]:
+        """Prior mean of each channel."""
+        return np.array([each.base for each in self.channels], np.float32)
+
+    def empty(self, windows: Windows, members: int, noise: Noise | None) -> Filled:
+        """Windows without observations."""
+        values = np.zeros((members, *windows.values.shape), np.float32) + self.base[:, None, None]
+        return replace(self, local=True).damped(Filled(values, np.zeros_like(values[0])), windows, noise)
+
+    def damped(self, filled: Filled, windows: Windows, noise: Noise | None) -> Filled:
+        """Draw what windows say toward the prior, away from their observations; members draw there with `noise`."""
+        if not self.local:
+            return filled
+        near = self._near(windows)
+        values, spread = filled.values.copy(), filled.spread.copy()
+        targets = windows.targets
+        order = [*range(targets, len(self.channels)), *range(targets)]
+        level = np.float32(0) if windows.level is None else windows.level
+        for c in order:
+            each = self.channels[c]
+            if not each.sd:
+                continue
+            share, rest = near[:, :, c], np.float32(each.sd * REST**0.5)
+            for m in range(len(values)):
+                whole = [np.moveaxis(part, 2, 0) for part in (filled.values[m] + level, values[m] + level)]
+                before, after = (np.float32(each.base) + self.regression(each, part) for part in whole)
+                values[m, :, :, c] = after + (filled.values[m, :, :, c] - before) * share
+                if noise is not None:
+                    values[m, :, :, c] += np.sqrt(1 - share**2) * rest * self._grain(noise, m, c, windows)
+            spread[:, :, c] = np.sqrt((share * filled.spread[:, :, c]) ** 2 + (1 - share**2) * rest**2)
+        return Filled(values, spread)
+
+    def _near(self, windows: Windows) -> NDArray[np.float32]:
+        """Share of what windows say that holds at each pixel, (b, t, c, y, x)."""
+        pixels, slots = NEAR
+        t, y, x = (
+            _bell(n, radius)
+            for n, radius in zip(np.take(windows.values.shape, (1, 3, 4)), (slots, pixels, pixels), strict=True)
+        )
+        seen = windows.observed.astype(np.float32)
+        seen = np.einsum("st,btcyx->bscyx", t, y @ seen @ x)
+        return (1 - np.exp(-seen / np.float32(ENOUGH))).astype(np.float32)
+
+    def _grain(self, noise: Noise, member: int, channel: int, windows: Windows) -> NDArray[np.float32]:
+        """Small-scale draw of unit variance in each window, (b, t, y, x)."""
+        b, t, _, y, x = windows.values.shape
+        pixels, slots = GRAIN
+        parts = [_unit(_bell(n, radius)) for n, radius in ((t, slots), (y, pixels), (x, pixels))]
+        out = np.empty((b, t, y, x), np.float32)
+        for number, start in enumerate(windows.starts):
+            slot, row, col = start.tolist()
+            white = noise(member, DRAW + channel, (slot, row, col), (1, t, y, x))[0]
+            out[number] = np.einsum("st,tyx->syx", parts[0], parts[1] @ white @ parts[2].T)
+        return out
+
+    def give_back(
+        self,
+        blend: Blend,
+        kept: Sequence[int],
+        prior: OnBox,
+        grid: Grid,
+        box: Box,
+        core: Box,
+        noise: Noise | None,
+    ) -> None:
+        """Add the prior to the sums of a core, in place; members draw from it with `noise`.
+
+        Pixels of which nothing is known stay missing.
+        """
+        members, spread, weight = blend
+        weight[~prior.known[core.within(box)]] = 0
+        at = _cells(grid, core, box)
+        times = slice(core.slots[0] - box.slots[0], core.slots[1] - box.slots[0])
+        inner = core.within(box)
+        for k, c in enumerate(kept):
+            each, level, scale = self.channels[c], prior.level[(c, *inner)], prior.scale[(c, slice(None), *inner[1:])]
+            base = np.float32(each.base)
+            if not each.sd:
+                continue
+            bands = [
+                np.float32(band) * part
+                for band, part in zip(
+                    BANDS, np.nan_to_num(large.at_pixels(prior.left[c][:, times], *at), nan=1.0), strict=True
+                )
+            ]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                own = np.where(weight > 0, spread[k] / weight, 0)
+            rest = np.float32(each.sd**2 * REST)
+            share = np.minimum(1, own**2 / rest)
+            more = np.float32(each.sd**2) * sum(bands) * share
+            spread[k] = np.sqrt(own**2 + more) * scale * weight
+            for m in range(len(members)):
+                members[m, k] = (members[m, k] - base * weight) * scale + (base + level) * weight
+                if noise is not None:
+                    wide = sum(
+                        np.sqrt(band)
+                        * large.at_pixels(_wide(noise, m, c, number, grid, core), *_cells(grid, core, core))
+                        for number, band in enumerate(bands)
+                    )
+                    members[m, k] += np.float32(each.sd) * np.sqrt(share) * wide * scale * weight
+
+
+def _cells(grid: Grid, box: Box, of: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractional cells of the rows and columns of a box, in arrays on the cells of the box `of`."""
+    middle, around = (CELL - 1) / 2, -(-grid.ncols // CELL)
+    rows = (np.arange(*box.rows) - middle) / CELL
+    turn, col = np.divmod(np.arange(*box.cols), grid.ncols)
+    cols = turn * around + (col - middle) / CELL
+    around_of, col_of = divmod(of.cols[0], grid.ncols)
+    return rows - of.rows[0] // CELL + 1, cols - (around_of * around + col_of // CELL) + 1
+
+
+def _wide(noise: Noise, member: int, channel: int, number: int, grid: Grid, core: Box) -> NDArray[np.float32]:
+    """Draw of unit variance of a width of the large scale, on the cells of a core and one around them."""
+    radius, slots = large.RADII[number], large.slots_of(grid.step_days)[number]
+    first_row, last_row = core.rows[0] // CELL - 1, (core.rows[1] - 1) // CELL + 2
+    first_col, last_col = (int(each) for each in cells_of(np.array([core.cols[0], core.cols[1] - 1]), 2, grid, CELL))
+    first_col, last_col = first_col - 1, last_col + 2
+    halo, before = int(np.ceil(large.CUT * radius)), int(np.ceil(large.CUT * slots))
+    start = core.slots[0] - before, first_row - halo, first_col - halo
+    shape = 1, core.shape[0] + 2 * before, last_row - first_row + 2 * halo, last_col - first_col + 2 * halo
+    around = -(-grid.ncols // CELL)
+    white = rounded(replace(noise, ncols=around)(member, DRAW + 100 * (1 + number) + channel, start, shape)[0])
+    out = white
+    for axis, (n, margin, width) in enumerate(
+        zip(shape[1:], (before, halo, halo), (slots, radius, radius), strict=True)
+    ):
+        places = np.arange(n, dtype=float)
+        bell = bells(places[margin : n - margin], places, width, large.CUT)
+        out = rounded(np.moveaxis(np.tensordot(bell, out, (1, axis)), 0, axis))
+        out = rounded(out / np.sqrt((bell[0] ** 2).sum()))
+    return out.astype(np.float32)
+
+
+def _bell(n: int, radius: float) -> NDArray[np.float32]:
+    places = np.arange(n)
+    return np.exp(-0.5 * ((places[:, None] - places) / radius) ** 2).astype(np.float32)
+
+
+def _unit(bell: NDArray[np.float32]) -> NDArray[np.float32]:
+    return bell / np.sqrt((bell**2).sum(axis=1, keepdims=True))
