@@ -33,6 +33,8 @@ def place(fault: Fault, root: Path = ROOT) -> Path:
         )
     return places[0][0]
 
+LONGEST = 300.0  # seconds of the tests of a fault
+
 
 def survivors(faults: tuple[Fault, ...]) -> list[Fault]:
     """Those of the faults that no test of theirs finds."""
@@ -62,7 +64,10 @@ def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
     """Whether a test fails; RuntimeError when they cannot be run."""
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests'}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return True  # a test that never ends is noticed
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{' '.join(tests)} did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.returncode == 1

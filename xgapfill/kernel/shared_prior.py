@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.gaussian.priors import DEPENDENT_PIXELS
 from xgapfill.kernel.decode import Blend
 from xgapfill.lattice.cells import CELL, cells_of
 from xgapfill.lattice.grid import Box, Grid
@@ -22,7 +23,9 @@ NEAR = (8.0, 1.5)  # Gaussian neighbourhood (pixels, slots) in which a window te
 ENOUGH = 1.0  # observations there with which it tells most of what it can
 BANDS = (0.45, 0.2, 0.16, 0.13, 0.13)  # variance of each width of the large scale, in prior variances
 REST = 0.22  # variance that the large scale does not resolve, in prior variances
-GRAIN = (2.0, 1.0)  # radius (pixels, slots) of draws of that variance
+GRAINS = ((1.5, 0.3), (4.0, 1.0), (9.0, 1.5))  # radii (pixels, slots) of draws of that variance
+GRAIN_SHARES = (0.2, 0.35, 0.45)  # of that variance
+FEW = 5.0  # pseudo-count of independent samples of the variance of a window
 DRAW = 1000  # numbers of noise fields of the prior start here
 SPAN = 2.0  # as in the regression of the background
 
@@ -206,8 +209,16 @@ class SharedPrior:
                 values[m, :, :, c] = after + (filled.values[m, :, :, c] - before) * share
                 if noise is not None:
                     values[m, :, :, c] += np.sqrt(1 - share**2) * rest * self._grain(noise, m, c, windows)
-            spread[:, :, c] = np.sqrt((share * filled.spread[:, :, c]) ** 2 + (1 - share**2) * rest**2)
+            own = np.minimum(filled.spread[:, :, c] ** 2, self._variance(windows, c, rest**2))
+            spread[:, :, c] = np.sqrt(share**2 * own + (1 - share**2) * rest**2)
         return Filled(values, spread)
+
+    def _variance(self, windows: Windows, c: int, rest: np.float32) -> NDArray[np.float32]:
+        """Variance of the anomalies of each window, (b, 1, 1, 1), near what is left by the prior where they are few."""
+        away = np.where(windows.observed[:, :, c], windows.values[:, :, c] - self.base[c], np.float32(0))
+        squares = np.square(away, dtype=np.float64).sum((1, 2, 3), keepdims=True) / DEPENDENT_PIXELS
+        independent = windows.observed[:, :, c].sum((1, 2, 3), keepdims=True) / DEPENDENT_PIXELS
+        return ((squares + FEW * rest) / (independent + FEW)).astype(np.float32)
 
     def _near(self, windows: Windows) -> NDArray[np.float32]:
         """Share of what windows say that holds at each pixel, (b, t, c, y, x)."""
@@ -223,13 +234,13 @@ class SharedPrior:
     def _grain(self, noise: Noise, member: int, channel: int, windows: Windows) -> NDArray[np.float32]:
         """Small-scale draw of unit variance in each window, (b, t, y, x)."""
         b, t, _, y, x = windows.values.shape
-        pixels, slots = GRAIN
-        parts = [_unit(_bell(n, radius)) for n, radius in ((t, slots), (y, pixels), (x, pixels))]
-        out = np.empty((b, t, y, x), np.float32)
-        for number, start in enumerate(windows.starts):
-            slot, row, col = start.tolist()
-            white = noise(member, DRAW + channel, (slot, row, col), (1, t, y, x))[0]
-            out[number] = np.einsum("st,tyx->syx", parts[0], parts[1] @ white @ parts[2].T)
+        out = np.zeros((b, t, y, x), np.float32)
+        for number, ((pixels, slots), part) in enumerate(zip(GRAINS, GRAIN_SHARES, strict=True)):
+            north, east, time = (_unit(_bell(n, radius)) for n, radius in ((y, pixels), (x, pixels), (t, slots)))
+            for k, start in enumerate(windows.starts):
+                slot, row, col = start.tolist()
+                white = noise(member, DRAW + 10 * number + channel, (slot, row, col), (1, t, y, x))[0]
+                out[k] += np.float32(part**0.5) * np.einsum("st,tyx->syx", time, north @ white @ east.T)
         return out
 
     def give_back(
