@@ -33,6 +33,7 @@ def place(fault: Fault, root: Path = ROOT) -> Path:
         )
     return places[0][0]
 
+
 LONGEST = 300.0  # seconds of the tests of a fault
 
 

@@ -49,9 +49,9 @@ class Layout:
     errors : bool
         Whether the errors of the target's parts follow.
     sea : bool
-        Whether a sea mask, or a map of pixels that were ever observed, follows.
+        Whether a sea mask, or a map of pixels that were ever observed, is last.
     prior : int
-        Number of arrays of the shared prior, which are last.
+        Number of arrays of the shared prior, which are before.
     """
 
     parts: tuple[int, ...]
@@ -64,5 +64,5 @@ class Layout:
         left: Iterator[Any] = iter(arrays)
         variables = tuple(tuple(next(left) for _ in range(count)) for count in self.parts)
         errors = tuple(next(left) for _ in range(self.parts[0])) if self.errors else ()
-        sea = next(left) if self.sea else None
-        return BoxArrays(variables, errors, sea, tuple(next(left) for _ in range(self.prior)))
+        prior = tuple(next(left) for _ in range(self.prior))
+        return BoxArrays(variables, errors, next(left) if self.sea else None, prior)

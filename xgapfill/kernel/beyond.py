@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
+from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from xgapfill.blocks.chunked import Chunked
@@ -19,6 +21,7 @@ from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.source import Source
 from xgapfill.kernel.arrays import Layout
 from xgapfill.kernel.encode import BoxChannels, Encoder
+from xgapfill.kernel.sample import sample_of
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.lattice.cells import CELL, grid_of_cells
 from xgapfill.lattice.grid import Box, Grid
@@ -28,6 +31,7 @@ from xgapfill.variables import Variable
 CELLS = 48  # cells along a side of a block of sums
 WIDE = 64  # cells along a side of a block of the large scale
 FRAMES = 6
+SAMPLE = 4096  # pixels that tell whether seasons help
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,21 @@ def _quiet(variable: Variable) -> None:
 
 @dataclass(frozen=True)
 class SeasonOf:
-    """Season of the pixels of a block without time: `season.TERMS` and the spread of anomalies for each channel."""
+    """Season of the pixels of a block without time: `season.TERMS` and the spread of anomalies for each channel.
+
+    Attributes
+    ----------
+    reader : Reader
+    usual : tuple of float
+        Spread of the anomalies of each channel in the map; 0 where the season does not help.
+    """
 
     reader: Reader
+    usual: tuple[float, ...] = ()
+
+    def given(self, usual: tuple[float, ...]) -> SeasonOf:
+        """Return the kernel with what a sample of the map told."""
+        return replace(self, usual=usual)
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
         """Return (layers, 1, y, x)."""
@@ -80,12 +96,15 @@ class SeasonOf:
         values, observed = self.reader.departures([np.asarray(each) for each in arrays], whole)
         inner = core.within(box)[1:]
         layers = []
-        for c in range(len(values)):
+        for c, usual in enumerate(self.usual):
+            if not usual:
+                layers += [*np.zeros((season.TERMS, *box.shape[1:])), np.ones(box.shape[1:])]
+                continue
             year = grid.season_of(np.arange(*slots))
             terms, squares, count = season.fit(values[c], observed[c], year, grid.step_days)
             independent = min(1.0, grid.step_days / season.INDEPENDENT_DAYS)
             few = season.SPREAD_COUNT / independent
-            spread = np.sqrt((squares + few * season.USUAL**2) / (count + few)) / season.USUAL
+            spread = np.sqrt((squares + few * usual**2) / (count + few)) / usual
             layers += [*terms, np.clip(spread, *season.SPREADS)]
         return np.stack(layers)[:, None, *inner].astype(np.float32)
 
@@ -180,6 +199,7 @@ def lay_out_prior(
             reach=halo,
             block=(1, *block[1:]),
             dtype=np.float32,
+            fitted=_whether_seasons_help(reader, sources, grids),
             grid=timeless,
         )
         added += _layers(array)
@@ -206,6 +226,51 @@ def lay_out_prior(
         dtype=np.float32,
     )
     return [*added, *_layers(wide)], [*their, *[cells] * wide.shape[0]]
+
+
+@dataclass(frozen=True)
+class Departures:
+    """Departures of the channels of a sample from their prior, NaN where missing."""
+
+    reader: Reader
+
+    def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float64]:
+        """Return (channels, *core.shape)."""
+        values, observed = self.reader.departures(arrays, box)
+        return np.where(observed, values, np.nan)[(slice(None), *core.within(box))]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Spread of the anomalies of each channel of a sample; 0 where the season of some years is no help for others."""
+
+    grid: Grid  # of the sample
+
+    def __call__(self, sample: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return one number for each channel of (c, t, y, x)."""
+        grid = self.grid
+        slots = np.array(grid.slots, np.int64)
+        years = np.floor(slots * grid.step_days / grid.year_days).astype(np.int64)
+        found = []
+        for values in sample.reshape(*sample.shape[:2], -1):
+            use, spread = season.helps(values, np.isfinite(values), grid.season_of(slots), years, grid.step_days)
+            found.append(max(spread, season.LEAST_SPREAD) if use else 0.0)
+        return tuple(found)
+
+
+def _whether_seasons_help(reader: Reader, sources: Sequence[Source], grids: Sequence[Grid]) -> Delayed:
+    """Spread of the anomalies of each channel in a sample of the map, lazily; 0 where the season does not help."""
+    parts, places = sample_of(sources, grids, SAMPLE)
+    sample = map_lattice(
+        Departures(reader),
+        parts,
+        places,
+        layers=len(reader.channels),
+        reach=(None, 0, 0),
+        block=(1, WIDE, WIDE),
+        dtype=np.float64,
+    )
+    return dask.delayed(Usual(places[0]), pure=True)(sample)
 
 
 def _layers(array: da.Array) -> list[Source]:

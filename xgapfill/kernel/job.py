@@ -18,8 +18,8 @@ from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.beyond import Reader, lay_out_prior
+from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
 from xgapfill.kernel.reduce import Reduced, reduced
@@ -30,9 +30,9 @@ from xgapfill.lattice.noise import Noise
 from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.nets.ready import check_network
-from xgapfill.variables import SizeClasses
 from xgapfill.options import OPTIONS
 from xgapfill.prior.season import LEAST_YEARS
+from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
 
 SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
@@ -174,25 +174,24 @@ class Job:
         mask = read_sea(options.sea, quantity)
         sources = [source for each in (quantity, *given) for source in each.sources]
         grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
-        ever = (
-            None if mask is not None else ever_observed([each.variable for each in (quantity, *given)], sources, grids)
-        )
+        every = tuple(each.variable for each in (quantity, *given))
+        ever = None if mask is not None else ever_observed(every, sources, grids)
         if error is not None:
             sources, grids = [*sources, *error.sources], [*grids, *error.grids]
+        grid = quantity.grid
+        shared = _prior(options, method, (quantity, *given), channels)
+        if shared is not None:
+            count = sum(each.parts for each in every)
+            reader = Reader(grid, every, channels, shared)
+            added = lay_out_prior(reader, sources[:count], grids[:count], series_block(len(grid.slots)))
+            sources, grids = [*sources, *added[0]], [*grids, *added[1]]
         if mask is not None:
             sources, grids = [*sources, mask[1]], [*grids, mask[2]]
         if ever is not None:
             sources, grids = [*sources, ever[0]], [*grids, ever[1]]
-        grid = quantity.grid
-        shared = _prior(options, method, (quantity, *given), channels)
-        if shared is not None:
-            count = sum(each.variable.parts for each in (quantity, *given))
-            reader = Reader(grid, tuple(each.variable for each in (quantity, *given)), channels, shared)
-            added = lay_out_prior(reader, sources[:count], grids[:count], series_block(len(grid.slots)))
-            sources, grids = [*sources, *added[0]], [*grids, *added[1]]
         kernel = FillKernel(
             grid=grid,
-            variables=tuple(each.variable for each in (quantity, *given)),
+            variables=every,
             channels=channels,
             method=method,
             weights=None if weights is None else handle(weights),
@@ -218,11 +217,12 @@ class Job:
 
     def alone(self) -> Job:
         """Return the job without the arrays that read far more than a block: the shared prior, what was ever seen."""
-        left_out = self.kernel.ever + (self.kernel.prior.arrays if self.kernel.prior else 0)
+        first = len(self.sources) - self.kernel.ever - (self.kernel.sea is not None) - self.kernel.layout.prior
+        kept = [n for n in range(len(self.sources)) if n < first or (self.kernel.sea and n + 1 == len(self.sources))]
         kernel = replace(self.kernel, ever=False, prior=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
-        kept = len(self.sources) - left_out
-        return replace(self, kernel=kernel, op=op, sources=self.sources[:kept], grids=self.grids[:kept])
+        sources, grids = (tuple(parts[n] for n in kept) for parts in (self.sources, self.grids))
+        return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -62,18 +62,7 @@ def _sample(
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))
-    rows, cols = sample_places(first, pixels)
-    parts, places = [], []
-    for source, grid in zip(sources, grids, strict=True):
-        if grid.cell > first.cell:
-            parts.append(source)
-            places.append(grid)
-            continue
-        at_rows, at_cols = grid.index_rows(rows), grid.index_cols(cols)
-        at_rows, at_cols = at_rows[at_rows >= 0], at_cols[at_cols >= 0]
-        parts.append(part_of(source, at_rows, at_cols))
-        kept_rows, kept_cols = tuple(grid.rows[i] for i in at_rows), tuple(grid.cols[i] for i in at_cols)
-        places.append(replace(grid, rows=kept_rows, cols=kept_cols))
+    parts, places = sample_of(sources, grids, pixels)
     encoded = map_lattice(
         _Encode(kernel),
         parts,
@@ -84,6 +73,25 @@ def _sample(
         dtype=np.float32,
     )
     return encoded, _Fit(method, kernel.channels, kernel.targets, places[0])
+
+
+def sample_of(sources: Sequence[Source], grids: Sequence[Grid], pixels: int) -> tuple[list[Source], list[Grid]]:
+    """All times of about `pixels` pixels of each source, and their addresses; cells are kept whole."""
+    first = grids[0]
+    parts: list[Source] = []
+    places: list[Grid] = []
+    rows, cols = sample_places(first, pixels)
+    for source, grid in zip(sources, grids, strict=True):
+        if grid.cell > first.cell:
+            parts.append(source)
+            places.append(grid)
+            continue
+        at_rows, at_cols = grid.index_rows(rows), grid.index_cols(cols)
+        at_rows, at_cols = at_rows[at_rows >= 0], at_cols[at_cols >= 0]
+        parts.append(part_of(source, at_rows, at_cols))
+        kept_rows, kept_cols = tuple(grid.rows[i] for i in at_rows), tuple(grid.cols[i] for i in at_cols)
+        places.append(replace(grid, rows=kept_rows, cols=kept_cols))
+    return parts, places
 
 
 def sample_places(grid: Grid, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -21,7 +21,7 @@ CUT = 3.0
 HALO = int(CUT * POOL_SPREAD)
 SPREADS = (1 / 3, 3.0)  # smallest and largest standard deviation of a pixel over that of the map
 SPREAD_COUNT = 2.0  # pseudo-count of maps for it
-USUAL = 0.5  # spread of anomalies, in prior standard deviations
+LEAST_SPREAD = 1e-3  # of the anomalies of a map, in prior standard deviations
 LEAST_YEARS = 3
 
 
