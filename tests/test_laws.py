@@ -89,7 +89,10 @@ def test_what_was_observed_comes_back_bit_for_bit(name, variable):
 @every_method
 @every_variable
 def test_every_sea_pixel_near_anything_observed_is_filled(name, variable):
-    """A sea pixel is finite when its window has one observation of the target or of a predictor."""
+    """A sea pixel is finite when its window has one observation of the target or of a predictor.
+
+    With the prior of all windows it is finite wherever anything was observed in the map.
+    """
     target, cond = maps_of(variable, lat=40.0)
     frame = target.isel(size_class=0, time=1) if variable == "PSC" else target.isel(time=1)
     y, x = np.argwhere(frame.notnull().values)[0]
@@ -97,8 +100,12 @@ def test_every_sea_pixel_near_anything_observed_is_filled(name, variable):
     assert one.notnull().sum() == (3 if variable == "PSC" else 1)
     blind = cond.where(False) if name == "regression" and cond is not None else None  # it rests on chlorophyll
     with warnings.catch_warnings(action="ignore"):
-        found = np.isfinite(filled(name, one, blind)).transpose(..., "time", "lat", "lon").values
+        found, more = (
+            np.isfinite(filled(name, one, blind, prior=prior)).transpose(..., "time", "lat", "lon").values
+            for prior in (None, "auto")
+        )
     assert (found == in_a_window_with(name, target, (1, y, x))).all()
+    assert more.all() if METHODS[name].takes_prior else (more == found).all()
     if cond is not None:
         target, cond = maps_of(variable, shape=(2, 14, 30))
         assert np.isfinite(filled(name, target.where(False), cond)).all()
@@ -203,12 +210,12 @@ def test_a_file_gives_the_same_bits(name, variable, tmp_path):
 
 @every_method
 def test_a_subset_changes_only_near_its_cut(name):
-    """Beyond the halo of one window (by default 4 frames, 63 pixels) from a cut, the bits are those of the whole."""
+    """Without the prior of all windows: beyond the halo of a window from a cut, the bits are those of the whole."""
     whole = chl_map((2, 20, 170), lat=40.75, lon=-40 + 16 / 24).isel(time=[1])  # four windows side by side, a batch
     tiling = METHODS[name].tiling(8640, (0, 1))
     reach = tiling.reach[2]
-    expected = filled(name, whole).compute()
-    part = filled(name, whole.isel(lon=slice(70, None))).compute()
+    expected = filled(name, whole, prior=None).compute()
+    part = filled(name, whole.isel(lon=slice(70, None)), prior=None).compute()
     assert same(part.isel(lon=slice(reach, None)), expected.isel(lon=slice(70 + reach, None)))
     if tiling.stride[2] < tiling.size[2]:
         assert not same(part, expected.isel(lon=slice(70, None)))
@@ -216,8 +223,8 @@ def test_a_subset_changes_only_near_its_cut(name):
         return
     reach = tiling.reach[0]
     series = chl_map((reach + 4, 8, 8), lat=40.75, lon=-39.0)
-    expected = filled(name, series).compute()
-    part = filled(name, series.isel(time=slice(2, None))).compute()
+    expected = filled(name, series, prior=None).compute()
+    part = filled(name, series.isel(time=slice(2, None)), prior=None).compute()
     assert same(part.isel(time=slice(reach, None)), expected.isel(time=slice(2 + reach, None)))
 
 

@@ -117,7 +117,7 @@ def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:
     fields = op.fields if isinstance(op, Reduced) else None
     return LayerNotes(
         identity=tokenize(timeless, kernel.samples is None, fields),
-        halo=op.reach[0],
+        halo=job.frames_of_halo,
         frames=None if op.reach[0] is None else OPTIONS["block"][0],
         shares=any(source.chunks is not None for source in job.sources[: len(job.sources) - kernel.ever]),
     )

@@ -177,6 +177,23 @@ class LargeScale:
         return large.Places(slots, rows, cols, np.asarray(east / north))
 
 
+@dataclass(frozen=True)
+class Within:
+    """Halo of the large scale, no farther than the cells of the map: there is nothing beyond."""
+
+    cells: Grid
+
+    def __call__(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
+        """Return the range of places that cores on a range of places depend on."""
+        more = large.reach(self.cells.step_days)[axis]
+        low, high = places[0] - more, places[1] + more
+        there = (self.cells.slots, self.cells.rows, self.cells.cols)[axis]
+        first, last = min(there), max(there)
+        if axis == 2 and (self.cells.periodic or last - first + 1 != len(set(there))):  # or across the first column
+            return low, high
+        return max(low, first), min(high, last + 1)
+
+
 def lay_out_prior(
     reader: Reader, sources: Sequence[Source], grids: Sequence[Grid], block: tuple[int, int, int]
 ) -> tuple[list[Source], list[Grid]]:
@@ -222,6 +239,7 @@ def lay_out_prior(
         [cells] * sums.shape[0],
         layers=len(known) * (1 + len(large.RADII)),
         reach=large.reach(grid.step_days),
+        around=Within(cells),
         block=(FRAMES, WIDE, WIDE),
         dtype=np.float32,
     )

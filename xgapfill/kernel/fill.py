@@ -178,7 +178,7 @@ class FillKernel:
         if self.prior is not None:
             for starts, seas in batches(cutter.needed(known, box, core, near, seen=False)):
                 empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.members, self._draws)
-                self._add(empty, starts, seas, core, blend)
+                self._add(empty, starts, seas, core, blend, known.prior.known[core.within(box)])
             self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)
         blend.weight[~near] = 0
         return blend
@@ -188,12 +188,20 @@ class FillKernel:
         """Noise that members draw from the prior with; None: there are no members."""
         return self.noise if self.method.draws else None
 
-    def _add(self, filled: Filled, starts: Sequence[NDArray], seas: Sequence[NDArray], core: Box, blend: Blend) -> None:
-        """Add the windows of a batch to the sums."""
+    def _add(
+        self,
+        filled: Filled,
+        starts: Sequence[NDArray],
+        seas: Sequence[NDArray],
+        core: Box,
+        blend: Blend,
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add the windows of a batch to the sums, at the pixels of the core `where`."""
         tiling, kept = self.tiling, self.kept_channels
         for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
             at, part = overlap(start, tiling.size, core)
-            weight = tiling.weight[part] * sea[part[1:]]
+            weight = tiling.weight[part] * sea[part[1:]] * (1 if where is None else where[at])
             values = filled.values[:, number][:, part[0], :, part[1], part[2]][:, :, kept]
             spread = filled.spread[number][part[0], :, part[1], part[2]][:, kept]
             blend.members[:, :, *at] += np.moveaxis(values, 2, 1) * weight

@@ -31,6 +31,7 @@ from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.nets.ready import check_network
 from xgapfill.options import OPTIONS
+from xgapfill.prior.large import reach
 from xgapfill.prior.season import LEAST_YEARS
 from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
@@ -215,13 +216,22 @@ class Job:
             op = reduced(kernel, quantity, statistics, len(sources))
         return cls(quantity, given, method, weights, options, kernel, tuple(sources), tuple(grids), statistics, op)
 
+    @property
+    def frames_of_halo(self) -> int | None:
+        """Frames before the end that a new frame changes; None: all of them."""
+        own, prior = self.op.reach[0], self.kernel.prior
+        if own is None or prior is None:
+            return own
+        return None if prior.season else own + reach(self.kernel.grid.step_days)[0]
+
     def alone(self) -> Job:
         """Return the job without the arrays that read far more than a block: the shared prior, what was ever seen."""
-        first = len(self.sources) - self.kernel.ever - (self.kernel.sea is not None) - self.kernel.layout.prior
-        kept = [n for n in range(len(self.sources)) if n < first or (self.kernel.sea and n + 1 == len(self.sources))]
+        count, layout = len(self.sources), self.kernel.layout
+        first = count - layout.sea - layout.prior
+        kept = [n for n in range(count) if n < first or (self.kernel.sea is not None and n == count - 1)]
         kernel = replace(self.kernel, ever=False, prior=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
-        sources, grids = (tuple(parts[n] for n in kept) for parts in (self.sources, self.grids))
+        sources, grids = tuple(self.sources[n] for n in kept), tuple(self.grids[n] for n in kept)
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
 
     @property

@@ -56,7 +56,7 @@ class OnBox(NamedTuple):
     ----------
     level : (c, t, y, x) float32, what is taken from values, NaN where nothing is known
     scale : (c, 1, y, x) float32, by which anomalies are divided
-    known : (t, y, x) bool, where something is known of all channels
+    known : (t, y, x) bool, where something is known of a channel, and of all whose prior mean is unknown
     left : (c, widths, t, cells, cells) float32, share of the variance of each width left open
     base : (c,) float32, prior means
     """
@@ -100,6 +100,7 @@ class SharedPrior:
         """Return the prior of these channels, targets first; None if it can change none of them."""
         shipped, targets = priors(), len(variables[0].channels)
         usual = {name: each.usual_sd for each in variables if each.levelled for name in each.channels}
+        given = [name for each in variables[1:] for name in each.channels]
         found = []
         for number, name in enumerate(channels):
             prior: Prior = shipped[name]
@@ -108,7 +109,7 @@ class SharedPrior:
                 continue
             slopes = []
             for other in range(targets, len(channels)):
-                if number < targets and channels[other] in prior.regression:
+                if number < targets and channels[other] in given and channels[other] in prior.regression:
                     slope, curvature = prior.regression[channels[other]]
                     slopes.append((other, slope, curvature, shipped[channels[other]].centre))
             found.append(Channel(prior.mean, prior.variance**0.5, False, tuple(slopes)))
@@ -169,7 +170,10 @@ class SharedPrior:
         layers = np.stack([np.asarray(each) for each in arrays[self.seasonal :]])
         cells = layers.reshape(count, 1 + len(large.RADII), *layers.shape[1:])
         field = large.at_pixels(cells[:, 0], *_cells(grid, box, box))
-        known = np.asarray(np.isfinite(field).all(axis=0))
+        known = np.asarray(np.isfinite(field).any(axis=0))
+        for each, own in zip(self.channels, field, strict=True):
+            if each.sd and each.levelled:
+                known = known & np.isfinite(own)
         scale = np.ones((count, 1, *box.shape[1:]), np.float32)
         if self.season:
             mean, spread = self.seasonal_on(arrays, season.basis(grid.season_of(np.arange(*box.slots))))
@@ -253,12 +257,8 @@ class SharedPrior:
         core: Box,
         noise: Noise | None,
     ) -> None:
-        """Add the prior to the sums of a core, in place; members draw from it with `noise`.
-
-        Pixels of which nothing is known stay missing.
-        """
+        """Add the prior to the sums of a core, in place; members draw from it with `noise`."""
         members, spread, weight = blend
-        weight[~prior.known[core.within(box)]] = 0
         at = _cells(grid, core, box)
         times = slice(core.slots[0] - box.slots[0], core.slots[1] - box.slots[0])
         inner = core.within(box)
