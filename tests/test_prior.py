@@ -1,0 +1,129 @@
+"""The prior of all windows: season and large scale, exact sums, no trace of windows in wide gaps."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from maps import chl_map
+
+import xgapfill
+from xgapfill.lattice.cells import CELL, cells_of, grid_of_cells, places_on
+from xgapfill.lattice.grid import Grid
+from xgapfill.prior import large, season
+from xgapfill.prior.exact import rounded
+
+RNG = np.random.default_rng(0)
+LAT, LON = np.arange(40.0, 46.0, 1 / 24), np.arange(-4.0, 4.0, 1 / 24)
+
+
+def test_cells_of_pixels_and_pixels_of_cells_agree_across_the_first_column():
+    """Every pixel of a range of cells lies in one of them, also where columns begin again and the last cell is cut."""
+    grid = Grid.of(None, LAT, LON)
+    grid = type(grid)(**{**vars(grid), "ncols": 8637, "cols": tuple(np.arange(-96, 96) % 8637)})
+    cells = grid_of_cells(grid)
+    for first, stop in ((-3, 4), (0, 1), (-1, 0), (1078, 1083)):
+        low, high = places_on(2, (first, stop), cells, grid)
+        found = cells_of(np.arange(low, high), 2, grid, CELL)
+        assert found[0] == first and found[-1] == stop - 1 and (np.diff(found) >= 0).all()
+        assert places_on(2, (low, high), grid, cells) == (first - 1, stop + 1)
+
+
+def places(slots, rows, cols):
+    return large.Places(
+        *(np.arange(*axis, dtype=float) for axis in (slots, rows, cols)), np.cos(np.deg2rad(np.arange(*rows)))
+    )
+
+
+def test_the_large_scale_of_a_part_has_the_bits_of_the_whole():
+    """Sums are exact, so they do not depend on the box, as long as it holds the reach."""
+    t, y, x = large.reach(8.0)
+    shape = (2 * t + 2, 2 * y + 20, 60)
+    count = RNG.integers(0, 64, shape).astype(float) * (RNG.random(shape) < 0.3)
+    mean = RNG.normal(size=shape)
+    axes = [(0, n) for n in shape]
+    whole, left = large.nested_means(count, mean, places(*axes), places(*axes), 8.0)
+    box = (slice(0, shape[0]), slice(5, shape[1] - 5), slice(0, 60))
+    of = places((0, shape[0]), (5, shape[1] - 5), (0, 60))
+    at = places((t, t + 1), (y + 5, y + 8), (20, 30))
+    part, part_left = large.nested_means(count[box], mean[box], of, at, 8.0)
+    assert (part == whole[t : t + 1, y + 5 : y + 8, 20:30]).all()
+    assert (part_left == left[:, t : t + 1, y + 5 : y + 8, 20:30]).all()
+
+
+def test_the_large_scale_is_the_mean_where_all_is_observed_and_the_prior_where_nothing_is():
+    shape = (1, 30, 300)
+    count = np.full(shape, 64.0)
+    count[..., 150:] = 0
+    axes = [(0, n) for n in shape]
+    field, left = large.nested_means(count, np.ones(shape), places(*axes), places(*axes), 8.0)
+    assert field[0, 15, 10] == pytest.approx(1, abs=0.02)
+    assert np.abs(field[0, 15, -10:]).max() < 1e-3 and (left[0, 0, 15, -10:] > 0.999).all()
+    assert (np.diff(field[0, 15, 140:]) <= 1e-9).all()  # falls to the prior without a step
+    assert np.abs(np.diff(field[0, 15])).max() < 0.2
+    unknown, _ = large.nested_means(0 * count, np.ones(shape), places(*axes), places(*axes), 8.0, anchored=False)
+    assert np.isnan(unknown).all()
+
+
+def test_fields_of_cells_are_interpolated_linearly():
+    y, x = np.meshgrid(np.arange(5.0), np.arange(6.0), indexing="ij")
+    at = np.linspace(0.1, 3.9, 17), np.linspace(0.3, 4.8, 11)
+    field = (2 * y - x)[None].astype(np.float32)
+    assert np.allclose(large.at_pixels(field, *at), 2 * at[0][:, None] - at[1], atol=1e-5)
+    field[0, 0] = np.nan  # a cell that is not there does not count
+    assert np.isfinite(large.at_pixels(field, *at)).all()
+
+
+def seasons(years=4, shape=(6, 7), missing=0.4):
+    turn = 2 * np.pi * (np.arange(12 * years) % 12 + 0.5) / 12
+    year = np.stack([np.cos(turn), np.sin(turn)], axis=-1).astype(np.float32)
+    truth = np.broadcast_to((0.3 + np.cos(turn) - 0.5 * np.sin(2 * turn))[:, None, None], (len(turn), *shape))
+    values = truth + 0.1 * RNG.normal(size=truth.shape)
+    return year, truth, values, RNG.random(truth.shape) > missing
+
+
+def test_the_season_is_found_and_shrunk():
+    year, truth, values, observed = seasons(years=12)
+    terms, squares, count = season.fit(values, observed, year, 30.4)
+    assert np.abs(season.at(terms, season.basis(year)) - truth).max() < 0.2
+    assert float((squares / count).mean()) == pytest.approx(0.01, rel=0.5)
+    nothing, _, _ = season.fit(values, np.zeros_like(observed), year, 30.4)
+    assert (nothing == 0).all()
+
+
+def test_a_season_that_does_not_return_is_not_used():
+    year, _, values, observed = seasons()
+    years, flat = np.arange(48) // 12, (48, -1)
+    assert season.helps(values.reshape(flat), observed.reshape(flat), year, years, 30.4)[0]
+    values = values * np.where(years % 2, 1, -1)[:, None, None]
+    assert not season.helps(values.reshape(flat), observed.reshape(flat), year, years, 30.4)[0]
+
+
+def test_rounded_numbers_add_exactly():
+    values = rounded(RNG.normal(size=1000))
+    assert values.sum() == values[::-1].sum() == values.reshape(10, 100).sum(axis=0).sum()
+
+
+def coast_to_coast(shape=(1, 70, 380)):
+    """A map observed at both ends, with a wide gap over many windows."""
+    full = chl_map(shape, lat=40.0, lon=-40.0)
+    cols = np.arange(shape[2])
+    return full.where(xr.DataArray((cols < 80) | (cols > 300), dims="lon"))
+
+
+@pytest.mark.parametrize("method", ["background", "dctpls", "vae"])
+def test_wide_gaps_show_no_windows(method):
+    """Squared steps where windows begin and end are those elsewhere in the gap, and nothing stays missing."""
+    target = coast_to_coast()
+    options = {"members": 1, "seed": 1} if method == "vae" else {}
+    filled = getattr(xgapfill, method)(target, sea=np.ones(target.shape[1:], bool), **options).compute()
+    values = np.log10(filled.squeeze(drop=True).values)
+    assert np.isfinite(values).all()
+    cols = np.array(Grid.of(None, target.lat.values, target.lon.values).cols)
+    steps = (np.diff(values, axis=-1) ** 2).mean(axis=0)
+    at = np.array([n for n in range(110, 270) if cols[n + 1] % 48 in (0, 16)])  # windows begin and end
+    around = np.mean([steps[at + n] for n in (-6, -5, -4, 4, 5, 6)])
+    assert steps[at].mean() <= 1.3 * around
+
+
+def test_a_prior_must_be_known():
+    with pytest.raises(ValueError, match="prior must be 'auto' or None, found 'season'"):
+        xgapfill.background(chl_map((1, 8, 8)), prior="season")
