@@ -19,6 +19,7 @@ from bench import (
     fit,
     headroom,
     nets,
+    prior,
     problems,
     realism,
     scores,
@@ -79,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     add("realism", lambda g: realism.run(g.data), "can a classifier distinguish filled maps from observed ones")
     add("variants", lambda g: variants.run(g.data), "variants of the background, all scored on the validation set")
     add("variables", lambda g: variables.run(g.data), "variables that are not tuned: cost and skill")
+    shared = add("prior", _prior, "the season and the large scale: other years, one year, wide gaps of a global map")
+    shared.add_argument("--methods", nargs="+", default=["background"])
+    shared.add_argument("--sets", nargs="+", choices=("oman", "single-year", "global"), default=["oman", "single-year"])
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")
@@ -113,6 +117,10 @@ def _scores(given: argparse.Namespace) -> None:
 def _fit(given: argparse.Namespace) -> None:
     options = {"method": given.method, "init": given.init, "members": given.members, "out": given.out}
     fit.run(given.data, given.set, minutes=given.minutes, steps=given.steps, **options)
+
+
+def _prior(given: argparse.Namespace) -> None:
+    prior.run(given.data, tuple(given.methods), tuple(given.sets))
 
 
 def _nets(given: argparse.Namespace) -> None:

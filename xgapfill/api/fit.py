@@ -121,7 +121,8 @@ def tune(
         As in `fit`, with the method as an object.
     """
     _check(minutes, steps, seed)
-    job = _job(target, method, cond, options or FillOptions(), init)
+    # the net learns from windows as they are; what lies beyond them is taken off when it fills
+    job = _job(target, method, cond, replace(options or FillOptions(), prior=None), init)
     quantity = job.target
     if quantity.grid.calendar == "none":
         raise ValueError(
