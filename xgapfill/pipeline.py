@@ -135,6 +135,10 @@ def _provenance(job: Job) -> Provenance:
     if method.draws:
         words += [f"members={job.kernel.members}", f"seed={options.seed}"]
         attrs["seed"] = options.seed
+    if job.options.prior is None and method.takes_prior:
+        words.append("prior=None")
+    if job.kernel.prior is not None:
+        attrs["prior"] = "large scale" + (", season where some years tell of others" if job.kernel.prior.season else "")
     if job.statistics is not None:
         words.append(f"reduce=[{', '.join(map(str, job.statistics))}]")
     comment = ""

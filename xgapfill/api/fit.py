@@ -33,6 +33,7 @@ def fit(
     size_class: str | None = None,
     time_step: Any = None,
     transform: Any = None,
+    prior: Any = "auto",
     progress: bool | None = None,
     **parameters: Any,
 ) -> Weights:
@@ -46,8 +47,8 @@ def fit(
 
     Parameters
     ----------
-    da, cond, sea, size_class, time_step, transform
-        As in `repaint`. A net needs at least 5 frames with gaps.
+    da, cond, sea, size_class, time_step, transform, prior
+        As in `repaint`; a net is trained without a prior. A net needs at least 5 frames with gaps.
     method : str or Method
         Name of a method, or an object.
     init : str, path, Weights or None
@@ -90,7 +91,7 @@ def fit(
     True
     """
     made = find(method, **parameters)
-    options = FillOptions(sea=sea, size_class=size_class, time_step=time_step, transform=transform)
+    options = FillOptions(sea=sea, size_class=size_class, time_step=time_step, transform=transform, prior=prior)
     more: dict[str, Any] = {"seed": seed, "progress": progress}
     more = {name: value for name, value in more.items() if value is not None}
     if isinstance(made, NetMethod):

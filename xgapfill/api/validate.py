@@ -78,6 +78,7 @@ def validate(
     size_class: str | None = None,
     time_step: Any = None,
     transform: Any = None,
+    prior: Any = "auto",
     scales: Mapping[str, SpreadScale] | None = None,
     smoothing: bool = False,
 ) -> xr.Dataset:
@@ -109,7 +110,7 @@ def validate(
         As in `xgapfill.repaint`, for methods that use observation errors; other methods are scored without them. No
         sample is withheld. Test pixels that contain a sample of the target are not scored, since the truth may derive
         from the sample. Errors of test pixels are not used.
-    weights, sea, size_class, time_step, transform
+    weights, sea, size_class, time_step, transform, prior
         As in `xgapfill.repaint`.
     scales : mapping, optional
         Label -> factors of `fit_scales` for the spread of a method without members, fitted on other data.
@@ -158,6 +159,7 @@ def validate(
         size_class=size_class,
         time_step=time_step,
         transform=transform,
+        prior=prior,
     )
     if insitu is not None:
         withheld = withheld.without(insitu, cond)
@@ -194,6 +196,7 @@ def fit_scales(
     size_class: str | None = None,
     time_step: Any = None,
     transform: Any = None,
+    prior: Any = "auto",
 ) -> dict[str, SpreadScale]:
     """Fit factors, by distance class, that optimise the spread of each method on these data.
 
@@ -215,6 +218,7 @@ def fit_scales(
         size_class=size_class,
         time_step=time_step,
         transform=transform,
+        prior=prior,
     )
     if insitu is not None:
         withheld = withheld.without(insitu, cond)

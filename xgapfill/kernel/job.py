@@ -36,6 +36,7 @@ from xgapfill.prior.season import LEAST_YEARS
 from xgapfill.variables import SizeClasses
 from xgapfill.weights import Weights, handle, load
 
+SEASON_CELLS = 1 << 27  # largest number of values of which the seasons are fitted as part of a result
 SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
@@ -80,8 +81,8 @@ class FillOptions:
         Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
     prior : "auto" or None
         What is known beyond windows of a few frames and pixels, taken from the values before they are filled and given
-        back after: the season of each pixel, from `prior.season.LEAST_YEARS` years on, and the large scale of the map.
-        None: nothing.
+        back after. The large scale of the map fills gaps of any width; the season of each pixel is used in series of
+        three years and more, with up to 134 million values, if some years tell of others. None: nothing of both.
     full : bool
         Return the spread and the status of each pixel as well.
     reduce : optional
@@ -342,7 +343,8 @@ def _prior(
         return None
     grid = given[0].grid
     years = (max(grid.slots) - min(grid.slots) + 1) * grid.step_days / grid.year_days
-    seasonal = grid.calendar != "none" and years >= LEAST_YEARS
+    small = math.prod(grid.shape) * len(channels) <= SEASON_CELLS
+    seasonal = grid.calendar != "none" and years >= LEAST_YEARS and small
     return SharedPrior.of([each.variable for each in given], channels, seasonal, method.local)
 
 
