@@ -153,8 +153,7 @@ def estimate(job: Job, most: int | None) -> Plan:
     """Estimate the cost of a job from at most `most` of its blocks."""
     if job.needs_fit:
         raise ValueError(f"{job.method.name} must be fitted first; pass weights= from xgapfill.fit")
-    if most is not None:  # a sample of blocks would read their whole series
-        job = job.alone()
+    job = job.alone(ever=most is None)  # each block of a sample would read its whole series
     op = job.op
     counted = lay_out(job, Count(op), layers=len(COUNTS), dtype=np.float64)
     numbers, shares = _sample(counted, job, most)

@@ -225,12 +225,13 @@ class Job:
             return own
         return None if prior.season else own + reach(self.kernel.grid.step_days)[0]
 
-    def alone(self) -> Job:
-        """Return the job without the arrays that read far more than a block: the shared prior, what was ever seen."""
+    def alone(self, *, ever: bool = False) -> Job:
+        """Return the job without what reads far more than a block: the shared prior, and what was `ever` observed."""
         count, layout = len(self.sources), self.kernel.layout
-        first = count - layout.sea - layout.prior
-        kept = [n for n in range(count) if n < first or (self.kernel.sea is not None and n == count - 1)]
-        kernel = replace(self.kernel, ever=False, prior=None)
+        first, last = count - layout.sea - layout.prior, count - layout.sea
+        stays = self.kernel.sea is not None or (self.kernel.ever and ever)
+        kept = [n for n in range(count) if n < first or (n >= last and stays)]
+        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         sources, grids = tuple(self.sources[n] for n in kept), tuple(self.grids[n] for n in kept)
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
