@@ -23,6 +23,7 @@ class Constant(Method):
     """A method that knows one answer, to see what is done with it."""
 
     name = "constant"
+    takes_prior = False
 
     def __init__(self, value=0.0, spread=0.1):
         self.value, self.error = value, spread
@@ -178,7 +179,7 @@ def test_too_little_context_is_left_missing():
     """Sea farther from all observations than a window extends stays missing and says so."""
     chl = chl_map((1, 8, 200), share=0.0)
     chl = chl.where(chl.lon < chl.lon[4])
-    result = fill(chl, Background(), full=True).compute()
+    result = fill(chl, Background(), full=True, prior=None).compute()
     far = result.isel(lon=slice(68, None))
     assert far.CHL.isnull().all()
     assert (far.CHL_status == 2).all()
@@ -219,7 +220,7 @@ def test_provenance_of_simulated_weights():
 
 
 def test_an_archive_builds_its_graph_at_once(tmp_path):
-    """1068 maps of 4320 x 8640 pixels: a graph of one task per block within 2 s, and a window of it computes."""
+    """1068 maps of 4320 x 8640 pixels: a graph of a few tasks per block within 2 s, and a window of it computes."""
     import time
 
     import zarr
@@ -248,7 +249,8 @@ def test_an_archive_builds_its_graph_at_once(tmp_path):
     blocks = result.data.npartitions
     tasks = len(result.data.__dask_graph__())
     assert time.perf_counter() - start < 2
-    assert tasks - 1 == blocks == 89 * 18 * 36  # the kernel is a node of its own
+    assert blocks == 89 * 18 * 36
+    assert blocks < tasks < 4 * blocks  # its cells, and the large scale, are tasks of their own
     assert not any(each.variable._in_memory for each in ds.data_vars.values())
     window = result.isel(time=slice(500, 501), lat=slice(2040, 2060), lon=slice(3640, 3660)).compute()
     assert window.notnull().all()

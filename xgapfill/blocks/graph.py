@@ -35,6 +35,7 @@ def map_lattice(
     fitted: Delayed | None = None,
     needed: Callable[[Box], bool] | None = None,
     grid: Grid | None = None,
+    beside: bool = False,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, with one task per block.
 
@@ -70,6 +71,8 @@ def map_lattice(
         Addresses of the result, if they are not those of the first source: `box` and `core` are of this grid, and each
         array covers the pixels of the cells of the box, or the cells of its pixels (`lattice.cells`). For a grid
         without time each array has all times of the first source.
+    beside : bool
+        Whether another array of the same call needs this one, so that its blocks are not counted in progress.
 
     Returns
     -------
@@ -91,10 +94,10 @@ def map_lattice(
     op = BlockOp(
         kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around, needed, grid
     )
-    return _array_of(op, fitted)
+    return _array_of(op, fitted, beside)
 
 
-def _array_of(op: BlockOp, fitted: Delayed | None) -> da.Array:
+def _array_of(op: BlockOp, fitted: Delayed | None, beside: bool) -> da.Array:
     """Return the lazy array of a block op: a graph layer on the chunks of sources that are not in files."""
     arrays: dict[str, da.Array] = {}
     sources: list[Source] = []
@@ -109,7 +112,7 @@ def _array_of(op: BlockOp, fitted: Delayed | None) -> da.Array:
             sources.append(source)
     chunk_op = ChunkOp(replace(op, sources=tuple(sources)))
     name = f"gapfill-{tokenize(chunk_op, fitted)}"
-    layer = BlockLayer(name, chunk_op, None if fitted is None else fitted.key)
+    layer = BlockLayer(name, chunk_op, None if fitted is None else fitted.key, beside=beside)
     needed = [*arrays.values(), *([] if fitted is None else [fitted])]
     graph = HighLevelGraph.from_collections(name, layer, dependencies=needed)  # type: ignore[arg-type]
     return da.Array(graph, name, op.shown, meta=op.meta)

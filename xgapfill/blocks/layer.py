@@ -121,11 +121,15 @@ class BlockLayer(Layer):
     kept : set of keys, optional
         Blocks left by culling; all of them by default. For at most `WINDOW` blocks, separate tasks slice chunks that
         are not needed as a whole: around a window, most of these chunks would be held for nothing.
+    beside : bool
+        Whether its blocks are not counted in progress, as another layer needs them.
     """
 
-    def __init__(self, name: str, op: ChunkOp, fitted: Any = None, kept: Set[Key] | None = None) -> None:
+    def __init__(
+        self, name: str, op: ChunkOp, fitted: Any = None, kept: Set[Key] | None = None, beside: bool = False
+    ) -> None:
         super().__init__()
-        self.name, self.op, self.fitted, self.kept = name, op, fitted, kept
+        self.name, self.op, self.fitted, self.kept, self.beside = name, op, fitted, kept, beside
         self.counts = tuple(len(sizes) for sizes in op.op.shown)
         self.blocks = int(np.prod(self.counts)) if kept is None else len(kept)
         self.op_key = f"op-{name}"
@@ -182,7 +186,7 @@ class BlockLayer(Layer):
         place = _place(key)
         chunks = (self.cut_to.get(chunk, chunk) for chunk in self.op.keys(place))
         more = () if self.fitted is None else (TaskRef(self.fitted),)
-        of = (self.name, self.blocks)
+        of = (self.name, 0 if self.beside else self.blocks)
         return Task(key, fill_block, TaskRef(self.op_key), place, List(*map(TaskRef, chunks)), of, *more)
 
     def get_output_keys(self) -> Set[Key]:
@@ -191,7 +195,7 @@ class BlockLayer(Layer):
 
     def cull(self, keys: set[Key], all_hlg_keys: Collection[Key]) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Return a layer of some blocks only, and the dependencies of its tasks."""
-        culled = BlockLayer(self.name, self.op, self.fitted, {key for key in keys if self._has_block(key)})
+        culled = BlockLayer(self.name, self.op, self.fitted, {key for key in keys if self._has_block(key)}, self.beside)
         return culled, {key: set(culled[key].dependencies) for key in culled}
 
 

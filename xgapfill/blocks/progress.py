@@ -97,11 +97,14 @@ def metering(total: int, done: int, progress: bool | None) -> Iterator[Meter]:
 
 @contextmanager
 def block(layer: str, blocks: int) -> Iterator[None]:
-    """Context of a block of a layer with `blocks` blocks; `tracked` counts windows inside it as part of the block."""
+    """Context of a block of a layer with `blocks` blocks; `tracked` counts windows inside it as part of the block.
+
+    With 0 blocks it does not count: another layer needs it.
+    """
     with running() as task:
         task.layer = layer
         meter = _meter_of(task)
-        if meter is None:
+        if meter is None or not blocks:
             yield
             return
         with _lock:

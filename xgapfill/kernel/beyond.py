@@ -218,6 +218,7 @@ def lay_out_prior(
             dtype=np.float32,
             fitted=_whether_seasons_help(reader, sources, grids),
             grid=timeless,
+            beside=True,
         )
         added += _layers(array)
         their += [timeless] * len(added)
@@ -231,6 +232,7 @@ def lay_out_prior(
         block=(FRAMES, CELLS, CELLS),
         dtype=np.float32,
         grid=cells,
+        beside=True,
     )
     known = tuple(not each.levelled for each in reader.prior.channels)
     wide = map_lattice(
@@ -242,6 +244,7 @@ def lay_out_prior(
         around=Within(cells),
         block=(FRAMES, WIDE, WIDE),
         dtype=np.float32,
+        beside=True,
     )
     return [*added, *_layers(wide)], [*their, *[cells] * wide.shape[0]]
 
@@ -287,6 +290,7 @@ def _whether_seasons_help(reader: Reader, sources: Sequence[Source], grids: Sequ
         reach=(None, 0, 0),
         block=(1, WIDE, WIDE),
         dtype=np.float64,
+        beside=True,
     )
     return dask.delayed(Usual(places[0]), pure=True)(sample)
 

@@ -48,7 +48,7 @@ def ever_observed(
     kernel = _Observed(grid, tuple(variables))
     copies = [_read_again(source) for source in sources]
     observed = map_lattice(
-        kernel, copies, grids, layers=None, reach=(0, 0, 0), dtype=np.uint8, needed=kernel.has_land
+        kernel, copies, grids, layers=None, reach=(0, 0, 0), dtype=np.uint8, needed=kernel.has_land, beside=True
     ).max(axis=0, split_every=8)
     timeless = replace(grid, slots=(0,), calendar="none")
     return Chunked(observed, (None, 0, 1), token=tokenize(kernel)), timeless

@@ -343,7 +343,7 @@ def _prior(
     if options.prior is None or not method.takes_prior:
         return None
     grid = given[0].grid
-    years = (max(grid.slots) - min(grid.slots) + 1) * grid.step_days / grid.year_days
+    years = len({int(slot * grid.step_days // grid.year_days) for slot in grid.slots})
     small = math.prod(grid.shape) * len(channels) <= SEASON_CELLS
     seasonal = grid.calendar != "none" and years >= LEAST_YEARS and small
     return SharedPrior.of([each.variable for each in given], channels, seasonal, method.local)
