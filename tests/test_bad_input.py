@@ -137,9 +137,9 @@ def test_one_answer_has_no_members():
     [
         ("dineof", CHL, None, {"modes": 3}, "fewer than the 3 times of the series, found modes=3; use 1 to 2"),
         ("dineof", CHL.isel(time=slice(0, 2)), None, {}, "at least 3 well observed pixels and frames.*give more data"),
-        ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "has no EOFs.*standard deviation 0"),
+        ("dineof", CHL.where(CHL.isnull(), 0.5), None, {}, "log10_chl has no EOFs: mean -0.[23].*standard deviation"),
         ("som", PSC.isel(lat=slice(0, 3)), CHL.isel(lat=slice(0, 3)), {}, "at least 100 pixels.*give more data"),
-        ("som", PSC, CHL.where(CHL.isnull(), 0.5), {}, "log10_chl is -0.30103 everywhere; leave it out"),
+        ("som", PSC, CHL.where(CHL.isnull(), 0.5), {}, "log10_chl is -0.[23].* everywhere; leave it out"),
     ],
 )
 def test_series_that_nothing_can_be_learned_from(verb, target, cond, options, message):

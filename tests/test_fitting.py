@@ -37,6 +37,7 @@ class Mean(SeriesMethod):
     """The mean of each channel over the sample."""
 
     name: ClassVar[str] = "mean"
+    takes_prior: ClassVar[bool] = False
     draws: ClassVar[bool] = False
 
     def tiling(self, ncols, slots):

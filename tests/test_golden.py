@@ -16,11 +16,11 @@ DIMS = ("size_class", "time", "lat", "lon")
 # normal distribution of the one estimate.
 GOLDEN = {
     ("posterior_mean", "CHL"): (0.0255, 0.0140),
-    ("repaint", "CHL"): (0.0290, 0.0138),
+    ("repaint", "CHL"): (0.0289, 0.0136),
     ("vae", "CHL"): (0.0278, 0.0139),
     ("posterior_mean", "PSC"): (0.0544, 0.0271),
-    ("repaint", "PSC"): (0.0597, 0.0268),
-    ("vae", "PSC"): (0.0594, 0.0265),
+    ("repaint", "PSC"): (0.0605, 0.0270),
+    ("vae", "PSC"): (0.0599, 0.0267),
 }
 
 

@@ -34,6 +34,7 @@ class Probe(Method):
 
     takes_errors: bool = True
     name: ClassVar[str] = "probe"
+    takes_prior: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     windows: ClassVar[list] = []
 

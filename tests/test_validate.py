@@ -28,6 +28,7 @@ class Level(Method):
     spread: float = 0.5
 
     name: ClassVar[str] = "level"
+    takes_prior: ClassVar[bool] = False
     draws: ClassVar[bool] = False
 
     def fill(self, windows: Windows, weights: None, noise: Noise, members: int) -> Filled:

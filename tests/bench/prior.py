@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 import warnings
 from pathlib import Path
@@ -17,6 +18,12 @@ from xgapfill.lattice.grid import Grid
 from xgapfill.validation.masks import transplanted
 
 WIDE = 20  # pixels from anything observed
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--methods", nargs="+", default=["background"])
+    parser.add_argument("--sets", nargs="+", choices=(*SETS, "global"), default=list(SETS))
 
 
 def run(folder: Path, methods: tuple[str, ...], sets: tuple[str, ...]) -> None:

@@ -213,8 +213,8 @@ FAULTS = (
     # seasons, places, limits
     Fault(
         "the season is that of the first day",
-        "year = (slots % 46 * 8 + 4) / self.year_days",
-        "year = slots % 46 * 8 / self.year_days",
+        "(index * days + days / 2) / year_days",
+        "(index * days) / year_days",
         GRID,
     ),
     Fault(

@@ -29,8 +29,8 @@ from xgapfill.prior import large, season
 from xgapfill.variables import Variable
 
 CELLS = 48  # cells along a side of a block of sums
-WIDE = 64  # cells along a side of a block of the large scale
-FRAMES = 6
+WIDE = 128  # cells along a side of a block of the large scale
+FRAMES = 12
 SAMPLE = 4096  # pixels that tell whether seasons help
 
 
@@ -122,8 +122,9 @@ class CellSums:
         values, observed = reader.departures(arrays, fine)
         if prior.season:
             year = season.basis(reader.grid.season_of(np.arange(*fine.slots)))
-            mean, spread = prior.seasonal_on(arrays[reader.count :], year)
-            values = (values - mean) / spread
+            for c in range(len(values)):
+                mean, spread = prior.seasonal_on(c, arrays[reader.count :], year)
+                values[c] = (values[c] - mean) / spread
         first = [_firsts(box, axis, reader.grid) for axis in (1, 2)]
         count, total = large.cell_sums(values, observed, *first)
         mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)

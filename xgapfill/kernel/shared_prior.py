@@ -20,6 +20,7 @@ from xgapfill.prior.exact import bells, rounded
 from xgapfill.variables import Prior, Variable, priors
 
 NEAR = (8.0, 1.5)  # Gaussian neighbourhood (pixels, slots) in which a window tells of a pixel
+CLOSE = (2.0, 5.0)  # pixels, and how many observations one counts as that close
 ENOUGH = 1.0  # observations there with which it tells most of what it can
 BANDS = (0.45, 0.2, 0.16, 0.13, 0.13)  # variance of each width of the large scale, in prior variances
 REST = 0.22  # variance that the large scale does not resolve, in prior variances
@@ -153,35 +154,37 @@ class SharedPrior:
             total = total + np.float32(slope) * away + np.float32(curvature) * away**2
         return np.asarray(total)
 
-    def seasonal_on(self, arrays: Sequence[Any], year: NDArray) -> tuple[NDArray, NDArray]:
-        """Season (c, t, y, x) and spread of anomalies (c, 1, y, x), in prior standard deviations."""
+    def seasonal_on(self, c: int, arrays: Sequence[Any], year: NDArray) -> tuple[NDArray, NDArray]:
+        """Season (t, y, x) of a channel and spread of its anomalies (1, y, x), in prior standard deviations."""
         n = season.TERMS + 1
-        means, spreads = [], []
-        for c in range(len(self.channels)):
-            part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[c * n : (c + 1) * n]]
-            means.append(season.at(np.stack(part[:-1]), year))
-            spread = np.where(part[-1] > 0, part[-1], 1)[None]
-            spreads.append(spread if self.alone else np.ones_like(spread))
-        return np.stack(means), np.stack(spreads)
+        part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[c * n : (c + 1) * n]]
+        spread = np.where(part[-1] > 0, part[-1], 1)[None]
+        return season.at(np.stack(part[:-1]), year), spread if self.alone else np.ones_like(spread)
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
         """Return the prior on a box, given its arrays there."""
-        count = len(self.channels)
+        count, at = len(self.channels), _cells(grid, box, box)
         layers = np.stack([np.asarray(each) for each in arrays[self.seasonal :]])
         cells = layers.reshape(count, 1 + len(large.RADII), *layers.shape[1:])
-        field = large.at_pixels(cells[:, 0], *_cells(grid, box, box))
-        known = np.asarray(np.isfinite(field).any(axis=0))
-        for each, own in zip(self.channels, field, strict=True):
-            if each.sd and each.levelled:
-                known = known & np.isfinite(own)
+        level = np.zeros((count, *box.shape), np.float32)
         scale = np.ones((count, 1, *box.shape[1:]), np.float32)
-        if self.season:
-            mean, spread = self.seasonal_on(arrays, season.basis(grid.season_of(np.arange(*box.slots))))
-            scale = spread.astype(np.float32)
-            field = mean.astype(np.float32) + scale * field
-        sd = np.array([each.sd for each in self.channels], np.float32)[:, None, None, None]
-        level = np.where(sd > 0, sd * np.nan_to_num(field), np.float32(0))
-        return OnBox(level, scale, known, cells[:, 1:], self.base)
+        any_known, all_needed = np.zeros(box.shape, bool), np.ones(box.shape, bool)
+        for c, each in enumerate(self.channels):
+            if not each.sd:
+                continue
+            level[c] = large.at_pixels(cells[c, 0], *at)
+            there = np.isfinite(level[c])
+            any_known |= there
+            if each.levelled:
+                all_needed &= there
+            level[c][~there] = 0
+            if self.season:
+                mean, spread = self.seasonal_on(c, arrays, season.basis(grid.season_of(np.arange(*box.slots))))
+                scale[c] = spread
+                level[c] *= scale[c]
+                level[c] += mean.astype(np.float32)
+            level[c] *= np.float32(each.sd)
+        return OnBox(level, scale, any_known & all_needed, cells[:, 1:], self.base)
 
     @property
     def base(self) -> NDArray[np.float32]:
@@ -232,7 +235,12 @@ class SharedPrior:
             for n, radius in zip(np.take(windows.values.shape, (1, 3, 4)), (slots, pixels, pixels), strict=True)
         )
         seen = windows.observed.astype(np.float32)
-        seen = np.einsum("st,btcyx->bscyx", t, y @ seen @ x)
+        if windows.variance is not None:  # uncertain observations count less
+            rest = np.array([max(each.sd**2 * REST, 1e-12) for each in self.channels], np.float32)
+            seen /= 1 + windows.variance / rest[:, None, None]
+        close, many = CLOSE
+        beside = _bell(len(y), close) @ seen @ _bell(len(x), close)
+        seen = np.einsum("st,btcyx->bscyx", t, y @ seen @ x) + np.float32(many) * beside
         return (1 - np.exp(-seen / np.float32(ENOUGH))).astype(np.float32)
 
     def _grain(self, noise: Noise, member: int, channel: int, windows: Windows) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ def standard(values: NDArray, name: str) -> tuple[float, float]:
     if not values.size:
         raise ValueError(f"EOFs need data, but {name} is never observed; leave it out or check its times and mask")
     mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-    if not sd > 1e-6 * abs(mean):
+    if not sd > 3e-5 * abs(mean):
         raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out")
     return mean, sd
 

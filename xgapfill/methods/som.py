@@ -218,7 +218,7 @@ def _check(x: Vectors, known: NDArray[np.bool_], channels: tuple[str, ...]) -> N
         values = x[known[:, c], c]
         if not len(values):
             raise ValueError(f"som needs observations of every channel, {name} has none; leave it out")
-        if np.ptp(values) <= 1e-6 * max(1.0, np.abs(values).max()):
+        if np.ptp(values) <= 1e-4 * max(1.0, np.abs(values).max()):
             raise ValueError(f"som needs channels that vary, {name} is {values[0]:.6g} everywhere; leave it out")
     if x.shape[1] < 2:
         raise ValueError(f"som needs vectors of several components, found only {channels[0]}; give cond=")
