@@ -26,6 +26,8 @@ BANDS = (0.45, 0.2, 0.16, 0.13, 0.13)  # variance of each width of the large sca
 REST = 0.22  # variance that the large scale does not resolve, in prior variances
 GRAINS = ((1.5, 0.3), (4.0, 1.0), (9.0, 1.5))  # radii (pixels, slots) of draws of that variance
 GRAIN_SHARES = (0.2, 0.35, 0.45)  # of that variance
+COARSER = 12.0  # cells: wider draws are made of cells of cells
+LITTLE = 0.02  # share of a variance that is not drawn
 FEW = 5.0  # pseudo-count of independent samples of the variance of a window
 DRAW = 1000  # numbers of noise fields of the prior start here
 SPAN = 2.0  # as in the regression of the background
@@ -210,12 +212,15 @@ class SharedPrior:
             if not each.sd:
                 continue
             share, rest = near[:, :, c], np.float32(each.sd * REST**0.5)
+            away = _more_than(1 - share**2, LITTLE)
+            missing = windows.sea[:, None] & ~windows.observed[:, :, c]
+            blind = np.asarray(((away > 0) & missing).any((1, 2, 3)))
             for m in range(len(values)):
                 whole = [np.moveaxis(part, 2, 0) for part in (filled.values[m] + level, values[m] + level)]
                 before, after = (np.float32(each.base) + self.regression(each, part) for part in whole)
                 values[m, :, :, c] = after + (filled.values[m, :, :, c] - before) * share
-                if noise is not None:
-                    values[m, :, :, c] += np.sqrt(1 - share**2) * rest * self._grain(noise, m, c, windows)
+                if noise is not None and blind.any():
+                    values[m, :, :, c] += np.sqrt(away) * rest * self._grain(noise, m, c, windows, blind)
             own = np.minimum(filled.spread[:, :, c] ** 2, self._variance(windows, c, rest**2))
             spread[:, :, c] = np.sqrt(share**2 * own + (1 - share**2) * rest**2)
         return Filled(values, spread)
@@ -243,14 +248,16 @@ class SharedPrior:
         seen = np.einsum("st,btcyx->bscyx", t, y @ seen @ x) + np.float32(many) * beside
         return (1 - np.exp(-seen / np.float32(ENOUGH))).astype(np.float32)
 
-    def _grain(self, noise: Noise, member: int, channel: int, windows: Windows) -> NDArray[np.float32]:
-        """Small-scale draw of unit variance in each window, (b, t, y, x)."""
+    def _grain(
+        self, noise: Noise, member: int, channel: int, windows: Windows, wanted: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Small-scale draw of unit variance in each wanted window, (b, t, y, x); 0 in the others."""
         b, t, _, y, x = windows.values.shape
         out = np.zeros((b, t, y, x), np.float32)
         for number, ((pixels, slots), part) in enumerate(zip(GRAINS, GRAIN_SHARES, strict=True)):
             north, east, time = (_unit(_bell(n, radius)) for n, radius in ((y, pixels), (x, pixels), (t, slots)))
-            for k, start in enumerate(windows.starts):
-                slot, row, col = start.tolist()
+            for k in np.flatnonzero(wanted):
+                slot, row, col = windows.starts[k].tolist()
                 white = noise(member, DRAW + 10 * number + channel, (slot, row, col), (1, t, y, x))[0]
                 out[k] += np.float32(part**0.5) * np.einsum("st,tyx->syx", time, north @ white @ east.T)
         return out
@@ -275,59 +282,58 @@ class SharedPrior:
             base = np.float32(each.base)
             if not each.sd:
                 continue
-            bands = [
-                np.float32(band) * part
-                for band, part in zip(
-                    BANDS, np.nan_to_num(large.at_pixels(prior.left[c][:, times], *at), nan=1.0), strict=True
-                )
-            ]
+            left = np.nan_to_num(large.at_pixels(prior.left[c][:, times], *at), nan=1.0)
+            bands = [np.float32(band) * part for band, part in zip(BANDS, left, strict=True)]
             with np.errstate(invalid="ignore", divide="ignore"):
                 own = np.where(weight > 0, spread[k] / weight, 0)
             rest = np.float32(each.sd**2 * REST)
-            share = np.minimum(1, own**2 / rest)
-            more = np.float32(each.sd**2) * sum(bands) * share
-            spread[k] = np.sqrt(own**2 + more) * scale * weight
+            share = _more_than(np.minimum(1, own**2 / rest), LITTLE)
+            bands = [_more_than(band, LITTLE * REST) * share for band in bands]
+            spread[k] = np.sqrt(own**2 + np.float32(each.sd**2) * sum(bands)) * scale * weight
+            drawn = [number for number, band in enumerate(bands) if ((band > 0) & (weight > 0)).any()]
             for m in range(len(members)):
                 members[m, k] = (members[m, k] - base * weight) * scale + (base + level) * weight
-                if noise is not None:
-                    wide = sum(
-                        np.sqrt(band)
-                        * large.at_pixels(_wide(noise, m, c, number, grid, core), *_cells(grid, core, core))
-                        for number, band in enumerate(bands)
-                    )
-                    members[m, k] += np.float32(each.sd) * np.sqrt(share) * wide * scale * weight
+                if noise is None:
+                    continue
+                for number in drawn:
+                    wide = _wide(noise, m, c, number, grid, core)
+                    members[m, k] += np.float32(each.sd) * np.sqrt(bands[number]) * wide * scale * weight
 
 
-def _cells(grid: Grid, box: Box, of: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractional cells of the rows and columns of a box, in arrays on the cells of the box `of`."""
-    middle, around = (CELL - 1) / 2, -(-grid.ncols // CELL)
-    rows = (np.arange(*box.rows) - middle) / CELL
+def _cells(grid: Grid, box: Box, of: Box, cell: int = CELL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractional cells of the rows and columns of a box, in arrays on the cells of the box `of` and one around them."""
+    middle, around = (cell - 1) / 2, -(-grid.ncols // cell)
+    rows = (np.arange(*box.rows) - middle) / cell
     turn, col = np.divmod(np.arange(*box.cols), grid.ncols)
-    cols = turn * around + (col - middle) / CELL
+    cols = turn * around + (col - middle) / cell
     around_of, col_of = divmod(of.cols[0], grid.ncols)
-    return rows - of.rows[0] // CELL + 1, cols - (around_of * around + col_of // CELL) + 1
+    return rows - of.rows[0] // cell + 1, cols - (around_of * around + col_of // cell) + 1
 
 
 def _wide(noise: Noise, member: int, channel: int, number: int, grid: Grid, core: Box) -> NDArray[np.float32]:
-    """Draw of unit variance of a width of the large scale, on the cells of a core and one around them."""
-    radius, slots = large.RADII[number], large.slots_of(grid.step_days)[number]
-    first_row, last_row = core.rows[0] // CELL - 1, (core.rows[1] - 1) // CELL + 2
-    first_col, last_col = (int(each) for each in cells_of(np.array([core.cols[0], core.cols[1] - 1]), 2, grid, CELL))
+    """Draw of unit variance of a width of the large scale on the pixels of a core; wide ones from coarser cells."""
+    cell = CELL if large.RADII[number] < COARSER else CELL**2
+    radius, slots = large.RADII[number] * CELL / cell, large.slots_of(grid.step_days)[number]
+    first_row, last_row = core.rows[0] // cell - 1, (core.rows[1] - 1) // cell + 2
+    first_col, last_col = (int(each) for each in cells_of(np.array([core.cols[0], core.cols[1] - 1]), 2, grid, cell))
     first_col, last_col = first_col - 1, last_col + 2
     halo, before = int(np.ceil(large.CUT * radius)), int(np.ceil(large.CUT * slots))
     start = core.slots[0] - before, first_row - halo, first_col - halo
     shape = 1, core.shape[0] + 2 * before, last_row - first_row + 2 * halo, last_col - first_col + 2 * halo
-    around = -(-grid.ncols // CELL)
-    white = rounded(replace(noise, ncols=around)(member, DRAW + 100 * (1 + number) + channel, start, shape)[0])
-    out = white
-    for axis, (n, margin, width) in enumerate(
-        zip(shape[1:], (before, halo, halo), (slots, radius, radius), strict=True)
-    ):
+    of_cells = replace(noise, ncols=-(-grid.ncols // cell))
+    out = rounded(of_cells(member, DRAW + 100 * (1 + number) + channel, start, shape)[0])
+    axes = zip(shape[1:], (before, halo, halo), (slots, radius, radius), strict=True)
+    for axis, (n, margin, width) in enumerate(axes):
         places = np.arange(n, dtype=float)
         bell = bells(places[margin : n - margin], places, width, large.CUT)
         out = rounded(np.moveaxis(np.tensordot(bell, out, (1, axis)), 0, axis))
         out = rounded(out / np.sqrt((bell[0] ** 2).sum()))
-    return out.astype(np.float32)
+    return large.at_pixels(out.astype(np.float32), *_cells(grid, core, core, cell))
+
+
+def _more_than(share: NDArray, little: float) -> NDArray[np.float32]:
+    """Leave out what is hardly there, so that it need not be drawn."""
+    return np.maximum((share - np.float32(little)) / np.float32(1 - little), 0).astype(np.float32)
 
 
 def _bell(n: int, radius: float) -> NDArray[np.float32]:
