@@ -164,6 +164,7 @@ class Quick(Method):
     scale: float = 1.0
 
     name: ClassVar[str] = "quick"
+    takes_prior: ClassVar[bool] = False
 
     def fill(self, windows: Any, weights: Any, noise: Any, members: int) -> Filled:
         """The same value all over a window."""

@@ -14,7 +14,7 @@ from maps import FIVE_CHUNKINGS, chl_map, chunked, peak_memory, psc_map, same, v
 import xgapfill
 from xgapfill.inputs import read as inputs
 from xgapfill.kernel import patches as extract_module
-from xgapfill.kernel.job import Job
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.patches import choose_places, extract
 from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights
@@ -134,7 +134,7 @@ def test_only_the_sample_is_read(monkeypatch):
 
     chl = whole.chunk(time=4, lat=64, lon=64)
     chl = chl.copy(data=chl.data.map_blocks(block, dtype=chl.dtype, meta=np.empty((0, 0, 0), chl.dtype)))
-    job = Job.of(chl, Background(), None)
+    job = Job.of(chl, Background(), None, FillOptions(prior=None))
     read.clear()  # the call itself checks a few values
     with xgapfill.set_options(sample_bytes=2 * 4 * 8 * 64 * 64 * 4):
         patches = extract(job.kernel, job.sources, job.grids)
@@ -311,7 +311,7 @@ def test_methods_without_nets_say_so(chl):
         chl.gapfill.fit("background")
 
 
-@pytest.mark.parametrize("name", ["KD490", "Rrs_443"])
+@pytest.mark.parametrize("name", [pytest.param("KD490", marks=pytest.mark.slow), "Rrs_443"])
 def test_a_net_of_any_variable_is_trained_from_scratch(chl, name, monkeypatch):
     """Without shipped weights the error says what works; init=None trains, and the weights fill in the same units."""
     kind = fit_module.MODELS["diffusion"]

@@ -392,7 +392,7 @@ def test_any_gaps(name, target, seed):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in ("repaint", "kriging, realisations") else pytest.mark.slow)
+        pytest.param(name, marks=() if name == "kriging, realisations" else pytest.mark.slow)
         for name, method in METHODS.items()
         if method.draws
     ],

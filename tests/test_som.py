@@ -258,6 +258,7 @@ def test_wrong_use_is_refused():
             Som().fill(asked, wrong, NOISE, 1)
 
 
+@pytest.mark.slow
 def test_beats_regression_where_temperature_matters():
     """On the simulated ocean the map errs less at missing pixels than regression, both given chlorophyll and
     temperature, and less than without temperature.

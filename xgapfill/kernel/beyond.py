@@ -29,8 +29,8 @@ from xgapfill.prior import large, season
 from xgapfill.variables import Variable
 
 CELLS = 48  # cells along a side of a block of sums
-WIDE = 128  # cells along a side of a block of the large scale
-FRAMES = 12
+WIDE = 96  # cells along a side of a block of the large scale
+FRAMES = 6
 SAMPLE = 4096  # pixels that tell whether seasons help
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from xgapfill.prior.exact import VALUES, bells, rounded
 
-RADII = (48.0, 24.0, 12.0, 6.0, 3.0)  # cells northward, wide to narrow
+RADII = (32.0, 20.0, 12.0, 6.0, 3.0)  # cells northward, wide to narrow
 DAYS = (24.0, 24.0, 16.0, 12.0, 8.0)
 CUT = 2.0  # radii from which on weights are zero
 SLOTS = 3.0  # largest radius in time, in slots
-WIDEST = 3.0  # most columns per row of distance: a radius is shorter near the poles
+WIDEST = 1.5  # most columns per row of distance: a radius is shorter near the poles
 SHRINK = 1.0  # pseudo-count of cells: weight of the next wider mean
 HALF = 4.0  # observed pixels with which a cell has half its weight
 
