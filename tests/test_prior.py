@@ -35,6 +35,12 @@ def places(slots, rows, cols):
     )
 
 
+def nested_means(count, mean, of, at, step_days, anchored=True):
+    """The large scale of one channel."""
+    field, left = large.nested_means(count[None], mean[None], of, at, step_days, [anchored])
+    return field[0], left[0]
+
+
 def test_the_large_scale_of_a_part_has_the_bits_of_the_whole():
     """Sums are exact, so they do not depend on the box, as long as it holds the reach."""
     t, y, _x = large.reach(8.0)
@@ -42,11 +48,11 @@ def test_the_large_scale_of_a_part_has_the_bits_of_the_whole():
     count = RNG.integers(0, 64, shape).astype(float) * (RNG.random(shape) < 0.3)
     mean = RNG.normal(size=shape)
     axes = [(0, n) for n in shape]
-    whole, left = large.nested_means(count, mean, places(*axes), places(*axes), 8.0)
+    whole, left = nested_means(count, mean, places(*axes), places(*axes), 8.0)
     box = (slice(0, shape[0]), slice(5, shape[1] - 5), slice(0, 60))
     of = places((0, shape[0]), (5, shape[1] - 5), (0, 60))
     at = places((t, t + 1), (y + 5, y + 8), (20, 30))
-    part, part_left = large.nested_means(count[box], mean[box], of, at, 8.0)
+    part, part_left = nested_means(count[box], mean[box], of, at, 8.0)
     assert (part == whole[t : t + 1, y + 5 : y + 8, 20:30]).all()
     assert (part_left == left[:, t : t + 1, y + 5 : y + 8, 20:30]).all()
 
@@ -56,13 +62,13 @@ def test_the_large_scale_is_the_mean_where_all_is_observed_and_the_prior_where_n
     count = np.full(shape, 64.0)
     count[..., 150:] = 0
     axes = [(0, n) for n in shape]
-    field, left = large.nested_means(count, np.ones(shape), places(*axes), places(*axes), 8.0)
+    field, left = nested_means(count, np.ones(shape), places(*axes), places(*axes), 8.0)
     assert field[0, 15, 10] == pytest.approx(1, abs=0.02)
     assert np.abs(field[0, 15, -10:]).max() < 1e-3
     assert (left[0, 0, 15, -10:] > 0.999).all()
     assert (np.diff(field[0, 15, 140:]) <= 1e-9).all()  # falls to the prior without a step
     assert np.abs(np.diff(field[0, 15])).max() < 0.2
-    unknown, _ = large.nested_means(0 * count, np.ones(shape), places(*axes), places(*axes), 8.0, anchored=False)
+    unknown, _ = nested_means(0 * count, np.ones(shape), places(*axes), places(*axes), 8.0, anchored=False)
     assert np.isnan(unknown).all()
 
 

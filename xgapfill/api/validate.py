@@ -149,7 +149,6 @@ def validate(
     >>> dict(table.rmse.sizes)
     {'filled_by': 2, 'distance_class': 4}
     """
-    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step, transform)
     options = FillOptions(
         seed=seed,
         weights=weights,
@@ -161,8 +160,7 @@ def validate(
         transform=transform,
         prior=prior,
     )
-    if insitu is not None:
-        withheld = withheld.without(insitu, cond)
+    withheld = _withheld(da, truth, masks, cond, options)
     found = _reconstruct(withheld, methods, cond, members, options, smoothing)
     table = score_table(
         withheld.truth, withheld.observed, withheld.hidden, found, scales=scales, labels=withheld.labels
@@ -208,7 +206,6 @@ def fit_scales(
     dict
         Label -> factors, for methods with a spread and without members.
     """
-    withheld = Withheld.of(da, truth, masks, seed, size_class, time_step, transform)
     options = FillOptions(
         seed=seed,
         weights=weights,
@@ -220,8 +217,7 @@ def fit_scales(
         transform=transform,
         prior=prior,
     )
-    if insitu is not None:
-        withheld = withheld.without(insitu, cond)
+    withheld = _withheld(da, truth, masks, cond, options)
     found = _reconstruct(withheld, methods, cond, 2, options, False)
     classes = distance_class(distance_to_observed(withheld.observed))[withheld.hidden]
     answer = withheld.truth[:, withheld.hidden]
@@ -230,6 +226,13 @@ def fit_scales(
         for label, each in found.items()
         if each.spread is not None and each.members is None
     }
+
+
+def _withheld(da: xr.DataArray, truth: Any, masks: Any, cond: Any, options: FillOptions) -> Withheld:
+    """The case to score: pixels are withheld, and samples of them are not used."""
+    how = options.size_class, options.time_step, options.transform
+    withheld = Withheld.of(da, truth, masks, options.seed, *how)
+    return withheld if options.insitu is None else withheld.without(options.insitu, cond)
 
 
 def _reconstruct(

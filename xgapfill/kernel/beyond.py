@@ -20,10 +20,10 @@ from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.source import Source
 from xgapfill.kernel.arrays import Layout
-from xgapfill.kernel.encode import BoxChannels, Encoder
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.sample import sample_of
 from xgapfill.kernel.shared_prior import SharedPrior
-from xgapfill.lattice.cells import CELL, grid_of_cells
+from xgapfill.lattice.cells import first_pixels, grid_of_cells, places_on
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import large, season
 from xgapfill.variables import Variable
@@ -36,33 +36,36 @@ SAMPLE = 4096  # pixels that tell whether seasons help
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the channels of a call for the prior; frozen and picklable.
+    """Reads the channels of a call for the prior, without errors and sea mask; frozen and picklable.
 
     Attributes
     ----------
-    grid : Grid
-        Lattice of the target.
-    variables : tuple of Variable
-        The target, then each predictor.
-    channels : tuple of str
+    encoder : Encoder
     prior : SharedPrior
     """
 
-    grid: Grid
-    variables: tuple[Variable, ...]
-    channels: tuple[str, ...]
+    encoder: Encoder
     prior: SharedPrior
+
+    @classmethod
+    def of(cls, grid: Grid, variables: tuple[Variable, ...], channels: tuple[str, ...], prior: SharedPrior) -> Reader:
+        """Return the reader of a call."""
+        return cls(Encoder(grid, variables, channels, None, None, _quiet), prior)
+
+    @property
+    def grid(self) -> Grid:
+        """Lattice of the target."""
+        return self.encoder.grid
 
     @property
     def count(self) -> int:
         """Number of arrays of the variables."""
-        return sum(each.parts for each in self.variables)
+        return sum(each.parts for each in self.encoder.variables)
 
     def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Departures of the channels on a box from their prior, and where they are observed."""
-        layout = Layout(tuple(each.parts for each in self.variables))
-        encoder = Encoder(self.grid, self.variables, self.channels, None, None, _quiet)
-        known: BoxChannels = encoder(layout.named(arrays[: self.count]), box)
+        layout = Layout(tuple(each.parts for each in self.encoder.variables))
+        known = self.encoder(layout.named(arrays[: self.count]), box)
         return self.prior.departures(known.values, known.observed)
 
 
@@ -114,41 +117,23 @@ class CellSums:
     """Count and mean anomaly of the cells of a block, for each channel: (2 channels, t, y, x)."""
 
     reader: Reader
+    cells: Grid
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
         """Return (layers, *core.shape) of cells."""
-        reader, prior = self.reader, self.reader.prior
-        fine = _pixels(box, reader.grid)
+        reader, prior, grid = self.reader, self.reader.prior, self.reader.grid
+        rows, cols = (places_on(axis, part, self.cells, grid) for axis, part in ((1, box.rows), (2, box.cols)))
+        fine = Box(box.slots, rows, cols)
         values, observed = reader.departures(arrays, fine)
         if prior.season:
-            year = season.basis(reader.grid.season_of(np.arange(*fine.slots)))
+            year = season.basis(grid.season_of(np.arange(*fine.slots)))
             for c in range(len(values)):
                 mean, spread = prior.seasonal_on(c, arrays[reader.count :], year)
                 values[c] = (values[c] - mean) / spread
-        first = [_firsts(box, axis, reader.grid) for axis in (1, 2)]
-        count, total = large.cell_sums(values, observed, *first)
+        firsts = [first_pixels(np.arange(*part), axis, self.cells) for axis, part in ((1, box.rows), (2, box.cols))]
+        count, total = large.cell_sums(values, observed, *(each - each[0] for each in firsts))
         mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
         return np.concatenate([count, mean]).astype(np.float32)
-
-
-def _pixels(box: Box, grid: Grid) -> Box:
-    """Pixels of a box of cells."""
-    around = -(-grid.ncols // CELL)
-
-    def first(col: int) -> int:
-        turn, place = divmod(col, around)
-        return turn * grid.ncols + place * CELL
-
-    return Box(box.slots, (box.rows[0] * CELL, box.rows[1] * CELL), (first(box.cols[0]), first(box.cols[1])))
-
-
-def _firsts(box: Box, axis: int, grid: Grid) -> NDArray[np.int64]:
-    """First pixels of the cells of a box along an axis, relative to the first of all."""
-    if axis == 1:
-        return np.arange(box.shape[1]) * CELL
-    turn, place = np.divmod(np.arange(*box.cols), -(-grid.ncols // CELL))
-    first = turn * grid.ncols + place * CELL
-    return first - first[0]
 
 
 @dataclass(frozen=True)
@@ -156,21 +141,19 @@ class LargeScale:
     """Large scale of the cells of a block: the field, and for each width the share left open, for each channel."""
 
     grid: Grid  # of the cells
-    channels: tuple[bool, ...]  # whether the prior mean of each is known
+    anchored: tuple[bool, ...]  # whether the prior mean of each channel is known
     season: bool
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
         """Return (layers, *core.shape) of cells."""
         of, at = self._places(box), self._places(core)
-        number = len(self.channels)
-        layers: list[NDArray] = []
-        for c, anchored in enumerate(self.channels):
-            count, mean = (np.nan_to_num(np.asarray(arrays[k], np.float64)) for k in (c, number + c))
-            field, left = large.nested_means(count, mean, of, at, self.grid.step_days, anchored)
-            if not self.season:
-                field = np.where(left[0] < 1, field, np.nan)  # nothing observed anywhere near
-            layers += [field, *left]
-        return np.stack(layers).astype(np.float32)
+        given = np.stack([np.nan_to_num(np.asarray(each, np.float64)) for each in arrays])
+        count, mean = given.reshape(2, -1, *given.shape[1:])
+        field, left = large.nested_means(count, mean, of, at, self.grid.step_days, self.anchored)
+        if not self.season:
+            field[left[:, 0] >= 1] = np.nan  # nothing observed anywhere near
+        layers = np.concatenate([field[:, None], left], axis=1)
+        return layers.reshape(-1, *field.shape[1:]).astype(np.float32)
 
     def _places(self, box: Box) -> large.Places:
         slots, rows, cols = (np.arange(*part, dtype=np.float64) for part in (box.slots, box.rows, box.cols))
@@ -225,22 +208,22 @@ def lay_out_prior(
         their += [timeless] * len(added)
     cells = grid_of_cells(grid)
     sums = map_lattice(
-        CellSums(reader),
+        CellSums(reader, cells),
         [*sources, *added],
         [*grids, *their],
-        layers=2 * len(reader.channels),
+        layers=2 * len(reader.prior.channels),
         reach=(0, 0, 0),
         block=(FRAMES, CELLS, CELLS),
         dtype=np.float32,
         grid=cells,
         beside=True,
     )
-    known = tuple(not each.levelled for each in reader.prior.channels)
+    anchored = tuple(not each.levelled for each in reader.prior.channels)
     wide = map_lattice(
-        LargeScale(cells, known, reader.prior.season),
+        LargeScale(cells, anchored, reader.prior.season),
         _layers(sums),
         [cells] * sums.shape[0],
-        layers=len(known) * (1 + len(large.RADII)),
+        layers=len(anchored) * (1 + len(large.RADII)),
         reach=large.reach(grid.step_days),
         around=Within(cells),
         block=(FRAMES, WIDE, WIDE),
@@ -287,7 +270,7 @@ def _whether_seasons_help(reader: Reader, sources: Sequence[Source], grids: Sequ
         Departures(reader),
         parts,
         places,
-        layers=len(reader.channels),
+        layers=len(reader.prior.channels),
         reach=(None, 0, 0),
         block=(1, WIDE, WIDE),
         dtype=np.float64,

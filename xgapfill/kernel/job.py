@@ -184,7 +184,7 @@ class Job:
         shared = _prior(options, method, (quantity, *given), channels)
         if shared is not None:
             count = sum(each.parts for each in every)
-            reader = Reader(grid, every, channels, shared)
+            reader = Reader.of(grid, every, channels, shared)
             added = lay_out_prior(reader, sources[:count], grids[:count], series_block(len(grid.slots)))
             sources, grids = [*sources, *added[0]], [*grids, *added[1]]
         if mask is not None:

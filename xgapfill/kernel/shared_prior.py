@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS
 from xgapfill.kernel.decode import Blend
-from xgapfill.lattice.cells import CELL, cells_of
+from xgapfill.lattice.cells import CELL, around_the_globe, cells_around, fractional
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.windows import Filled, Windows
@@ -57,7 +57,7 @@ class OnBox(NamedTuple):
 
     Attributes
     ----------
-    level : (c, t, y, x) float32, what is taken from values, NaN where nothing is known
+    level : (c, t, y, x) float32, what is taken from values, 0 where nothing is known
     scale : (c, 1, y, x) float32, by which anomalies are divided
     known : (t, y, x) bool, where something is known of a channel, and of all whose prior mean is unknown
     left : (c, widths, t, cells, cells) float32, share of the variance of each width left open
@@ -165,7 +165,7 @@ class SharedPrior:
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
         """Return the prior on a box, given its arrays there."""
-        count, at = len(self.channels), _cells(grid, box, box)
+        count, at = len(self.channels), fractional(grid, box, box)
         layers = np.stack([np.asarray(each) for each in arrays[self.seasonal :]])
         cells = layers.reshape(count, 1 + len(large.RADII), *layers.shape[1:])
         level = np.zeros((count, *box.shape), np.float32)
@@ -274,7 +274,7 @@ class SharedPrior:
     ) -> None:
         """Add the prior to the sums of a core, in place; members draw from it with `noise`."""
         members, spread, weight = blend
-        at = _cells(grid, core, box)
+        at = fractional(grid, core, box)
         times = slice(core.slots[0] - box.slots[0], core.slots[1] - box.slots[0])
         inner = core.within(box)
         for k, c in enumerate(kept):
@@ -300,27 +300,15 @@ class SharedPrior:
                     members[m, k] += np.float32(each.sd) * np.sqrt(bands[number]) * wide * scale * weight
 
 
-def _cells(grid: Grid, box: Box, of: Box, cell: int = CELL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractional cells of the rows and columns of a box, in arrays on the cells of the box `of` and one around them."""
-    middle, around = (cell - 1) / 2, -(-grid.ncols // cell)
-    rows = (np.arange(*box.rows) - middle) / cell
-    turn, col = np.divmod(np.arange(*box.cols), grid.ncols)
-    cols = turn * around + (col - middle) / cell
-    around_of, col_of = divmod(of.cols[0], grid.ncols)
-    return rows - of.rows[0] // cell + 1, cols - (around_of * around + col_of // cell) + 1
-
-
 def _wide(noise: Noise, member: int, channel: int, number: int, grid: Grid, core: Box) -> NDArray[np.float32]:
     """Draw of unit variance of a width of the large scale on the pixels of a core; wide ones from coarser cells."""
     cell = CELL if large.RADII[number] < COARSER else CELL**2
     radius, slots = large.RADII[number] * CELL / cell, large.slots_of(grid.step_days)[number]
-    first_row, last_row = core.rows[0] // cell - 1, (core.rows[1] - 1) // cell + 2
-    first_col, last_col = (int(each) for each in cells_of(np.array([core.cols[0], core.cols[1] - 1]), 2, grid, cell))
-    first_col, last_col = first_col - 1, last_col + 2
+    rows, cols = (cells_around(axis, part, grid, cell) for axis, part in ((1, core.rows), (2, core.cols)))
     halo, before = int(np.ceil(large.CUT * radius)), int(np.ceil(large.CUT * slots))
-    start = core.slots[0] - before, first_row - halo, first_col - halo
-    shape = 1, core.shape[0] + 2 * before, last_row - first_row + 2 * halo, last_col - first_col + 2 * halo
-    of_cells = replace(noise, ncols=-(-grid.ncols // cell))
+    start = core.slots[0] - before, rows[0] - halo, cols[0] - halo
+    shape = 1, core.shape[0] + 2 * before, rows[1] - rows[0] + 2 * halo, cols[1] - cols[0] + 2 * halo
+    of_cells = replace(noise, ncols=around_the_globe(grid, cell))
     out = rounded(of_cells(member, DRAW + 100 * (1 + number) + channel, start, shape)[0])
     axes = zip(shape[1:], (before, halo, halo), (slots, radius, radius), strict=True)
     for axis, (n, margin, width) in enumerate(axes):
@@ -328,7 +316,7 @@ def _wide(noise: Noise, member: int, channel: int, number: int, grid: Grid, core
         bell = bells(places[margin : n - margin], places, width, large.CUT)
         out = rounded(np.moveaxis(np.tensordot(bell, out, (1, axis)), 0, axis))
         out = rounded(out / np.sqrt((bell[0] ** 2).sum()))
-    return large.at_pixels(out.astype(np.float32), *_cells(grid, core, core, cell))
+    return large.at_pixels(out.astype(np.float32), *fractional(grid, core, core, cell))
 
 
 def _more_than(share: NDArray, little: float) -> NDArray[np.float32]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from xgapfill.lattice.grid import Grid
+from xgapfill.lattice.grid import Box, Grid
 
 CELL = 8  # pixels along a side
 
@@ -25,7 +25,7 @@ def grid_of_cells(grid: Grid, cell: int = CELL) -> Grid:
     >>> cells.rows, cells.cols, cells.ncols, float(cells.lat_of(68))
     ((67, 68, 69), (149, 150, 151, 152, 153, 154), 180, 47.0)
     """
-    ncols = -(-grid.ncols // cell)
+    ncols = around_the_globe(grid, cell)
     rows = np.unique(np.array(grid.rows, np.int64) // cell)
     cols = np.unique(np.array(grid.cols, np.int64) // cell)
     middle = (cell - 1) / 2
@@ -42,12 +42,27 @@ def grid_of_cells(grid: Grid, cell: int = CELL) -> Grid:
     )
 
 
-def cells_of(places: NDArray[np.int64], axis: int, grid: Grid, cell: int) -> NDArray[np.int64]:
+def around_the_globe(grid: Grid, cell: int = CELL) -> int:
+    """Return the number of columns of cells around the globe; the last one may be narrower."""
+    return -(-grid.ncols // cell)
+
+
+def cells_of(places: ArrayLike, axis: int, grid: Grid, cell: int = CELL) -> NDArray[np.int64]:
     """Return the cells of pixels along an axis (1: rows, 2: columns, unwrapped) of the `grid` of the pixels."""
+    places = np.asarray(places, np.int64)
     if axis == 1:
         return places // cell
     turn, col = np.divmod(places, grid.ncols)
-    return turn * -(-grid.ncols // cell) + col // cell
+    return turn * around_the_globe(grid, cell) + col // cell
+
+
+def first_pixels(places: ArrayLike, axis: int, cells: Grid) -> NDArray[np.int64]:
+    """Return the first pixels of cells along an axis (1: rows, 2: columns, unwrapped) of the grid of the `cells`."""
+    places = np.asarray(places, np.int64)
+    if axis == 1:
+        return places * cells.cell
+    turn, col = np.divmod(places, cells.ncols)
+    return turn * cells.pixels + col * cells.cell
 
 
 def places_on(axis: int, places: Places, of: Grid, on: Grid) -> Places:
@@ -58,14 +73,23 @@ def places_on(axis: int, places: Places, of: Grid, on: Grid) -> Places:
     if of.cell == on.cell:
         return places
     if of.cell < on.cell:
-        first, last = cells_of(np.array([places[0], places[1] - 1]), axis, of, on.cell).tolist()
-        return first - 1, last + 2
-    first, stop = places
-    return _first_pixel(axis, first, of), _first_pixel(axis, stop, of)
+        return cells_around(axis, places, of, on.cell)
+    first, stop = first_pixels(places, axis, of).tolist()
+    return first, stop
 
 
-def _first_pixel(axis: int, place: int, cells: Grid) -> int:
-    if axis == 1:
-        return place * cells.cell
-    turn, col = divmod(place, cells.ncols)
-    return turn * cells.pixels + col * cells.cell
+def cells_around(axis: int, places: Places, grid: Grid, cell: int = CELL) -> Places:
+    """Return the range of the cells of pixels along an axis and one more on each side."""
+    first, last = cells_of((places[0], places[1] - 1), axis, grid, cell).tolist()
+    return first - 1, last + 2
+
+
+def fractional(grid: Grid, box: Box, of: Box, cell: int = CELL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rows and columns of a box as fractional indices of an array on the cells around the box `of`."""
+    middle = (cell - 1) / 2
+    rows = (np.arange(*box.rows) - middle) / cell
+    turn, col = np.divmod(np.arange(*box.cols), grid.ncols)
+    cols = turn * around_the_globe(grid, cell) + (col - middle) / cell
+    first_row, _ = cells_around(1, of.rows, grid, cell)
+    first_col, _ = cells_around(2, of.cols, grid, cell)
+    return rows - first_row, cols - first_col

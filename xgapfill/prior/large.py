@@ -8,6 +8,7 @@ widest gaps without a trace of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,37 +52,38 @@ def nested_means(
     of: Places,
     at: Places,
     step_days: float,
-    anchored: bool = True,
+    anchored: Sequence[bool],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Large scale of the cells `at`, given those `of` a box around them.
 
     Parameters
     ----------
-    count, mean : (t, y, x)
+    count, mean : (c, t, y, x)
         Observed pixels of each cell, and the mean of their departures from the prior, in prior standard deviations.
     of, at : Places
         Of `mean`, and of the result.
     step_days : float
-    anchored : bool
-        Whether the widest mean is drawn toward 0, as the prior mean is known; else it is NaN without observations.
+    anchored : sequence of bool
+        For each channel, whether the widest mean is drawn toward 0, as its prior mean is known; else it is NaN without
+        observations.
 
     Returns
     -------
-    field : (t, y, x)
-    open : (radii, t, y, x)
+    field : (c, t, y, x)
+    open : (c, radii, t, y, x)
         For each radius, the share of its variance that observations leave open: 1 without any.
     """
     weight = rounded(count / (count + HALF))
-    field = np.zeros((at.slots.size, at.rows.size, at.cols.size))
-    left = np.empty((len(RADII), *field.shape))
-    both = np.stack([weight, rounded(weight * mean)])
+    shape = at.slots.size, at.rows.size, at.cols.size
+    field = np.where(np.reshape(anchored, (-1, 1, 1, 1)), 0.0, np.nan) + np.zeros(shape)
+    left = np.empty((len(count), len(RADII), *shape))
+    both = np.concatenate([weight, rounded(weight * mean)])
     for number, (radius, slots) in enumerate(zip(RADII, slots_of(step_days), strict=True)):
-        total, summed = around(both, of, at, radius, slots)
-        if number == 0 and not anchored:
-            field = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
-        else:
-            field = (summed + SHRINK * field) / (total + SHRINK)
-        left[number] = SHRINK / (total + SHRINK)
+        total, summed = np.split(around(both, of, at, radius, slots), 2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            alone = summed / total  # NaN without observations
+        field = np.where(np.isnan(field), alone, (summed + SHRINK * field) / (total + SHRINK))
+        left[:, number] = SHRINK / (total + SHRINK)
     return field, left
 
 

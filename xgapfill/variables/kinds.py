@@ -43,6 +43,12 @@ class Ranged(Variable):
     highest: float = np.inf
     sample_sd: float = 0.3
 
+    @classmethod
+    def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
+        """Return the variable in the units of the attributes, else in default units."""
+        units = units_of(attrs)
+        return cls() if units is None else cls(factor=read_units(units, cls, name)[0])  # type: ignore[call-arg]
+
 
 def read_units(units: str, variable: Variable | type[Variable], name: str) -> tuple[float, float]:
     """Factor and offset to the default units; ValueError that names the attribute and the units it may have."""
@@ -84,12 +90,6 @@ class Positive(Ranged):
     lowest = 1e-6
     likely = (0.0, np.inf)
     sample_sd = 0.2
-
-    @classmethod
-    def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
-        """Return the variable in the units of the attributes, else in default units."""
-        units = units_of(attrs)
-        return cls() if units is None else cls(read_units(units, cls, name)[0])
 
     @property
     def wanted(self) -> str:
@@ -243,12 +243,6 @@ class Bounded(Ranged):
     lowest = 0.0
     highest = 1.0
     sample_sd = 0.1
-
-    @classmethod
-    def of(cls, attrs: Mapping[Any, Any], name: str = "") -> Variable:
-        """Return the variable in the units of the attributes, else in default units."""
-        units = units_of(attrs)
-        return cls() if units is None else cls(read_units(units, cls, name)[0])
 
     @property
     def wanted(self) -> str:
