@@ -1,13 +1,17 @@
 """The prior of all windows: season and large scale, exact sums, no trace of windows in wide gaps."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
 from maps import chl_map
 
 import xgapfill
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.lattice.cells import CELL, cells_of, grid_of_cells, places_on
 from xgapfill.lattice.grid import Grid
+from xgapfill.methods import Background
 from xgapfill.prior import large, season
 from xgapfill.prior.exact import rounded
 
@@ -136,3 +140,14 @@ def test_wide_gaps_show_no_windows(method):
 def test_a_prior_must_be_known():
     with pytest.raises(ValueError, match="prior must be 'auto' or None, found 'season'"):
         xgapfill.background(chl_map((1, 8, 8)), prior="season")
+
+
+def test_anomalies_are_scaled_only_without_predictors():
+    """A predictor enters regressions as a whole, so what is taken from it must come back by addition alone."""
+    chl = chl_map((1, 8, 8))
+    unknown = chl.rename("swell").assign_attrs(units="m", standard_name="")
+    for cond, alone in ((None, True), (unknown, False)):
+        options = FillOptions(time_step="8D")
+        with warnings.catch_warnings(action="ignore"):
+            job = Job.of(chl, Background(), cond, options)
+        assert job.kernel.prior.alone is alone

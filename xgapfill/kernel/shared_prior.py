@@ -85,6 +85,9 @@ class SharedPrior:
     Attributes
     ----------
     channels : tuple of Channel
+        Targets first.
+    targets : int
+        Number of channels to be filled.
     season : bool
         Whether arrays of the season come first: `season.TERMS` and the spread of anomalies for each channel, without
         time.
@@ -93,6 +96,7 @@ class SharedPrior:
     """
 
     channels: tuple[Channel, ...]
+    targets: int
     season: bool
     local: bool = True
 
@@ -116,7 +120,7 @@ class SharedPrior:
                     slope, curvature = prior.regression[channels[other]]
                     slopes.append((other, slope, curvature, shipped[channels[other]].centre))
             found.append(Channel(prior.mean, prior.variance**0.5, False, tuple(slopes)))
-        return cls(tuple(found), season, local) if any(each.sd for each in found) else None
+        return cls(tuple(found), targets, season, local) if any(each.sd for each in found) else None
 
     @property
     def seasonal(self) -> int:
@@ -131,7 +135,7 @@ class SharedPrior:
     @property
     def alone(self) -> bool:
         """Whether there are no predictors; anomalies are scaled only then."""
-        return not any(each.slopes for each in self.channels)
+        return len(self.channels) == self.targets
 
     def departures(
         self, values: NDArray[np.float32], observed: NDArray[np.bool_]
