@@ -149,7 +149,7 @@ class SharedPrior:
             for other, *_ in each.slopes:
                 known[number] &= observed[other]
             expected = each.base + self.regression(each, values)
-            out[number] = rounded(np.where(known[number], (values[number] - expected) / each.sd, 0.0))
+            np.divide(values[number] - expected, each.sd, out=out[number], where=known[number])
         return out, known
 
     def regression(self, channel: Channel, values: NDArray) -> NDArray:
