@@ -64,10 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--gaps", choices=("discs", "transplanted"), default="discs", help="kind of gaps")
     add("size-classes", lambda g: background.run_size_classes(g.data), "the same for size classes given chlorophyll")
-    sheet = add("scores", _scores, "the score sheet: all methods, all sets", data=False)
-    sheet.add_argument("--data", type=Path, help="folder of the real data; by default only the simulated ocean")
-    sheet.add_argument("--sets", nargs="+", choices=scores.SETS, default=list(scores.SETS))
-    sheet.add_argument("--rows", nargs="+", help="methods, by default all")
+    scores.arguments(add("scores", _scores, "the score sheet: all methods, all sets", data=False))
     tuned = add("fit", _fit, "gain from training on the series itself")
     tuned.add_argument("--set", choices=[name for name in scores.SETS if not name.startswith("ocean")], required=True)
     tuned.add_argument("--minutes", type=float, help="of training (10)")
@@ -109,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scores(given: argparse.Namespace) -> None:
-    scores.run(given.data, tuple(given.sets), None if given.rows is None else tuple(given.rows))
+    rows = None if given.rows is None else tuple(given.rows)
+    scores.run(given.data, tuple(given.sets), rows, None if given.prior == "none" else given.prior)
 
 
 def _fit(given: argparse.Namespace) -> None:

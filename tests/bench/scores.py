@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import platform
 import time
@@ -41,8 +42,21 @@ TITLES = {
 MEMBERS = 8
 
 
-def run(folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...] | None = None) -> None:
-    """Print a table per set. Error estimates are rescaled by distance on the validation set of the same variable."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--data", type=Path, help="folder of the real data; by default only the simulated ocean")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--rows", nargs="+", help="methods, by default all")
+    parser.add_argument("--prior", choices=("auto", "none"), default="auto", help="that all windows share")
+
+
+def run(
+    folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...] | None = None, prior: str | None = "auto"
+) -> None:
+    """Print a table per set, with the prior that windows share or None.
+
+    Error estimates are rescaled by distance on the validation set of the same variable.
+    """
     print(
         f"xgapfill {version('xgapfill')}, torch {version('torch')}, {platform.machine()}, one core per row, {today()}"
     )
@@ -55,7 +69,7 @@ def run(folder: Path | None, sets: tuple[str, ...] = SETS, rows: tuple[str, ...]
         tables = []
         for row in wanted:
             scaled = scales[name[-3:]]
-            found = alone(score, name, row, folder, {} if name.startswith("choose") else scaled)
+            found = alone(score, name, row, folder, {} if name.startswith("choose") else scaled, prior)
             if isinstance(found, str):
                 print(f"{row}: {found}")
                 continue
@@ -90,13 +104,14 @@ def alone(function: Any, *arguments: Any) -> Any:
 
 
 def score(
-    name: str, row: str, folder: Path | None, scales: Mapping[str, SpreadScale]
+    name: str, row: str, folder: Path | None, scales: Mapping[str, SpreadScale], prior: str | None = "auto"
 ) -> tuple[xr.Dataset, dict[str, SpreadScale]]:
     """Scores of one method on one set; on a validation set, also the factors for its spread."""
     warnings.simplefilter("ignore")
     if row in peers.PROGRAMS and row not in peers.installed():
         raise ModuleNotFoundError(f"{row} is not installed: pip install {row}")
     given = problem(name, folder, row)
+    given["options"]["prior"] = prior
     methods: Any = {row: peers.installed().get(row) or OBJECTS.get(row, row)}
     table = validate(given["target"], methods, members=MEMBERS, scales=scales, smoothing=True, **given["options"])
     table["memory"] = ("filled_by", [peak_memory() / 1024])
