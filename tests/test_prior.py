@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from maps import chl_map
+from maps import chl_map, psc_map
 
 import xgapfill
 from xgapfill.kernel.job import FillOptions, Job
@@ -142,12 +142,12 @@ def test_a_prior_must_be_known():
         xgapfill.background(chl_map((1, 8, 8)), prior="season")
 
 
-def test_anomalies_are_scaled_only_without_predictors():
+def test_anomalies_are_scaled_only_without_predictors_in_windows():
     """A predictor enters regressions as a whole, so what is taken from it must come back by addition alone."""
     chl = chl_map((1, 8, 8))
-    unknown = chl.rename("swell").assign_attrs(units="m", standard_name="")
-    for cond, alone in ((None, True), (unknown, False)):
+    swell = (2 * chl).rename("swell").assign_attrs(units="m", standard_name="")
+    for target, cond, alone in ((chl, None, True), (chl, swell, True), (psc_map(chl), chl, False)):
         options = FillOptions(time_step="8D")
         with warnings.catch_warnings(action="ignore"):
-            job = Job.of(chl, Background(), cond, options)
+            job = Job.of(target, Background(), cond, options)
         assert job.kernel.prior.alone is alone

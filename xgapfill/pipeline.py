@@ -139,6 +139,8 @@ def _provenance(job: Job) -> Provenance:
         words.append("prior=None")
     if job.kernel.prior is not None:
         attrs["prior"] = "large scale" + (", season where some years tell of others" if job.kernel.prior.season else "")
+    if job.drivers:
+        attrs["drivers"] = ", ".join(each.label for each in job.drivers)
     if job.statistics is not None:
         words.append(f"reduce=[{', '.join(map(str, job.statistics))}]")
     comment = ""

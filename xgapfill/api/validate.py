@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.inputs import read as inputs
+from xgapfill.inputs.conditions import conditions
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.probe import Look
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
@@ -330,10 +330,11 @@ def _fill_whole(withheld: Withheld, baseline: Baseline, cond: Any) -> Reconstruc
 def _conditions(withheld: Withheld, cond: Any) -> list[NDArray[np.float32]]:
     """Channels of the predictors at the addresses of the target, NaN where missing."""
     channels = []
-    for given in inputs.conditions(cond, withheld.quantity):
+    for given in conditions(cond, withheld.quantity):
         encoded = given.variable.encode(cube(given.arrays[0].compute(), given))
+        slots = withheld.quantity.grid.slots
         places = np.ix_(
-            given.grid.index_slots(withheld.quantity.grid.slots),
+            np.zeros(len(slots), int) if given.grid.calendar == "none" else given.grid.index_slots(slots),
             given.grid.index_rows(withheld.quantity.grid.rows),
             given.grid.index_cols(withheld.quantity.grid.cols),
         )

@@ -131,7 +131,7 @@ class BlockOp:
 
     def _indices(self, source: int, axis: int, places: Places) -> NDArray[np.intp]:
         grid = self.grids[source]
-        if axis == 0 and grid.calendar == "none" != self.grids[0].calendar:
+        if axis == 0 and grid.calendar == "none" and {self.grids[0].calendar, self.result.calendar} != {"none"}:
             return np.zeros(1, np.intp)  # one frame for all times
         return (grid.index_slots, grid.index_rows, grid.index_cols)[axis](np.arange(*places))
 

@@ -310,30 +310,16 @@ def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> Non
         elif set(grid.rows) != set(first.rows) or set(grid.cols) != set(first.cols):
             what = "latitudes or longitudes"
         raise ValueError(
-            f"{arrays[0].name!r} {_extent(first)} and {array.name!r} {_extent(grid)} have different {what}; align them "
+            f"{arrays[0].name!r} {extent(first)} and {array.name!r} {extent(grid)} have different {what}; align them "
             "first with xr.align, .reindex, .sel or .interp"
         )
 
 
-def _extent(grid: Grid) -> str:
+def extent(grid: Grid) -> str:
+    """Sizes and ranges of the coordinates, for messages."""
     lat, lon = grid.lat_of([min(grid.rows), max(grid.rows)]), grid.lon_of([grid.cols[0], grid.cols[-1]])
     t, y, x = grid.shape
     return (
         f"({t} times of {grid.calendar} calendar; {y} latitudes {lat[0]:.5g} to {lat[1]:.5g} by {grid.steps[1]:.4g}; "
         f"{x} longitudes {lon[0]:.5g} to {lon[1]:.5g} by {grid.steps[2]:.4g})"
     )
-
-
-def conditions(given: Any, target: Quantity) -> tuple[Quantity, ...]:
-    """Read the predictors of the target: one DataArray, several, or none."""
-    if given is None:
-        return ()
-    listed = (given,) if isinstance(given, xr.DataArray) else tuple(given)
-    found = tuple(read(each, like=target.grid, time_step=target.step, predictor=True) for each in listed)
-    for each in found:
-        check_together((*target.arrays[:1], *each.arrays), (target.grid, *each.grids))
-    channels = [channel for each in (target, *found) for channel in each.variable.channels]
-    if len(set(channels)) < len(channels):
-        labels = ", ".join(each.label for each in (target, *found))
-        raise ValueError(f"{labels}: the same quantity is given twice; leave one of them out")
-    return found

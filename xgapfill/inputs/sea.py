@@ -14,7 +14,7 @@ from xgapfill.blocks.source import Source, source_of
 from xgapfill.inputs import axes as cf
 from xgapfill.inputs.dates import grid_at
 from xgapfill.inputs.flags import may_be_mask, sea_flag
-from xgapfill.inputs.read import Quantity, _extent
+from xgapfill.inputs.read import Quantity, extent
 from xgapfill.inputs.warn import warn
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.sea import SeaFlag
@@ -56,7 +56,7 @@ def read_sea(sea: Any, target: Quantity) -> tuple[SeaFlag, Source, Grid] | None:
     grid = grid_at(time, lat, lon, like=target.grid, step=target.step)
     if not grid.same_lattice(target.grid):
         raise ValueError(
-            f"sea {_extent(grid)} is not on the grid of {target.label} {_extent(target.grid)}; interpolate it"
+            f"sea {extent(grid)} is not on the grid of {target.label} {extent(target.grid)}; interpolate it"
         )
     _check_cover(grid, target)
     source = source_of(sea.variable, found.dims)
@@ -96,8 +96,7 @@ def _check_cover(mask: Grid, target: Quantity) -> None:
     for what, there in known.items():
         if not there.any():
             raise ValueError(
-                f"sea {_extent(mask)} has none of the {what} of {target.label} {_extent(grid)}; give a mask of its "
-                "region"
+                f"sea {extent(mask)} has none of the {what} of {target.label} {extent(grid)}; give a mask of its region"
             )
     if lacking := [f"{int((~there).sum())} of {there.size} {what}" for what, there in known.items() if not there.all()]:
         warn(f"sea= lacks {', '.join(lacking)} of {target.label}: pixels outside the mask count as sea")

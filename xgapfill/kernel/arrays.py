@@ -19,6 +19,8 @@ class BoxArrays(NamedTuple):
     sea : array or None
         Values of the sea mask; of the map of pixels that were ever observed (`kernel.ever`) when the mask of the
         package is used; None without either.
+    drivers : tuple of array
+        Parts of the drivers, then the arrays of their relation to the target, on their own grids.
     prior : tuple of array
         Arrays of the shared prior, on their own grids.
     """
@@ -26,6 +28,7 @@ class BoxArrays(NamedTuple):
     variables: tuple[tuple[Any, ...], ...]
     errors: tuple[Any, ...]
     sea: Any
+    drivers: tuple[Any, ...] = ()
     prior: tuple[Any, ...] = ()
 
     def frame(self, slot: int) -> BoxArrays:
@@ -50,13 +53,16 @@ class Layout:
         Whether the errors of the target's parts follow.
     sea : bool
         Whether a sea mask, or a map of pixels that were ever observed, is last.
+    drivers : int
+        Number of arrays of the drivers and of their relation to the target, after the errors.
     prior : int
-        Number of arrays of the shared prior, which are before.
+        Number of arrays of the shared prior, which are before the mask.
     """
 
     parts: tuple[int, ...]
     errors: bool = False
     sea: bool = False
+    drivers: int = 0
     prior: int = 0
 
     def named(self, arrays: Sequence[Any]) -> BoxArrays:
@@ -64,5 +70,6 @@ class Layout:
         left: Iterator[Any] = iter(arrays)
         variables = tuple(tuple(next(left) for _ in range(count)) for count in self.parts)
         errors = tuple(next(left) for _ in range(self.parts[0])) if self.errors else ()
+        drivers = tuple(next(left) for _ in range(self.drivers))
         prior = tuple(next(left) for _ in range(self.prior))
-        return BoxArrays(variables, errors, next(left) if self.sea else None, prior)
+        return BoxArrays(variables, errors, next(left) if self.sea else None, drivers, prior)

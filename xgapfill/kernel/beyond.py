@@ -11,22 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
-import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
 
-from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.source import Source
 from xgapfill.kernel.arrays import Layout
+from xgapfill.kernel.drivers import Drivers, Within, layers_of
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.sample import sample_of
-from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.lattice.cells import first_pixels, grid_of_cells, places_on
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import large, season
-from xgapfill.variables import Variable
 
 CELLS = 48  # cells along a side of a block of sums
 WIDE = 96  # cells along a side of a block of the large scale
@@ -41,16 +38,14 @@ class Reader:
     Attributes
     ----------
     encoder : Encoder
-    prior : SharedPrior
+    prior : SharedPrior or None
+    drivers : Drivers or None
+        Drivers, whose part is taken from the target first.
     """
 
     encoder: Encoder
-    prior: SharedPrior
-
-    @classmethod
-    def of(cls, grid: Grid, variables: tuple[Variable, ...], channels: tuple[str, ...], prior: SharedPrior) -> Reader:
-        """Return the reader of a call."""
-        return cls(Encoder(grid, variables, channels, None, None, _quiet), prior)
+    prior: Any
+    drivers: Drivers | None = None
 
     @property
     def grid(self) -> Grid:
@@ -59,18 +54,22 @@ class Reader:
 
     @property
     def count(self) -> int:
-        """Number of arrays of the variables."""
-        return sum(each.parts for each in self.encoder.variables)
+        """Number of arrays of the variables, the drivers and their relation."""
+        return sum(self.layout.parts) + self.layout.drivers
+
+    @property
+    def layout(self) -> Layout:
+        """Order of the arrays."""
+        parts = tuple(each.parts for each in self.encoder.variables)
+        return Layout(parts, drivers=0 if self.drivers is None else self.drivers.arrays)
 
     def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Departures of the channels on a box from their prior, and where they are observed."""
-        layout = Layout(tuple(each.parts for each in self.encoder.variables))
-        known = self.encoder(layout.named(arrays[: self.count]), box)
-        return self.prior.departures(known.values, known.observed)
-
-
-def _quiet(variable: Variable) -> None:
-    """The fill itself warns of impossible values."""
+        given = self.layout.named(arrays[: self.count])
+        known = self.encoder(given, box)
+        if self.drivers is not None:
+            known = known._replace(driven=self.drivers.on(given.drivers, self.grid, box))
+        return self.prior.departures(known.anomalies(), known.observed)
 
 
 @dataclass(frozen=True)
@@ -161,23 +160,6 @@ class LargeScale:
         return large.Places(slots, rows, cols, np.asarray(east / north))
 
 
-@dataclass(frozen=True)
-class Within:
-    """Halo of the large scale, no farther than the cells of the map: there is nothing beyond."""
-
-    cells: Grid
-
-    def __call__(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
-        """Return the range of places that cores on a range of places depend on."""
-        more = large.reach(self.cells.step_days)[axis]
-        low, high = places[0] - more, places[1] + more
-        there = (self.cells.slots, self.cells.rows, self.cells.cols)[axis]
-        first, last = min(there), max(there)
-        if axis == 2 and (self.cells.periodic or last - first + 1 != len(set(there))):  # or across the first column
-            return low, high
-        return max(low, first), min(high, last + 1)
-
-
 def lay_out_prior(
     reader: Reader, sources: Sequence[Source], grids: Sequence[Grid], block: tuple[int, int, int]
 ) -> tuple[list[Source], list[Grid]]:
@@ -204,7 +186,7 @@ def lay_out_prior(
             grid=timeless,
             beside=True,
         )
-        added += _layers(array)
+        added += layers_of(array)
         their += [timeless] * len(added)
     cells = grid_of_cells(grid)
     sums = map_lattice(
@@ -221,16 +203,16 @@ def lay_out_prior(
     anchored = tuple(not each.levelled for each in reader.prior.channels)
     wide = map_lattice(
         LargeScale(cells, anchored, reader.prior.season),
-        _layers(sums),
+        layers_of(sums),
         [cells] * sums.shape[0],
         layers=len(anchored) * (1 + len(large.RADII)),
         reach=large.reach(grid.step_days),
-        around=Within(cells),
+        around=Within(cells, large.reach(grid.step_days)),
         block=(FRAMES, WIDE, WIDE),
         dtype=np.float32,
         beside=True,
     )
-    return [*added, *_layers(wide)], [*their, *[cells] * wide.shape[0]]
+    return [*added, *layers_of(wide)], [*their, *[cells] * wide.shape[0]]
 
 
 @dataclass(frozen=True)
@@ -277,8 +259,3 @@ def _whether_seasons_help(reader: Reader, sources: Sequence[Source], grids: Sequ
         beside=True,
     )
     return dask.delayed(Usual(places[0]), pure=True)(sample)
-
-
-def _layers(array: da.Array) -> list[Source]:
-    """Each layer of a lazy array of the prior as a source."""
-    return [Chunked(array, (1, 2, 3), ((0, layer),), token=array.name) for layer in range(array.shape[0])]

@@ -29,6 +29,7 @@ class BoxChannels(NamedTuple):
     sea, land : (t, y, x) bool, from the mask; both False where the mask is missing
     whole : (t, y, x) float32 or None, the whole that the parts are shares of, NaN where missing; None if not needed
     variance : (targets, t, y, x) float32 or None, error variance of the target's channels, NaN where unknown
+    driven : (targets, t, y, x) float32 or None, what the drivers tell of the target's channels; None without drivers
     prior : `shared_prior.OnBox` or None; parts of a box have none
     """
 
@@ -42,12 +43,32 @@ class BoxChannels(NamedTuple):
     land: NDArray[np.bool_]
     whole: NDArray[np.float32] | None
     variance: NDArray[np.float32] | None
+    driven: NDArray[np.float32] | None = None
     prior: Any = None
 
     def within(self, part: tuple[slice, ...]) -> BoxChannels:
         """Return a part of the box: views."""
         cut: tuple[Any, ...] = (..., *part)
         return BoxChannels(*(None if each is None else each[cut] for each in self[:-1]))  # type: ignore[arg-type]
+
+    def anomalies(self) -> NDArray[np.float32]:
+        """Return the values (c, t, y, x) without what the drivers tell and the prior knows, 0 where not observed."""
+        values = self.values
+        if self.driven is not None:
+            values = undriven(values, self.observed, self.driven)
+        if self.prior is None:
+            return values
+        swapped = [np.swapaxes(part, 0, 1) for part in (values, self.observed, self.prior.level, self.prior.scale)]
+        return np.swapaxes(self.prior.anomalies(*swapped), 0, 1)
+
+
+def undriven(
+    values: NDArray[np.float32], observed: NDArray[np.bool_], driven: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Take what drivers tell from the observed values (c, ...) of the first channels, the targets."""
+    out, targets = values.copy(), len(driven)
+    out[:targets] = np.where(observed[:targets], values[:targets] - driven, values[:targets])
+    return out
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from xgapfill.blocks.block import OnBox
 from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.arrays import BoxArrays, Layout
 from xgapfill.kernel.decode import Blend, Decoder
+from xgapfill.kernel.drivers import Drivers
 from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.level import Level, levelled
 from xgapfill.kernel.limits import Limits
@@ -45,7 +46,7 @@ class FillKernel:
     grid : Grid
         Lattice of the target.
     variables : tuple of Variable
-        The target, then each predictor.
+        The target, then each predictor of the method.
     channels : tuple of str
         Channels of the method, targets first.
     method, weights, noise, members
@@ -68,6 +69,8 @@ class FillKernel:
         In-situ samples.
     error : ErrorUnits or None
         Units of the errors of the target; None: no errors are given.
+    drivers : Drivers or None
+        Predictors whose part of the target is taken from it before windows are cut.
     prior : SharedPrior or None
         The prior that all windows share.
     call : str
@@ -92,6 +95,7 @@ class FillKernel:
     limits: Limits | None = None
     samples: Samples | None = None
     error: ErrorUnits | None = None
+    drivers: Drivers | None = None
     prior: SharedPrior | None = None
     call: str = ""
     ever: bool = False
@@ -121,8 +125,9 @@ class FillKernel:
     @property
     def layout(self) -> Layout:
         """Order of the arrays that the kernel is called with."""
-        parts, more = tuple(each.parts for each in self.variables), self.prior.arrays if self.prior else 0
-        return Layout(parts, self.error is not None, self.sea is not None or self.ever, more)
+        parts = tuple(each.parts for each in self.variables)
+        more = [0 if each is None else each.arrays for each in (self.drivers, self.prior)]
+        return Layout(parts, self.error is not None, self.sea is not None or self.ever, *more)
 
     @property
     def cutter(self) -> Cutter:
@@ -150,9 +155,11 @@ class FillKernel:
         return self.decode(known.within(core.within(box)), raw, blend)
 
     def encode(self, arrays: BoxArrays, box: Box) -> BoxChannels:
-        """Turn physical values into channels, with the shared prior of the box."""
+        """Turn physical values into channels, with what drivers and the shared prior know of the box."""
         encoder = Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)
         known = encoder(arrays, box)
+        if self.drivers is not None:
+            known = known._replace(driven=self.drivers.on(arrays.drivers, self.grid, box))
         return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
@@ -180,6 +187,8 @@ class FillKernel:
                 empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.members, self._draws)
                 self._add(empty, starts, seas, core, blend, known.prior.known[core.within(box)])
             self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)
+        if known.driven is not None:
+            blend.members[:, : self.targets] += known.driven[(slice(None), *core.within(box))] * blend.weight
         blend.weight[~near] = 0
         return blend
 

@@ -12,13 +12,16 @@ from dask.base import tokenize
 
 from xgapfill.blocks.source import Source
 from xgapfill.inputs import read as inputs
+from xgapfill.inputs.conditions import conditions, warn_of_useless
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
-from xgapfill.inputs.warn import warn
 from xgapfill.kernel.beyond import Reader, lay_out_prior
+from xgapfill.kernel.choice import by_class, choose, divided, ranges
+from xgapfill.kernel.drivers import Drivers, lay_out_drivers
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
@@ -27,14 +30,14 @@ from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.statistics import Statistic, read
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
-from xgapfill.methods.base import Method, NetMethod, SeriesMethod
+from xgapfill.methods.base import Method, SeriesMethod
 from xgapfill.nets.device import placed
-from xgapfill.nets.ready import check_network
 from xgapfill.options import OPTIONS
+from xgapfill.prior.drivers import REACH as DRIVER_REACH
 from xgapfill.prior.large import reach
 from xgapfill.prior.season import LEAST_YEARS
-from xgapfill.variables import SizeClasses
-from xgapfill.weights import Weights, handle, load
+from xgapfill.variables import Variable
+from xgapfill.weights import Weights, handle
 
 SEASON_CELLS = 1 << 27  # largest number of values of which the seasons are fitted as part of a result
 SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
@@ -129,6 +132,9 @@ class Job:
     ----------
     target : Quantity
     predictors : tuple of Quantity
+        All variables of ``cond=``.
+    drivers : tuple of Quantity
+        Those of them that the method does not use itself.
     method : Method
     weights : Weights or None
     options : FillOptions
@@ -144,6 +150,7 @@ class Job:
 
     target: inputs.Quantity
     predictors: tuple[inputs.Quantity, ...]
+    drivers: tuple[inputs.Quantity, ...]
     method: Method
     weights: Weights | None
     options: FillOptions
@@ -164,33 +171,27 @@ class Job:
         """
         options = FillOptions() if options is None else options
         method = _configured(method, options)
-        quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
-        given = inputs.conditions(cond, quantity)
-        quantity = settled(quantity, given, _by_class(method, options.weights))
+        quantity, given = _read(target, cond, method, options)
         statistics = None if options.reduce is None else _statistics(options, method)
-        looked_at = tuple(check_values(each) for each in (quantity, *given))
-        weights, channels = _choose(method, options.weights, quantity, given)
+        predictors, driven = divided(method, quantity, given)
+        looked_at = tuple(check_values(each) for each in (quantity, *predictors, *driven))
+        weights, channels = choose(method, options.weights, quantity, predictors)
+        slots = min(quantity.grid.slots), max(quantity.grid.slots) + 1
         if _is_unfitted(method, weights):
-            method.check_times(max(quantity.grid.slots) + 1 - min(quantity.grid.slots))
+            method.check_times(slots[1] - slots[0])
         error = None if options.error is None else read_error(options.error, quantity)
         mask = read_sea(options.sea, quantity)
-        sources = [source for each in (quantity, *given) for source in each.sources]
-        grids = [grid for each in (quantity, *given) for grid in each.source_grids()]
-        every = tuple(each.variable for each in (quantity, *given))
-        ever = None if mask is not None else ever_observed(every, sources, grids)
-        if error is not None:
-            sources, grids = [*sources, *error.sources], [*grids, *error.grids]
-        grid = quantity.grid
-        shared = _prior(options, method, (quantity, *given), channels)
-        if shared is not None:
-            count = sum(each.parts for each in every)
-            reader = Reader.of(grid, every, channels, shared)
-            added = lay_out_prior(reader, sources[:count], grids[:count], series_block(len(grid.slots)))
-            sources, grids = [*sources, *added[0]], [*grids, *added[1]]
-        if mask is not None:
-            sources, grids = [*sources, mask[1]], [*grids, mask[2]]
-        if ever is not None:
-            sources, grids = [*sources, ever[0]], [*grids, ever[1]]
+        variables = (quantity, *predictors)
+        own, every = _arrays_of(variables), tuple(each.variable for each in variables)
+        ever = None if mask is not None else ever_observed(every, *own)
+        grid, encoder = quantity.grid, Encoder(quantity.grid, every, channels, None, None, _quiet)
+        drivers = Drivers.of(driven, quantity.variable)
+        shared = _prior(options, method, (quantity, *predictors), channels)
+        beside = _laid_out(Reader(encoder, shared, drivers), driven, *own)
+        errors = ((), ()) if error is None else (error.sources, error.grids)
+        last = (ever or ()) if mask is None else mask[1:]
+        sources = [*own[0], *errors[0], *beside[0], *last[:1]]
+        grids = [*own[1], *errors[1], *beside[1], *last[1:]]
         kernel = FillKernel(
             grid=grid,
             variables=every,
@@ -201,10 +202,11 @@ class Job:
             members=options.members or 1,
             full=bool(options.full),
             sea=None if mask is None else mask[0],
-            ranges=_ranges(channels, weights),
+            ranges=ranges(channels, weights),
             checked=looked_at,
             label=quantity.label,
-            tiling=method.tiling(grid.ncols, (min(grid.slots), max(grid.slots) + 1)),
+            tiling=method.tiling(grid.ncols, slots),
+            drivers=drivers,
             prior=shared,
             limits=Limits.of(options.max_gap, options.max_distance, grid),
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
@@ -212,26 +214,37 @@ class Job:
             call=tokenize(sources, method.name, options.seed),
             ever=ever is not None,
         )
-        op: FillKernel | Reduced = kernel
-        if statistics is not None:
-            op = reduced(kernel, quantity, statistics, len(sources))
-        return cls(quantity, given, method, weights, options, kernel, tuple(sources), tuple(grids), statistics, op)
+        op = kernel if statistics is None else reduced(kernel, quantity, statistics, len(sources))
+        return cls(
+            quantity,
+            given,
+            tuple(driven),
+            method,
+            weights,
+            options,
+            kernel,
+            tuple(sources),
+            tuple(grids),
+            statistics,
+            op,
+        )
 
     @property
     def frames_of_halo(self) -> int | None:
         """Frames before the end that a new frame changes; None: all of them."""
         own, prior = self.op.reach[0], self.kernel.prior
-        if own is None or prior is None:
-            return own
-        return None if prior.season else own + reach(self.kernel.grid.step_days)[0]
+        if own is None or (prior is not None and prior.season):
+            return None
+        more = 0 if self.kernel.drivers is None else DRIVER_REACH[0]
+        return own + more + (0 if prior is None else reach(self.kernel.grid.step_days)[0])
 
     def alone(self, *, ever: bool = False) -> Job:
-        """Return the job without what reads far more than a block: the shared prior, and what was `ever` observed."""
+        """Return the job without what reads far more than a block: drivers, prior, and what was `ever` observed."""
         count, layout = len(self.sources), self.kernel.layout
-        first, last = count - layout.sea - layout.prior, count - layout.sea
+        first, last = count - layout.sea - layout.prior - layout.drivers, count - layout.sea
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
         kept = [n for n in range(count) if n < first or (n >= last and stays)]
-        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None)
+        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None, drivers=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         sources, grids = tuple(self.sources[n] for n in kept), tuple(self.grids[n] for n in kept)
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
@@ -280,58 +293,40 @@ def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
     return found
 
 
-def _by_class(method: Method, weights: Any) -> bool:
-    """Whether weights of size classes would fill a fraction: those of users, else the shipped ones."""
-    if not isinstance(method, NetMethod):
-        return False
-    return weights is None or load(weights).card.targets == SizeClasses.channels
+def _read(
+    target: Any, cond: Any, method: Method, options: FillOptions
+) -> tuple[inputs.Quantity, tuple[inputs.Quantity, ...]]:
+    """The target as what it is filled as, and all variables of ``cond=``."""
+    quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
+    given = conditions(cond, quantity)
+    return settled(quantity, given, by_class(method, options.weights)), given
 
 
-def _choose(
-    method: Method, weights: Any, target: inputs.Quantity, given: Sequence[inputs.Quantity]
-) -> tuple[Weights | None, tuple[str, ...]]:
-    """Weights, if the method needs any, and the channels it works on: targets, then predictors."""
-    targets, whole = target.variable.channels, target.variable.whole
-    conditions = tuple(channel for each in given for channel in each.variable.channels)
-    if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
-        conditions = (*conditions, *whole.channels)  # the sum of the parts
-    channels = (*targets, *conditions)
-    method.check(channels)
-    if weights is not None and not method.takes_weights:
-        raise ValueError(f"{method.name} needs no weights, found weights={weights!r}; leave weights= out")
-    chosen = method.default_weights(channels) if weights is None else weights
-    if chosen is None:
-        return None, channels
-    fitted = load(chosen)
-    if weights is not None:
-        _check_weights(method, fitted)
-    card = fitted.card
-    if card.targets != targets:
-        raise ValueError(
-            f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); "
-            "leave weights= out for the default ones, or use background()"
-        )
-    if unknown := [channel for channel in conditions if channel not in card.conditions]:
-        raise ValueError(
-            f"the weights {card.name!r} have no predictor {', '.join(unknown)}; they have "
-            f"{', '.join(card.conditions) or 'no predictors'}. Leave it out of cond=, or use background()"
-        )
-    if card.conditions and not given:
-        warn(
-            f"{target.label} is filled without cond=; the weights {card.name!r} were trained with "
-            f"{', '.join(card.conditions)} and are better with it"
-        )
-    return fitted, card.channels
+def _arrays_of(variables: Sequence[inputs.Quantity]) -> tuple[list[Source], list[Grid]]:
+    """Source and addresses of each array of some variables."""
+    return [source for each in variables for source in each.sources], [
+        grid for each in variables for grid in each.source_grids()
+    ]
 
 
-def _check_weights(method: Method, weights: Weights) -> None:
-    """Raise ValueError when weights of users are of another method or do not fit its network."""
-    if isinstance(method, NetMethod):
-        check_network(weights, method.model)
-    elif isinstance(method, SeriesMethod) and weights.card.method != method.name:
-        raise ValueError(
-            f"{method.name} needs weights of its own fit, found {weights!r}; leave weights= out to fit it to these data"
-        )
+def _laid_out(
+    reader: Reader, driven: Sequence[inputs.Quantity], sources: Sequence[Source], grids: Sequence[Grid]
+) -> tuple[list[Source], list[Grid]]:
+    """The arrays of the drivers, of their relation and of the prior, and their grids, given those of the variables."""
+    own, theirs = _arrays_of(driven)
+    if reader.drivers is not None:
+        warn_of_useless(driven)
+        added = lay_out_drivers(reader.encoder, reader.drivers, [*sources, *own], [*grids, *theirs])
+        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
+    if reader.prior is not None:
+        block = series_block(len(reader.grid.slots))
+        added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], block)
+        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
+    return own, theirs
+
+
+def _quiet(variable: Variable) -> None:
+    """The fill itself warns of impossible values."""
 
 
 def _prior(
@@ -354,8 +349,3 @@ def series_block(frames: int) -> tuple[int, int, int]:
     side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
     slots, rows, cols = OPTIONS["series_block"]
     return slots, min(rows, side), min(cols, side)
-
-
-def _ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:
-    known = {} if weights is None else weights.card.ranges
-    return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))

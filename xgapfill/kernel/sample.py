@@ -118,12 +118,7 @@ class _Encode:
 
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray[np.float32]:
         known = self.kernel.encode(self.kernel.layout.named(arrays), box)
-        values = known.values
-        if known.prior is not None:
-            level, scale = (np.swapaxes(part, 0, 1) for part in (known.prior.level, known.prior.scale))
-            swapped = np.swapaxes(values, 0, 1), np.swapaxes(known.observed, 0, 1)
-            values = np.swapaxes(known.prior.anomalies(*swapped, level, scale), 0, 1)
-        return np.where(known.observed, values, np.float32(np.nan))
+        return np.where(known.observed, known.anomalies(), np.float32(np.nan))
 
 
 @dataclass(frozen=True)

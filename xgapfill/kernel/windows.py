@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xgapfill.kernel.encode import BoxChannels
+from xgapfill.kernel.encode import BoxChannels, undriven
 from xgapfill.kernel.limits import Limits
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.observations import Samples, excess
@@ -103,6 +103,11 @@ class Cutter:
                 variance[number, :, targets] = excess(own, observed[number, :, targets])
             if variance is not None and self.samples is not None:
                 self.samples.put(values[number], observed[number], variance[number], start)
+        if known.driven is not None:
+            for number, start in enumerate(starts):
+                driven = known.driven[:, *inside(start, self.tiling.size, box)]
+                swapped = np.swapaxes(values[number], 0, 1), np.swapaxes(observed[number], 0, 1)
+                values[number] = np.swapaxes(undriven(*swapped, driven), 0, 1)
         level = None
         if known.prior is not None:
             level = np.zeros_like(values)

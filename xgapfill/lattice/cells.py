@@ -47,6 +47,14 @@ def around_the_globe(grid: Grid, cell: int = CELL) -> int:
     return -(-grid.ncols // cell)
 
 
+def with_margin(cells: Grid) -> Grid:
+    """Return the cells and those next to them, so that fields of them are interpolated up to the edge of the map."""
+    rows, cols = (np.array(each, np.int64) for each in (cells.rows, cells.cols))
+    rows = np.unique([rows - 1, rows, rows + 1])
+    cols = np.unique(np.array([cols - 1, cols, cols + 1]) % cells.ncols)
+    return replace(cells, rows=tuple(rows.tolist()), cols=tuple(cols.tolist()), periodic=cols.size == cells.ncols)
+
+
 def cells_of(places: ArrayLike, axis: int, grid: Grid, cell: int = CELL) -> NDArray[np.int64]:
     """Return the cells of pixels along an axis (1: rows, 2: columns, unwrapped) of the `grid` of the pixels."""
     places = np.asarray(places, np.int64)
@@ -68,14 +76,17 @@ def first_pixels(places: ArrayLike, axis: int, cells: Grid) -> NDArray[np.int64]
 def places_on(axis: int, places: Places, of: Grid, on: Grid) -> Places:
     """Return the places of the grid `on` that places of the grid `of` need along an axis.
 
-    Pixels need their cells and one more on each side, from which fields are interpolated; cells need their pixels.
+    Pixels need their cells and one more on each side, from which fields are interpolated; cells need their pixels, and
+    of other cells what their pixels need.
     """
     if of.cell == on.cell:
         return places
-    if of.cell < on.cell:
-        return cells_around(axis, places, of, on.cell)
-    first, stop = first_pixels(places, axis, of).tolist()
-    return first, stop
+    if of.cell > 1:
+        first, stop = first_pixels(places, axis, of).tolist()
+        if on.cell == 1:
+            return first, stop
+        return cells_around(axis, (first, stop), replace(of, ncols=of.pixels), on.cell)
+    return cells_around(axis, places, of, on.cell)
 
 
 def cells_around(axis: int, places: Places, grid: Grid, cell: int = CELL) -> Places:

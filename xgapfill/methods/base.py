@@ -93,6 +93,13 @@ class Method(ABC):
     def check(self, channels: tuple[str, ...]) -> None:  # noqa: B027  (a default that subclasses may replace)
         """Raise ValueError when the method cannot fill these channels, targets first."""
 
+    def uses(self, channel: str) -> bool:
+        """Whether it uses a predictor itself, in its windows.
+
+        Of other predictors, without a shipped relation to the target, the part is taken from the target before.
+        """
+        return False
+
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Name of the shipped weights for these channels, targets first; None when the method needs no weights.
 
@@ -145,6 +152,10 @@ class NetMethod(Method):
     takes_weights: ClassVar[bool] = True
     needs: ClassVar[str] = "weights"
     predictors: ClassVar[str] = "those of the weights"
+
+    def uses(self, channel: str) -> bool:
+        """Whether it uses a predictor itself: those of its weights, which it is trained with."""
+        return True
 
 
 class InvalidFillError(ValueError):

@@ -143,6 +143,10 @@ class Regression(Method):
     def __post_init__(self) -> None:
         choice("relation", self.relation, (FITTED, *PUBLISHED))
 
+    def uses(self, channel: str) -> bool:
+        """Whether it uses a predictor itself."""
+        return channel == CHL
+
     def check(self, channels: tuple[str, ...]) -> None:
         """Raise ValueError without chlorophyll, or when a published relation would fill anything but size classes."""
         if CHL not in channels:

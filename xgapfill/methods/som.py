@@ -105,6 +105,10 @@ class Som(SeriesMethod):
         for name in ("context", "linear", "progress"):
             choice(name, getattr(self, name), (True, False))
 
+    def uses(self, channel: str) -> bool:
+        """Whether it uses a predictor itself: all are components of the vectors."""
+        return True
+
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Single frames, side by side."""
         return Tiling(ncols, size=(1, WINDOW, WINDOW), stride=(1, WINDOW, WINDOW))

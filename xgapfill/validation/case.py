@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.inputs import read as inputs
+from xgapfill.inputs.conditions import conditions
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.validation.masks import load, transplanted
 
@@ -66,7 +67,7 @@ class Withheld:
 
     def without(self, insitu: Any, cond: Any) -> Withheld:
         """Exclude pixels with samples of the target from the scores; they stay hidden."""
-        variable, maps = self.quantity.variable, (self.quantity, *inputs.conditions(cond, self.quantity))
+        variable, maps = self.quantity.variable, (self.quantity, *conditions(cond, self.quantity))
         whole = variable.whole.channels if variable.whole else ()
         channels = dict.fromkeys([*(channel for each in maps for channel in each.variable.channels), *whole])
         samples = read_samples(insitu, maps, [*channels])

@@ -1,0 +1,91 @@
+"""Chooses the weights of a call, and which predictors its method uses itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xgapfill.inputs.conditions import check_channels
+from xgapfill.inputs.read import Quantity
+from xgapfill.inputs.warn import warn
+from xgapfill.methods.base import Method, NetMethod, SeriesMethod
+from xgapfill.nets.ready import check_network
+from xgapfill.variables import SizeClasses, priors
+from xgapfill.weights import Weights, load
+
+
+def by_class(method: Method, weights: Any) -> bool:
+    """Whether weights of size classes would fill a fraction: those of users, else the shipped ones."""
+    if not isinstance(method, NetMethod):
+        return False
+    return weights is None or load(weights).card.targets == SizeClasses.channels
+
+
+def choose(
+    method: Method, weights: Any, target: Quantity, given: Sequence[Quantity]
+) -> tuple[Weights | None, tuple[str, ...]]:
+    """Weights, if the method needs any, and the channels it works on: targets, then predictors."""
+    targets, whole = target.variable.channels, target.variable.whole
+    conditions = tuple(channel for each in given for channel in each.variable.channels)
+    if target.variable.needs_whole and whole is not None and whole.channels[0] not in conditions:
+        conditions = (*conditions, *whole.channels)  # the sum of the parts
+    channels = (*targets, *conditions)
+    method.check(channels)
+    if weights is not None and not method.takes_weights:
+        raise ValueError(f"{method.name} needs no weights, found weights={weights!r}; leave weights= out")
+    chosen = method.default_weights(channels) if weights is None else weights
+    if chosen is None:
+        return None, channels
+    fitted = load(chosen)
+    if weights is not None:
+        _check_weights(method, fitted)
+    card = fitted.card
+    if card.targets != targets:
+        raise ValueError(
+            f"the weights {card.name!r} fill {', '.join(card.targets)}, not {', '.join(targets)} ({target.label}); "
+            "leave weights= out for the default ones, or use background()"
+        )
+    if unknown := [channel for channel in conditions if channel not in card.conditions]:
+        raise ValueError(
+            f"the weights {card.name!r} have no predictor {', '.join(unknown)}; they have "
+            f"{', '.join(card.conditions) or 'no predictors'}. Leave it out of cond=, or use background(), kriging(), "
+            "dctpls() or dineof(), which take any number of predictors of any kind"
+        )
+    if card.conditions and not given:
+        warn(
+            f"{target.label} is filled without cond=; the weights {card.name!r} were trained with "
+            f"{', '.join(card.conditions)} and are better with it"
+        )
+    return fitted, card.channels
+
+
+def divided(method: Method, target: Quantity, given: Sequence[Quantity]) -> tuple[list[Quantity], list[Quantity]]:
+    """Predictors that the method uses itself or that have a shipped relation to the target, and all others."""
+    shipped = priors()
+    known = {name for channel in target.variable.channels for name in shipped[channel].regression}
+    whole = () if target.variable.whole is None else target.variable.whole.channels
+
+    def own(each: Quantity) -> bool:
+        return any(name in known or name in whole or method.uses(name) for name in each.variable.channels)
+
+    predictors = [each for each in given if own(each)]
+    check_channels((target, *predictors))
+    return predictors, [each for each in given if not own(each)]
+
+
+def _check_weights(method: Method, weights: Weights) -> None:
+    """Raise ValueError when weights of users are of another method or do not fit its network."""
+    if isinstance(method, NetMethod):
+        check_network(weights, method.model)
+    elif isinstance(method, SeriesMethod) and weights.card.method != method.name:
+        raise ValueError(
+            f"{method.name} needs weights of its own fit, found {weights!r}; leave weights= out to fit it to these data"
+        )
+
+
+def ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:
+    """Range of each channel in the training of the weights; infinite if unknown."""
+    known = {} if weights is None else weights.card.ranges
+    return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
