@@ -55,6 +55,7 @@ DASK = (
     "kernel.job",
     "kernel.patches",
     "kernel.sample",
+    "kernel.seasons",
     "outputs",
     "pipeline",
     "stores",

@@ -12,7 +12,7 @@ from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.lattice.cells import CELL, cells_of, grid_of_cells, places_on
 from xgapfill.lattice.grid import Grid
 from xgapfill.methods import Background
-from xgapfill.prior import large, season
+from xgapfill.prior import large
 from xgapfill.prior.exact import rounded
 
 RNG = np.random.default_rng(0)
@@ -85,31 +85,6 @@ def test_fields_of_cells_are_interpolated_linearly():
     assert np.isfinite(large.at_pixels(field, *at)).all()
 
 
-def seasons(years=4, shape=(6, 7), missing=0.4):
-    turn = 2 * np.pi * (np.arange(12 * years) % 12 + 0.5) / 12
-    year = np.stack([np.cos(turn), np.sin(turn)], axis=-1).astype(np.float32)
-    truth = np.broadcast_to((0.3 + np.cos(turn) - 0.5 * np.sin(2 * turn))[:, None, None], (len(turn), *shape))
-    values = truth + 0.1 * RNG.normal(size=truth.shape)
-    return year, truth, values, RNG.random(truth.shape) > missing
-
-
-def test_the_season_is_found_and_shrunk():
-    year, truth, values, observed = seasons(years=12)
-    terms, squares, count = season.fit(values, observed, year, 30.4)
-    assert np.abs(season.at(terms, season.basis(year)) - truth).max() < 0.2
-    assert float((squares / count).mean()) == pytest.approx(0.01, rel=0.5)
-    nothing, _, _ = season.fit(values, np.zeros_like(observed), year, 30.4)
-    assert (nothing == 0).all()
-
-
-def test_a_season_that_does_not_return_is_not_used():
-    year, _, values, observed = seasons()
-    years, flat = np.arange(48) // 12, (48, -1)
-    assert season.helps(values.reshape(flat), observed.reshape(flat), year, years, 30.4)[0]
-    values = values * np.where(years % 2, 1, -1)[:, None, None]
-    assert not season.helps(values.reshape(flat), observed.reshape(flat), year, years, 30.4)[0]
-
-
 def test_rounded_numbers_add_exactly():
     values = rounded(RNG.normal(size=1000))
     assert values.sum() == values[::-1].sum() == values.reshape(10, 100).sum(axis=0).sum()
@@ -138,7 +113,9 @@ def test_wide_gaps_show_no_windows(method):
 
 
 def test_a_prior_must_be_known():
-    with pytest.raises(ValueError, match="prior must be 'auto' or None, found 'season'"):
+    with pytest.raises(
+        ValueError, match=r"prior must be 'auto', None or a Dataset of xgapfill\.season, found 'season'"
+    ):
         xgapfill.background(chl_map((1, 8, 8)), prior="season")
 
 

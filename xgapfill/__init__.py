@@ -12,6 +12,7 @@ from xgapfill._version import package_version as _package_version
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
+from xgapfill.api.season import season
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import VERBS as _VERBS
 from xgapfill.api.verbs import fill
@@ -22,7 +23,19 @@ from xgapfill.options import set_options
 __version__ = _package_version()
 _later, _, _modules = lazy_loader.attach(__name__, submodules=["testing", "tutorial", "validation"])
 globals().update(_VERBS)  # repaint, posterior_mean, background ...: one per method of the package
-__all__ = ["fill", "fit", "gaps", "list_methods", "methods", "plan", "set_options", "validate", "weights", "write"]
+__all__ = [
+    "fill",
+    "fit",
+    "gaps",
+    "list_methods",
+    "methods",
+    "plan",
+    "season",
+    "set_options",
+    "validate",
+    "weights",
+    "write",
+]
 __all__ += [*_modules, *_VERBS]
 
 

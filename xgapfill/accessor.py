@@ -13,6 +13,7 @@ from xgapfill.api.describe import Description, describe, describe_dataset
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
+from xgapfill.api.season import season
 from xgapfill.api.signatures import bound, dressed, positional
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import VERBS, fill
@@ -50,7 +51,8 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
         call = bound(signature, function.__name__, given, keywords)
         target = _picked(self._obj, call.pop("name"))
         call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error") if word in call}
-        call["sea"] = _sea(self._obj, target, call.get("sea"))
+        if "sea" in signature.parameters:
+            call["sea"] = _sea(self._obj, target, call.get("sea"))
         if call.get("time_step") is None:
             call["time_step"] = step_beside(self._obj, target)
         result = function(target, **call.pop("parameters", {}), **call)
@@ -72,6 +74,7 @@ class DataArrayGapfill:
     fit = _on_object(fit)
     gaps = _on_object(gaps)
     plan = _on_object(plan)
+    season = _on_object(season)
     validate = _on_object(validate)
     write = _on_object(write)
 
@@ -97,6 +100,7 @@ class DatasetGapfill:
     fit = _by_name(fit)
     gaps = _by_name(gaps)
     plan = _by_name(plan)
+    season = _by_name(season)
     validate = _by_name(validate)
     write = _on_object(write)
 

@@ -26,6 +26,8 @@ examples:
   xgapfill fill chl.zarr --var CHL --method repaint --members 64 --reduce mean std 0.05 0.95 --workers 8 --out s.zarr
   xgapfill fill chl.zarr --var CHL --method background --region -25 -10 170 -170 --out fiji.zarr
   xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
+  xgapfill fit season chl.zarr --var CHL --out season.zarr
+  xgapfill fill chl.zarr --var CHL --method background --prior season.zarr --out filled.zarr
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
 To resume an interrupted run, repeat the command. URLs such as s3://... read their credentials from the environment.
 """
@@ -66,13 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {package_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = _input_parser()
+    maps = _maps_parser()
+    shared = _input_parser(maps)
     computed = argparse.ArgumentParser(add_help=False)
-    computed.add_argument("--seed", type=int, default=0)
     computed.add_argument(
         "--workers", type=int, help="number of processes with one thread each (default: one thread per core)"
     )
     computed.add_argument("--scheduler", metavar="ADDRESS", help="address of a running dask cluster")
+    drawn = argparse.ArgumentParser(add_help=False)
+    drawn.add_argument("--seed", type=int, default=0)
 
     filled = argparse.ArgumentParser(add_help=False)
     filled.add_argument("--method", default="repaint", help="(%(default)s)")
@@ -86,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
     filled.add_argument("--max-distance", type=float, help="km; pixels farther from observed pixels stay missing")
 
-    fill = commands.add_parser("fill", parents=[shared, filled, computed], help="fill a variable and write it")
+    fill = commands.add_parser("fill", parents=[shared, filled, drawn, computed], help="fill a variable and write it")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name ending in .nc is written as netCDF")
     fill.add_argument(
         "--restart", action="store_true", help="start from scratch instead of resuming an interrupted run"
@@ -94,11 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--append", action="store_true", help="extend the store by the new times at the end of IN")
     fill.set_defaults(run=_fill)
 
+    fits = commands.add_parser("fit", help="fit the season of each pixel").add_subparsers(required=True, metavar="WHAT")
+    season = fits.add_parser("season", parents=[maps, computed], help="season of each pixel, for fill --prior")
+    season.add_argument("--out", required=True, help="zarr store or URL")
+    season.add_argument("--restart", action="store_true", help="start from scratch instead of resuming")
+    season.set_defaults(run=_season)
+
     plan = commands.add_parser("plan", parents=[shared, filled], help="estimate time and memory of a fill")
     plan.add_argument("--exact", action="store_true", help="use all blocks, not a sample of 32")
     plan.set_defaults(run=_plan)
 
-    validate = commands.add_parser("validate", parents=[shared, computed], help="score methods on withheld pixels")
+    validate = commands.add_parser(
+        "validate", parents=[shared, drawn, computed], help="score methods on withheld pixels"
+    )
     validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
     validate.add_argument("--out", help="write the scores as netCDF")
     validate.set_defaults(run=_validate)
@@ -108,32 +120,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _input_parser() -> argparse.ArgumentParser:
-    """Arguments of all commands that read maps."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
-    shared.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
-    shared.add_argument("--cond", nargs="*", default=[], help="predictors of the variable")
-    shared.add_argument("--members", type=int, help="number of members; without it a single map without that dimension")
-    shared.add_argument("--insitu", help="table of in-situ samples, CSV with a header")
-    shared.add_argument("--error", nargs="+", help="variable with the error of the target, or three")
-    shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
-    shared.add_argument("--transform", choices=("log10", "logit", "linear"), help="of a variable that is not known")
-    shared.add_argument("--size-class", choices=("micro", "nano", "pico"), help="of a variable that does not name it")
-    shared.add_argument("--time-step", help="time between maps if the dates do not give it: 1D, 8D, MS")
-    shared.add_argument(
+def _maps_parser() -> argparse.ArgumentParser:
+    """Arguments that say which maps are read, and as what."""
+    maps = argparse.ArgumentParser(add_help=False)
+    maps.add_argument("input", help="zarr store or netCDF file, or an fsspec URL of a store")
+    maps.add_argument("--var", required=True, nargs="+", help="variable to be filled, or the three size classes")
+    maps.add_argument("--cond", nargs="*", default=[], help="predictors of the variable")
+    maps.add_argument("--transform", choices=("log10", "logit", "linear"), help="of a variable that is not known")
+    maps.add_argument("--size-class", choices=("micro", "nano", "pico"), help="of a variable that does not name it")
+    maps.add_argument("--time-step", help="time between maps if the dates do not give it: 1D, 8D, MS")
+    maps.add_argument(
         "--region",
         type=float,
         nargs=4,
         metavar=("SOUTH", "NORTH", "WEST", "EAST"),
         help="degrees, from WEST eastward to EAST (170 -170 crosses the dateline), edges included",
     )
-    shared.add_argument(
+    maps.add_argument(
         "--time",
         nargs=2,
         metavar=("FIRST", "LAST"),
         help="dates such as 2015-03-10, 2015-03 or 2015; all of LAST is included",
     )
+    return maps
+
+
+def _input_parser(maps: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Arguments of all commands that fill maps."""
+    shared = argparse.ArgumentParser(add_help=False, parents=[maps])
+    shared.add_argument("--members", type=int, help="number of members; without it a single map without that dimension")
+    shared.add_argument("--insitu", help="table of in-situ samples, CSV with a header")
+    shared.add_argument("--error", nargs="+", help="variable with the error of the target, or three")
+    shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
+    shared.add_argument("--prior", metavar="STORE", help="store of `fit season`, or auto (the default) or none")
     shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that use torch")
     return shared
 
@@ -146,6 +165,16 @@ def _fill(given: argparse.Namespace) -> int:
     filled = ds.gapfill.fill(_names(given), given.method, cond=given.cond or None, **options)
     with _workers(given):
         written = write(filled, given.out, resume=not given.restart, append=given.append)
+    _say(written)
+    return 0
+
+
+def _season(given: argparse.Namespace) -> int:
+    from xgapfill import write
+
+    found = _opened(given).gapfill.season(_names(given), given.cond or None, **_how(given))
+    with _workers(given):
+        written = write(found, given.out, resume=not given.restart)
     _say(written)
     return 0
 
@@ -197,14 +226,22 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
     return options | _given(given)
 
 
-def _given(given: argparse.Namespace) -> dict[str, Any]:
-    """How the variable is read, in-situ samples and errors, for the verbs."""
+def _how(given: argparse.Namespace) -> dict[str, Any]:
+    """How the variable is read, for the verbs."""
     words = ("transform", "size_class", "time_step")
-    found: dict[str, Any] = {word: getattr(given, word) for word in words if getattr(given, word) is not None}
+    return {word: getattr(given, word) for word in words if getattr(given, word) is not None}
+
+
+def _given(given: argparse.Namespace) -> dict[str, Any]:
+    """How the variable is read, in-situ samples, errors and the prior, for the verbs."""
+    found = _how(given)
     if given.error:
         found["error"] = given.error[0] if len(given.error) == 1 else given.error
     if given.insitu:
         found["insitu"] = pd.read_csv(given.insitu)
+    if given.prior is not None:
+        words = {"auto": "auto", "none": None}
+        found["prior"] = words[given.prior] if given.prior in words else _read(given.prior)
     return found
 
 
@@ -216,10 +253,8 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
     """Open the input lazily, without dask, and select region and time."""
     import xgapfill  # noqa: F401  (registers .gapfill)
 
-    netcdf = given.input.endswith((".nc", ".nc4", ".h5"))
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated
-        ds = xr.open_dataset(given.input) if netcdf else xr.open_zarr(given.input, chunks=None)
-    names = (*given.var, *given.cond, *(given.error or ()))
+    ds = _read(given.input)
+    names = (*given.var, *given.cond, *(getattr(given, "error", None) or ()))
     for name in names:
         if name not in ds:
             raise ValueError(f"{given.input} has no variable {name!r}; it has {', '.join(map(str, ds.data_vars))}")
@@ -230,6 +265,13 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
         if given.time is not None:
             places |= _in_time(ds[name], *given.time)
     return ds.isel({dim: _as_slice(index) for dim, index in places.items()})
+
+
+def _read(path: str) -> xr.Dataset:
+    """Open a file or a store lazily, without dask."""
+    netcdf = path.endswith((".nc", ".nc4", ".h5"))
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated
+        return xr.open_dataset(path) if netcdf else xr.open_zarr(path, chunks=None)
 
 
 def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: float) -> dict[Hashable, Any]:

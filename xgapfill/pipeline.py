@@ -135,10 +135,10 @@ def _provenance(job: Job) -> Provenance:
     if method.draws:
         words += [f"members={job.kernel.members}", f"seed={options.seed}"]
         attrs["seed"] = options.seed
-    if job.options.prior is None and method.takes_prior:
-        words.append("prior=None")
+    if method.takes_prior and not isinstance(options.prior, str):
+        words.append("prior=None" if options.prior is None else "prior=season")
     if job.kernel.prior is not None:
-        attrs["prior"] = "large scale" + (", season where some years tell of others" if job.kernel.prior.season else "")
+        attrs["prior"] = "large scale" + _season_in_words(job)
     if job.drivers:
         attrs["drivers"] = ", ".join(each.label for each in job.drivers)
     if job.statistics is not None:
@@ -150,6 +150,14 @@ def _provenance(job: Job) -> Provenance:
         attrs |= {"weights": card.name, "sha256": job.weights.sha256}
         comment = _simulated_only(card)
     return Provenance(f"{method.name}({', '.join(words)})", attrs, comment)
+
+
+def _season_in_words(job: Job) -> str:
+    """What is known of the season."""
+    prior = job.kernel.prior
+    if prior is None or not prior.season:
+        return ""
+    return f", season of {job.options.prior.attrs.get('xgapfill_years', 'other years')}" if prior.saved else ", season"
 
 
 def _simulated_only(card: Card) -> str:

@@ -17,7 +17,7 @@ from xgapfill.lattice.cells import places_on
 from xgapfill.lattice.grid import Box, Grid
 
 # kernel(arrays, box, core) -> (layers, *core.shape): the result on `core`, given one (t, y, x) array per source on
-# `box`; arrays of dask sources are `OnBox`
+# `box`; arrays of dask sources are `OnBox`, those of all sources if they are read part by part
 Kernel = Callable[[list[NDArray[Any]], Box, Box], NDArray[Any]]
 Triple = tuple[int, int, int]
 Reach = tuple[int | None, int, int]
@@ -41,6 +41,7 @@ class BlockOp:
     nearby: Around | None = None  # halo bounds, if they are smaller than `reach`
     needed: Callable[[Box], bool] | None = None  # cores to compute; others are 0, and are not read
     grid: Grid | None = None  # of the result, if it is not that of the first source: of cells, or without time
+    by_parts: bool = False  # the kernel reads parts of arrays, one after another
 
     @property
     def result(self) -> Grid:
@@ -136,7 +137,7 @@ class BlockOp:
         return (grid.index_slots, grid.index_rows, grid.index_cols)[axis](np.arange(*places))
 
     def _array(self, number: int, box: Box) -> Any:
-        if isinstance(self.sources[number], Pieces):
+        if self.by_parts or isinstance(self.sources[number], Pieces):
             return OnBox(self, number, box)
         return self.on_box(number, box)
 
@@ -160,12 +161,12 @@ class BlockOp:
     def __dask_tokenize__(self) -> tuple[object, ...]:
         parts = (self.kernel, *self.sources, *self.grids)
         plain = (self.layers, self.reach, self.block, self.dtype.str, self.flat, self.needed is None, self.grid)
-        return "xgapfill.lazy", *map(tokenize, parts), *plain
+        return "xgapfill.lazy", *map(tokenize, parts), *plain, self.by_parts
 
 
 @dataclass(frozen=True, eq=False)
 class OnBox:
-    """A dask source on a box, like an array; it is read when sliced, which avoids a second copy of its chunks."""
+    """A source on a box, like an array; it is read when sliced, which avoids a second copy of its chunks."""
 
     op: BlockOp
     number: int

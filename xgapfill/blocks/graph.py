@@ -36,6 +36,7 @@ def map_lattice(
     needed: Callable[[Box], bool] | None = None,
     grid: Grid | None = None,
     beside: bool = False,
+    by_parts: bool = False,
 ) -> da.Array:
     """Apply a function of lattice boxes to whole arrays, lazily, with one task per block.
 
@@ -73,6 +74,8 @@ def map_lattice(
         without time each array has all times of the first source.
     beside : bool
         Whether another array of the same call needs this one, so that its blocks are not counted in progress.
+    by_parts : bool
+        Whether the kernel reads parts of the arrays one after another: all of them are then an `OnBox`.
 
     Returns
     -------
@@ -92,7 +95,18 @@ def map_lattice(
         block = (shape[0], *block[1:])
     flat = layers is None
     op = BlockOp(
-        kernel, tuple(sources), tuple(grids), layers or 1, reach, block, np.dtype(dtype), flat, around, needed, grid
+        kernel,
+        tuple(sources),
+        tuple(grids),
+        layers or 1,
+        reach,
+        block,
+        np.dtype(dtype),
+        flat,
+        around,
+        needed,
+        grid,
+        by_parts,
     )
     return _array_of(op, fitted, beside)
 

@@ -50,9 +50,14 @@ class Drivers:
         return cls(tuple(each.variable for each in given), len(target.channels)) if given else None
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels of the drivers."""
+        return tuple(channel for each in self.variables for channel in each.channels)
+
+    @property
     def columns(self) -> int:
         """Number of channels of the drivers."""
-        return sum(len(each.channels) for each in self.variables)
+        return len(self.channels)
 
     @property
     def raw(self) -> int:

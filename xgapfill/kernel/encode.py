@@ -100,7 +100,7 @@ class Encoder:
 
     def __call__(self, arrays: BoxArrays, box: Box) -> BoxChannels:
         """Encode the arrays of a box."""
-        parts, shape = self.variables[0].parts, box.shape
+        shape = box.shape
         if self.sea is not None:
             sea, land = np.zeros(shape, bool), np.zeros(shape, bool)
         else:
@@ -109,7 +109,12 @@ class Encoder:
             land = np.broadcast_to(~sea[:1], shape)
             if arrays.sea is not None:
                 sea, land = sea.copy(), land.copy()
-        target = self.variables[0]
+        return self.channels_of(arrays, sea, land)
+
+    def channels_of(self, arrays: BoxArrays, sea: NDArray[np.bool_], land: NDArray[np.bool_]) -> BoxChannels:
+        """Encode the arrays of a box, given where the mask of the package has sea and land."""
+        target, shape = self.variables[0], sea.shape
+        parts = target.parts
         known = BoxChannels(
             values=np.zeros((len(self.channels), *shape), np.float32),
             observed=np.zeros((len(self.channels), *shape), bool),

@@ -18,15 +18,15 @@ from xgapfill.inputs.insitu import read_samples
 from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
-from xgapfill.kernel.beyond import Reader, lay_out_prior
+from xgapfill.kernel.beyond import lay_out_prior, prior_of
 from xgapfill.kernel.choice import by_class, choose, divided, ranges
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.reduce import Reduced, reduced
-from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.statistics import Statistic, read
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
@@ -35,11 +35,9 @@ from xgapfill.nets.device import placed
 from xgapfill.options import OPTIONS
 from xgapfill.prior.drivers import REACH as DRIVER_REACH
 from xgapfill.prior.large import reach
-from xgapfill.prior.season import LEAST_YEARS
 from xgapfill.variables import Variable
 from xgapfill.weights import Weights, handle
 
-SEASON_CELLS = 1 << 27  # largest number of values of which the seasons are fitted as part of a result
 SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
@@ -82,10 +80,11 @@ class FillOptions:
         (status too_little_context).
     max_distance : float, optional
         Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
-    prior : "auto" or None
+    prior : "auto", Dataset or None
         What is known beyond windows of a few frames and pixels, taken from the values before they are filled and given
-        back after. The large scale of the map fills gaps of any width; the season of each pixel is used in series of
-        three years and more, with up to 134 million values, if some years tell of others. None: nothing of both.
+        back after. The large scale of the map fills gaps of any width; the season of each pixel is fitted to series of
+        three years and more, with up to 134 million values, as part of the lazy result. A Dataset of `xgapfill.season`
+        gives the season of any series, also of a longer or larger one than `da`. None: nothing of both.
     full : bool
         Return the spread and the status of each pixel as well.
     reduce : optional
@@ -184,10 +183,10 @@ class Job:
         variables = (quantity, *predictors)
         own, every = _arrays_of(variables), tuple(each.variable for each in variables)
         ever = None if mask is not None else ever_observed(every, *own)
-        grid, encoder = quantity.grid, Encoder(quantity.grid, every, channels, None, None, _quiet)
+        grid, encoder = quantity.grid, Encoder(quantity.grid, every, channels, None, None, quiet)
         drivers = Drivers.of(driven, quantity.variable)
-        shared = _prior(options, method, (quantity, *predictors), channels)
-        beside = _laid_out(Reader(encoder, shared, drivers), driven, *own)
+        shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
+        beside = _laid_out(Reader(encoder, shared, drivers), driven, saved, *own)
         errors = ((), ()) if error is None else (error.sources, error.grids)
         last = (ever or ()) if mask is None else mask[1:]
         sources = [*own[0], *errors[0], *beside[0], *last[:1]]
@@ -233,7 +232,7 @@ class Job:
     def frames_of_halo(self) -> int | None:
         """Frames before the end that a new frame changes; None: all of them."""
         own, prior = self.op.reach[0], self.kernel.prior
-        if own is None or (prior is not None and prior.season):
+        if own is None or (prior is not None and prior.season and not prior.saved):
             return None
         more = 0 if self.kernel.drivers is None else DRIVER_REACH[0]
         return own + more + (0 if prior is None else reach(self.kernel.grid.step_days)[0])
@@ -310,7 +309,11 @@ def _arrays_of(variables: Sequence[inputs.Quantity]) -> tuple[list[Source], list
 
 
 def _laid_out(
-    reader: Reader, driven: Sequence[inputs.Quantity], sources: Sequence[Source], grids: Sequence[Grid]
+    reader: Reader,
+    driven: Sequence[inputs.Quantity],
+    saved: Sequence[tuple[Source, Grid]],
+    sources: Sequence[Source],
+    grids: Sequence[Grid],
 ) -> tuple[list[Source], list[Grid]]:
     """The arrays of the drivers, of their relation and of the prior, and their grids, given those of the variables."""
     own, theirs = _arrays_of(driven)
@@ -319,29 +322,14 @@ def _laid_out(
         added = lay_out_drivers(reader.encoder, reader.drivers, [*sources, *own], [*grids, *theirs])
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     if reader.prior is not None:
-        block = series_block(len(reader.grid.slots))
-        added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], block)
+        side = series_block(len(reader.grid.slots))[1]
+        added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], saved, side)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     return own, theirs
 
 
-def _quiet(variable: Variable) -> None:
+def quiet(variable: Variable) -> None:
     """The fill itself warns of impossible values."""
-
-
-def _prior(
-    options: FillOptions, method: Method, given: Sequence[inputs.Quantity], channels: tuple[str, ...]
-) -> SharedPrior | None:
-    """The prior of all windows that the options ask for; None without one."""
-    if not (options.prior is None or (isinstance(options.prior, str) and options.prior == "auto")):
-        raise ValueError(f"prior must be 'auto' or None, found {options.prior!r}")
-    if options.prior is None or not method.takes_prior:
-        return None
-    grid = given[0].grid
-    years = len({int(slot * grid.step_days // grid.year_days) for slot in grid.slots})
-    small = math.prod(grid.shape) * len(channels) <= SEASON_CELLS
-    seasonal = grid.calendar != "none" and years >= LEAST_YEARS and small
-    return SharedPrior.of([each.variable for each in given], channels, seasonal, method.local)
 
 
 def series_block(frames: int) -> tuple[int, int, int]:

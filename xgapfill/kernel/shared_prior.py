@@ -88,22 +88,22 @@ class SharedPrior:
         Targets first.
     targets : int
         Number of channels to be filled.
-    season : bool
-        Whether arrays of the season come first: `season.TERMS` and the spread of anomalies for each channel, without
-        time.
+    season : tuple of int
+        Channels with a season; its arrays come first: `season.TERMS` and the spread of anomalies, without time.
+    saved : str
+        Token of the season if it is a saved one, else empty.
     local : bool
         Whether the method knows no more than its windows, so that what they say must die out far from observations.
     """
 
     channels: tuple[Channel, ...]
     targets: int
-    season: bool
+    season: tuple[int, ...] = ()
     local: bool = True
+    saved: str = ""
 
     @classmethod
-    def of(
-        cls, variables: Sequence[Variable], channels: Sequence[str], season: bool, local: bool
-    ) -> SharedPrior | None:
+    def of(cls, variables: Sequence[Variable], channels: Sequence[str], local: bool) -> SharedPrior | None:
         """Return the prior of these channels, targets first; None if it can change none of them."""
         shipped, targets = priors(), len(variables[0].channels)
         usual = {name: each.usual_sd for each in variables if each.levelled for name in each.channels}
@@ -120,12 +120,17 @@ class SharedPrior:
                     slope, curvature = prior.regression[channels[other]]
                     slopes.append((other, slope, curvature, shipped[channels[other]].centre))
             found.append(Channel(prior.mean, prior.variance**0.5, False, tuple(slopes)))
-        return cls(tuple(found), targets, season, local) if any(each.sd for each in found) else None
+        return cls(tuple(found), targets, (), local) if any(each.sd for each in found) else None
+
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """Channels that it may change."""
+        return tuple(number for number, each in enumerate(self.channels) if each.sd)
 
     @property
     def seasonal(self) -> int:
         """Number of arrays of the season."""
-        return len(self.channels) * (season.TERMS + 1) if self.season else 0
+        return len(self.season) * (season.TERMS + 1)
 
     @property
     def arrays(self) -> int:
@@ -163,8 +168,9 @@ class SharedPrior:
     def seasonal_on(self, c: int, arrays: Sequence[Any], year: NDArray) -> tuple[NDArray, NDArray]:
         """Season (t, y, x) of a channel and spread of its anomalies (1, y, x), in prior standard deviations."""
         n = season.TERMS + 1
-        part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[c * n : (c + 1) * n]]
-        spread = np.where(part[-1] > 0, part[-1], 1)[None]
+        first = self.season.index(c) * n
+        part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[first : first + n]]
+        spread = np.where(part[-1] > 0, np.clip(part[-1] / season.USUAL, *season.SPREADS), 1)[None]
         return season.at(np.stack(part[:-1]), year), spread if self.alone else np.ones_like(spread)
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
@@ -184,7 +190,7 @@ class SharedPrior:
             if each.levelled:
                 all_needed &= there
             level[c][~there] = 0
-            if self.season:
+            if c in self.season:
                 mean, spread = self.seasonal_on(c, arrays, season.basis(grid.season_of(np.arange(*box.slots))))
                 scale[c] = spread
                 level[c] *= scale[c]

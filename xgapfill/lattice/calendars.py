@@ -188,18 +188,29 @@ def step_of_calendar(calendar: str, year_days: float) -> float:
 
 def season_in(calendar: str, slots: ArrayLike, step: float, year_days: float) -> Floats:
     """Return the time in the middle of periods, in years since the beginning of any year."""
+    return _years_and_parts(calendar, slots, step, year_days)[1]
+
+
+def year_in(calendar: str, slots: ArrayLike, step: float, year_days: float) -> Ints:
+    """Return the number of the year of periods, counted from any year."""
+    year, part = _years_and_parts(calendar, slots, step, year_days)
+    return year + np.floor(part).astype(np.int64)
+
+
+def _years_and_parts(calendar: str, slots: ArrayLike, step: float, year_days: float) -> tuple[Ints, Floats]:
+    """Year of periods, and the time of their middle since its beginning, in years."""
     numbers = np.asarray(slots, float)
     if calendar in PARTS:
         count = 12 * PARTS[calendar]
-        return np.asarray((numbers % count + 0.5) / count, np.float64)
+        return (numbers // count).astype(np.int64), np.asarray((numbers % count + 0.5) / count, np.float64)
     days = days_of_composites(calendar)
     if days is None:
-        return np.asarray((numbers + 0.5) * (step / year_days), np.float64)
+        return np.zeros(numbers.shape, np.int64), np.asarray((numbers + 0.5) * (step / year_days), np.float64)
     longest = math.ceil((366 if year_days == YEAR_DAYS else year_days) / days)
-    low, high = numbers.min() // longest, numbers.max() // (longest - 1) + 1
-    first = _before(np.arange(int(low), int(high) + 1), days, year_days)
-    index = numbers - first[np.searchsorted(first, numbers, side="right") - 1]
-    return np.asarray((index * days + days / 2) / year_days, np.float64)
+    low, high = int(numbers.min() // longest), int(numbers.max() // (longest - 1) + 1)
+    first = _before(np.arange(low, high + 1), days, year_days)
+    year = np.searchsorted(first, numbers, side="right") - 1
+    return low + year, np.asarray(((numbers - first[year]) * days + days / 2) / year_days, np.float64)
 
 
 def _before(year: Ints, days: int, year_days: float) -> Ints:

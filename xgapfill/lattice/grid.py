@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xgapfill.lattice import coordinates as snapping
-from xgapfill.lattice.calendars import YEAR_DAYS, Dates, Step, season_in
+from xgapfill.lattice.calendars import YEAR_DAYS, Dates, Step, season_in, year_in
 from xgapfill.lattice.times import slots_of, times
 
 KM_PER_DEGREE = 6371.0088 * np.pi / 180
@@ -210,6 +210,13 @@ class Grid:
             return np.zeros((slots.size, 2), np.float32)
         year = season_in(self.calendar, slots, self.step_days, self.year_days)
         return np.stack([np.cos(2 * np.pi * year), np.sin(2 * np.pi * year)], axis=-1).astype(np.float32)
+
+    def years_of(self, slots: ArrayLike) -> NDArray[np.int64]:
+        """Return the number of the year of slots, counted from any year; zeros if time is unknown."""
+        slots = np.asarray(slots, float).ravel()
+        if self.calendar == "none":
+            return np.zeros(slots.size, np.int64)
+        return year_in(self.calendar, slots, self.step_days, self.year_days)
 
     def same_lattice(self, other: Grid) -> bool:
         """Tell whether equal addresses are equal places; an array without time fits any calendar."""

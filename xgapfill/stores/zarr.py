@@ -120,12 +120,15 @@ def _make(ds: xr.Dataset, blocks: Blocks, store: Zarr, run: Run) -> State:
 
 
 def _encoding(ds: xr.Dataset, blocks: Blocks) -> dict[Hashable, dict[str, Any]]:
-    """One shard per block, chunks of one time step inside."""
+    """One shard per block; inside are the chunks of the encoding where they divide it, else those of one time step."""
     found = {}
     for name, array in ds.variables.items():
         if array.chunks is not None:
             alike = [blocks.frames if dim == blocks.time else n[0] for dim, n in array.chunksizes.items()]
             chunks = tuple(1 if dim == blocks.time else n for dim, n in zip(array.dims, alike, strict=True))
+            wanted = tuple(array.encoding.get("chunks") or chunks)
+            if len(wanted) == len(alike) and not any(n % part for n, part in zip(alike, wanted, strict=True)):
+                chunks = wanted
             found[name] = {"chunks": chunks, "shards": tuple(alike)}
     return found
 

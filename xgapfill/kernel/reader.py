@@ -1,0 +1,56 @@
+"""Reads the channels of a call for what lies beyond windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.kernel.arrays import Layout
+from xgapfill.kernel.drivers import Drivers
+from xgapfill.kernel.encode import Encoder
+from xgapfill.lattice.grid import Box, Grid
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the channels of a call for the prior, without errors and sea mask; frozen and picklable.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    prior : SharedPrior or None
+    drivers : Drivers or None
+        Drivers, whose part is taken from the target first.
+    """
+
+    encoder: Encoder
+    prior: Any
+    drivers: Drivers | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """Lattice of the target."""
+        return self.encoder.grid
+
+    @property
+    def count(self) -> int:
+        """Number of arrays of the variables, the drivers and their relation."""
+        return sum(self.layout.parts) + self.layout.drivers
+
+    @property
+    def layout(self) -> Layout:
+        """Order of the arrays."""
+        parts = tuple(each.parts for each in self.encoder.variables)
+        return Layout(parts, drivers=0 if self.drivers is None else self.drivers.arrays)
+
+    def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Departures of the channels on a box from their prior, and where they are observed."""
+        given, nowhere = self.layout.named(arrays[: self.count]), np.broadcast_to(np.False_, box.shape)
+        known = self.encoder.channels_of(given, nowhere, nowhere)
+        if self.drivers is not None:
+            known = known._replace(driven=self.drivers.on(given.drivers, self.grid, box))
+        return self.prior.departures(known.anomalies(), known.observed)
