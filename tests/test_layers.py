@@ -53,6 +53,7 @@ DASK = (
     "kernel.drivers",
     "kernel.ever",
     "kernel.job",
+    "kernel.pairs",
     "kernel.patches",
     "kernel.sample",
     "kernel.seasons",

@@ -50,7 +50,7 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
     def method(self: DatasetGapfill, *given: Any, **keywords: Any) -> Any:
         call = bound(signature, function.__name__, given, keywords)
         target = _picked(self._obj, call.pop("name"))
-        call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error") if word in call}
+        call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error", "also") if word in call}
         if "sea" in signature.parameters:
             call["sea"] = _sea(self._obj, target, call.get("sea"))
         if call.get("time_step") is None:

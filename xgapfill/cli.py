@@ -28,6 +28,7 @@ examples:
   xgapfill fill chl.zarr --var CHL --method background --out filled.zarr --append
   xgapfill fit season chl.zarr --var CHL --out season.zarr
   xgapfill fill chl.zarr --var CHL --method background --prior season.zarr --out filled.zarr
+  xgapfill fill modis.nc --var CHL --also viirs.nc:CHL --method background --out merged.nc
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
 To resume an interrupted run, repeat the command. URLs such as s3://... read their credentials from the environment.
 """
@@ -151,6 +152,12 @@ def _input_parser(maps: argparse.ArgumentParser) -> argparse.ArgumentParser:
     shared.add_argument("--members", type=int, help="number of members; without it a single map without that dimension")
     shared.add_argument("--insitu", help="table of in-situ samples, CSV with a header")
     shared.add_argument("--error", nargs="+", help="variable with the error of the target, or three")
+    shared.add_argument(
+        "--also",
+        nargs="+",
+        metavar="FILE:VARIABLE",
+        help="the same variable from other sensors, on the same grid; without a file, a variable of IN",
+    )
     shared.add_argument("--weights", help="shipped name, path or URL with its sha256")
     shared.add_argument("--prior", metavar="STORE", help="store of `fit season`, or auto (the default) or none")
     shared.add_argument("--device", help="auto, cpu, cuda or cuda:<number>, for methods that use torch")
@@ -242,7 +249,20 @@ def _given(given: argparse.Namespace) -> dict[str, Any]:
     if given.prior is not None:
         words = {"auto": "auto", "none": None}
         found["prior"] = words[given.prior] if given.prior in words else _read(given.prior)
+    if given.also:
+        found["also"] = [_other(text) for text in given.also]
     return found
+
+
+def _other(text: str) -> str | xr.DataArray:
+    """A variable of another file, or the name of a variable of the input."""
+    path, _, name = text.rpartition(":")
+    if not path:
+        return text
+    ds = _read(path)
+    if name not in ds:
+        raise ValueError(f"--also {text}: {path} has no variable {name!r}; it has {', '.join(map(str, ds.data_vars))}")
+    return ds[name]
 
 
 def _names(given: argparse.Namespace) -> Any:
@@ -254,7 +274,8 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
     import xgapfill  # noqa: F401  (registers .gapfill)
 
     ds = _read(given.input)
-    names = (*given.var, *given.cond, *(getattr(given, "error", None) or ()))
+    also = (each for each in getattr(given, "also", None) or () if ":" not in each)
+    names = (*given.var, *given.cond, *(getattr(given, "error", None) or ()), *also)
     for name in names:
         if name not in ds:
             raise ValueError(f"{given.input} has no variable {name!r}; it has {', '.join(map(str, ds.data_vars))}")

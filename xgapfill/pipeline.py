@@ -132,6 +132,9 @@ def _provenance(job: Job) -> Provenance:
     if job.kernel.error is not None:
         words.append("error")
     attrs: dict[str, Any] = {"method": method.name}
+    if job.kernel.also is not None:
+        words.append(f"also={', '.join(job.kernel.also.labels)}")
+        attrs["also"] = ", ".join(job.kernel.also.labels)
     if method.draws:
         words += [f"members={job.kernel.members}", f"seed={options.seed}"]
         attrs["seed"] = options.seed

@@ -8,8 +8,8 @@ from typing import Any
 import xarray as xr
 
 from xgapfill.api.verbs import Predictors, Target
-from xgapfill.kernel.encode import Encoder
-from xgapfill.kernel.job import FillOptions, Job, quiet, series_block
+from xgapfill.kernel.encode import Encoder, quiet
+from xgapfill.kernel.job import FillOptions, Job, series_block
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.seasons import lay_out_season, years
 from xgapfill.kernel.shared_prior import SharedPrior

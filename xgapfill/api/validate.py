@@ -74,6 +74,7 @@ def validate(
     weights: Any = None,
     insitu: Any = None,
     error: Any = None,
+    also: Any = None,
     sea: Any = None,
     size_class: str | None = None,
     time_step: Any = None,
@@ -110,6 +111,8 @@ def validate(
         As in `xgapfill.repaint`, for methods that use observation errors; other methods are scored without them. No
         sample is withheld. Test pixels that contain a sample of the target are not scored, since the truth may derive
         from the sample. Errors of test pixels are not used.
+    also
+        As in `xgapfill.repaint`. Pixels of other sensors are not withheld.
     weights, sea, size_class, time_step, transform, prior
         As in `xgapfill.repaint`.
     scales : mapping, optional
@@ -154,6 +157,7 @@ def validate(
         weights=weights,
         insitu=insitu,
         error=error,
+        also=also,
         sea=sea,
         size_class=size_class,
         time_step=time_step,
@@ -190,6 +194,7 @@ def fit_scales(
     weights: Any = None,
     insitu: Any = None,
     error: Any = None,
+    also: Any = None,
     sea: Any = None,
     size_class: str | None = None,
     time_step: Any = None,
@@ -211,6 +216,7 @@ def fit_scales(
         weights=weights,
         insitu=insitu,
         error=error,
+        also=also,
         sea=sea,
         size_class=size_class,
         time_step=time_step,

@@ -21,6 +21,8 @@ class BoxArrays(NamedTuple):
         package is used; None without either.
     drivers : tuple of array
         Parts of the drivers, then the arrays of their relation to the target, on their own grids.
+    also : tuple of array
+        Maps of other sensors, then fields of cells that compare them with the target.
     prior : tuple of array
         Arrays of the shared prior, on their own grids.
     """
@@ -29,6 +31,7 @@ class BoxArrays(NamedTuple):
     errors: tuple[Any, ...]
     sea: Any
     drivers: tuple[Any, ...] = ()
+    also: tuple[Any, ...] = ()
     prior: tuple[Any, ...] = ()
 
     def frame(self, slot: int) -> BoxArrays:
@@ -55,6 +58,8 @@ class Layout:
         Whether a sea mask, or a map of pixels that were ever observed, is last.
     drivers : int
         Number of arrays of the drivers and of their relation to the target, after the errors.
+    also : int
+        Number of arrays of other sensors, which follow.
     prior : int
         Number of arrays of the shared prior, which are before the mask.
     """
@@ -63,6 +68,7 @@ class Layout:
     errors: bool = False
     sea: bool = False
     drivers: int = 0
+    also: int = 0
     prior: int = 0
 
     def named(self, arrays: Sequence[Any]) -> BoxArrays:
@@ -71,5 +77,6 @@ class Layout:
         variables = tuple(tuple(next(left) for _ in range(count)) for count in self.parts)
         errors = tuple(next(left) for _ in range(self.parts[0])) if self.errors else ()
         drivers = tuple(next(left) for _ in range(self.drivers))
+        also = tuple(next(left) for _ in range(self.also))
         prior = tuple(next(left) for _ in range(self.prior))
-        return BoxArrays(variables, errors, next(left) if self.sea else None, drivers, prior)
+        return BoxArrays(variables, errors, next(left) if self.sea else None, drivers, also, prior)

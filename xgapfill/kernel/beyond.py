@@ -31,6 +31,8 @@ from xgapfill.prior import large, season
 CELLS = 48  # cells along a side of a block of sums
 WIDE = 96  # cells along a side of a block of the large scale
 FRAMES = 6
+OF_CELLS = 0.15  # variance of cells about the means around them, in prior variances
+MOST = 1e3  # largest error variance of other sensors, in prior variances
 SEASON_CELLS = 1 << 27  # largest number of values of which the season is fitted as part of a result
 
 
@@ -47,15 +49,45 @@ class CellSums:
         rows, cols = (places_on(axis, part, self.cells, grid) for axis, part in ((1, box.rows), (2, box.cols)))
         fine = Box(box.slots, rows, cols)
         values, observed = reader.departures(arrays, fine)
-        if prior.season:
-            year = season.basis(grid.season_of(np.arange(*fine.slots)))
-            for c in prior.season:
-                mean, spread = prior.seasonal_on(c, arrays[reader.count :], year)
-                values[c] = (values[c] - mean) / spread
         firsts = [first_pixels(np.arange(*part), axis, self.cells) for axis, part in ((1, box.rows), (2, box.cols))]
-        count, total = large.cell_sums(values, observed, *(each - each[0] for each in firsts))
+        firsts = [each - each[0] for each in firsts]
+        count, total = large.cell_sums(self._anomalies(values, arrays, fine), observed, *firsts)
+        if reader.sensors is not None:
+            more, summed = self._of_others(arrays, fine, *firsts)
+            count[: prior.targets] += more
+            total[: prior.targets] += summed
         mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
         return np.concatenate([count, mean]).astype(np.float32)
+
+    def _of_others(
+        self, arrays: Sequence[Any], fine: Box, rows: NDArray[np.int64], cols: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Number of pixels that other sensors alone saw, as far as they are worth it, and sums of anomalies."""
+        sizes = [np.diff(first, append=n) for first, n in zip((rows, cols), fine.shape[1:], strict=True)]
+
+        def placed(fields: NDArray) -> NDArray:
+            return np.repeat(np.repeat(fields, sizes[0], axis=-2), sizes[1], axis=-1)
+
+        said, variance = self.reader.departures_of_others(arrays, fine, placed)
+        there = np.isfinite(variance)
+        count, total = large.cell_sums(self._anomalies(said, arrays, fine), there, rows, cols)
+        _, errors = large.cell_sums(np.minimum(variance, MOST), there, rows, cols)
+        worth = 1 / (1 + errors / (large.HALF * OF_CELLS))  # pixels of a cell share their error: many are as one
+        return count * worth, total * worth
+
+    def _anomalies(self, values: NDArray[np.float64], arrays: Sequence[Any], box: Box) -> NDArray[np.float64]:
+        """Departures (c, t, y, x) without their season."""
+        reader, prior = self.reader, self.reader.prior
+        if not prior.season:
+            return values
+        first = reader.count + (0 if reader.sensors is None else reader.sensors.arrays)
+        year = season.basis(reader.grid.season_of(np.arange(*box.slots)))
+        found = values.copy()
+        for c in prior.season:
+            if c < len(values):
+                mean, spread = prior.seasonal_on(c, arrays[first:], year)
+                found[c] = (values[c] - mean) / spread
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,7 +100,7 @@ class LargeScale:
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
         """Return (layers, *core.shape) of cells."""
-        of, at = self._places(box), self._places(core)
+        of, at = places_of(self.grid, box), places_of(self.grid, core)
         given = np.stack([np.nan_to_num(np.asarray(each, np.float64)) for each in arrays])
         count, mean = given.reshape(2, -1, *given.shape[1:])
         field, left = large.nested_means(count, mean, of, at, self.grid.step_days, self.anchored)
@@ -77,10 +109,12 @@ class LargeScale:
         layers = np.concatenate([field[:, None], left], axis=1)
         return layers.reshape(-1, *field.shape[1:]).astype(np.float32)
 
-    def _places(self, box: Box) -> large.Places:
-        slots, rows, cols = (np.arange(*part, dtype=np.float64) for part in (box.slots, box.rows, box.cols))
-        north, east = self.grid.step_km(rows)
-        return large.Places(slots, rows, cols, np.asarray(east / north))
+
+def places_of(grid: Grid, box: Box) -> large.Places:
+    """Places of a box of the grid of cells."""
+    slots, rows, cols = (np.arange(*part, dtype=np.float64) for part in (box.slots, box.rows, box.cols))
+    north, east = grid.step_km(rows)
+    return large.Places(slots, rows, cols, np.asarray(east / north))
 
 
 def prior_of(
@@ -109,7 +143,7 @@ def lay_out_prior(
     ----------
     reader : Reader
     sources, grids : sequence
-        Of the arrays of the variables.
+        Of the arrays of the variables, of drivers and of other sensors.
     saved : sequence of (source, grid)
         Arrays of a saved season; none if it is fitted here.
     side : int
@@ -119,7 +153,7 @@ def lay_out_prior(
     sources, grids = list(sources), list(grids)
     added, their = [each for each, _ in saved], [each for _, each in saved]
     if reader.prior.season and not saved:
-        added = layers_of_season(lay_out_season(reader, sources, grids, side))
+        added = layers_of_season(lay_out_season(reader, sources[: reader.count], grids[: reader.count], side))
         their = [replace(grid, slots=(0,), calendar="none")] * len(added)
     cells = grid_of_cells(grid)
     sums = map_lattice(

@@ -30,7 +30,8 @@ class BoxChannels(NamedTuple):
     whole : (t, y, x) float32 or None, the whole that the parts are shares of, NaN where missing; None if not needed
     variance : (targets, t, y, x) float32 or None, error variance of the target's channels, NaN where unknown
     driven : (targets, t, y, x) float32 or None, what the drivers tell of the target's channels; None without drivers
-    prior : `shared_prior.OnBox` or None; parts of a box have none
+    also : `sensors.Seen` or None, what other sensors say of the target
+    prior : `shared_prior.OnBox` or None; parts of a box have neither of these
     """
 
     values: NDArray[np.float32]
@@ -44,12 +45,13 @@ class BoxChannels(NamedTuple):
     whole: NDArray[np.float32] | None
     variance: NDArray[np.float32] | None
     driven: NDArray[np.float32] | None = None
+    also: Any = None
     prior: Any = None
 
     def within(self, part: tuple[slice, ...]) -> BoxChannels:
         """Return a part of the box: views."""
         cut: tuple[Any, ...] = (..., *part)
-        return BoxChannels(*(None if each is None else each[cut] for each in self[:-1]))  # type: ignore[arg-type]
+        return BoxChannels(*(None if each is None else each[cut] for each in self[:-2]))  # type: ignore[arg-type]
 
     def anomalies(self) -> NDArray[np.float32]:
         """Return the values (c, t, y, x) without what the drivers tell and the prior knows, 0 where not observed."""
@@ -69,6 +71,10 @@ def undriven(
     out, targets = values.copy(), len(driven)
     out[:targets] = np.where(observed[:targets], values[:targets] - driven, values[:targets])
     return out
+
+
+def quiet(variable: Variable) -> None:
+    """Do not warn of impossible values: the fill itself does."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from xgapfill.kernel.drivers import Drivers
 from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.level import Level, levelled
 from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.sensors import Sensors, draw_toward
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.windows import Cutter
 from xgapfill.lattice.grid import Box, Grid
@@ -71,6 +72,8 @@ class FillKernel:
         Units of the errors of the target; None: no errors are given.
     drivers : Drivers or None
         Predictors whose part of the target is taken from it before windows are cut.
+    also : Sensors or None
+        Other sensors.
     prior : SharedPrior or None
         The prior that all windows share.
     call : str
@@ -96,6 +99,7 @@ class FillKernel:
     samples: Samples | None = None
     error: ErrorUnits | None = None
     drivers: Drivers | None = None
+    also: Sensors | None = None
     prior: SharedPrior | None = None
     call: str = ""
     ever: bool = False
@@ -126,7 +130,7 @@ class FillKernel:
     def layout(self) -> Layout:
         """Order of the arrays that the kernel is called with."""
         parts = tuple(each.parts for each in self.variables)
-        more = [0 if each is None else each.arrays for each in (self.drivers, self.prior)]
+        more = [0 if each is None else each.arrays for each in (self.drivers, self.also, self.prior)]
         return Layout(parts, self.error is not None, self.sea is not None or self.ever, *more)
 
     @property
@@ -155,11 +159,15 @@ class FillKernel:
         return self.decode(known.within(core.within(box)), raw, blend)
 
     def encode(self, arrays: BoxArrays, box: Box) -> BoxChannels:
-        """Turn physical values into channels, with what drivers and the shared prior know of the box."""
+        """Turn physical values into channels, with what drivers, other sensors and the prior know of the box."""
         encoder = Encoder(self.grid, self.variables, self.channels, self.sea, self.error, self._warn)
         known = encoder(arrays, box)
         if self.drivers is not None:
             known = known._replace(driven=self.drivers.on(arrays.drivers, self.grid, box))
+        if self.also is not None:
+            seen = self.also.on(arrays.also, self.grid, box)
+            water = np.isfinite(seen.values).any(axis=0)
+            known = known._replace(also=seen, sea=known.sea | water, land=known.land & ~water)
         return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
@@ -189,6 +197,10 @@ class FillKernel:
             self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)
         if known.driven is not None:
             blend.members[:, : self.targets] += known.driven[(slice(None), *core.within(box))] * blend.weight
+        if self.also is not None:
+            inner = core.within(box)
+            free = ~known.observed[(slice(0, self.targets), *inner)]
+            draw_toward(blend, known.also.within(inner), free, core, self._draws)
         blend.weight[~near] = 0
         return blend
 

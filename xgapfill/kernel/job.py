@@ -12,6 +12,7 @@ from dask.base import tokenize
 
 from xgapfill.blocks.source import Source
 from xgapfill.inputs import read as inputs
+from xgapfill.inputs.also import read_also
 from xgapfill.inputs.conditions import conditions, warn_of_useless
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
@@ -21,10 +22,11 @@ from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
 from xgapfill.kernel.choice import by_class, choose, divided, ranges
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
-from xgapfill.kernel.encode import Encoder
+from xgapfill.kernel.encode import Encoder, quiet
 from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
+from xgapfill.kernel.pairs import lay_out_sensors, sensors_of
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.reduce import Reduced, reduced
 from xgapfill.kernel.statistics import Statistic, read
@@ -33,9 +35,8 @@ from xgapfill.lattice.noise import Noise
 from xgapfill.methods.base import Method, SeriesMethod
 from xgapfill.nets.device import placed
 from xgapfill.options import OPTIONS
+from xgapfill.prior import large, sensors
 from xgapfill.prior.drivers import REACH as DRIVER_REACH
-from xgapfill.prior.large import reach
-from xgapfill.variables import Variable
 from xgapfill.weights import Weights, handle
 
 SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
@@ -64,6 +65,10 @@ class FillOptions:
     error : DataArray or sequence of DataArrays, optional
         Standard deviation of the error of `da`, on its grid, in its units, in percent (as ``CHL_uncertainty``) or of
         log10. Pixels with larger errors than their neighbours get less weight; `da` is returned unchanged.
+    also : DataArray or list of DataArrays, optional
+        Maps of the same variable from other sensors or products, on the lattice of `da`; they may have other dates and
+        cover another part of it. Their offset, scale and error against `da` are estimated around each place and date
+        from pixels that both observed. They guide the fill where `da` is missing; `da` itself is returned unchanged.
     sea : DataArray or array of bool, optional
         Sea mask, (latitude, longitude). By default a mask among the coordinates, else the mask of the package (0.1
         degree). A pixel where the target or a predictor is observed is always sea.
@@ -101,6 +106,7 @@ class FillOptions:
     weights: Any = None
     insitu: Any = None
     error: Any = None
+    also: Any = None
     sea: Any = None
     size_class: str | None = None
     time_step: Any = None
@@ -170,7 +176,7 @@ class Job:
         """
         options = FillOptions() if options is None else options
         method = _configured(method, options)
-        quantity, given = _read(target, cond, method, options)
+        quantity, given, others = _read(target, cond, method, options)
         statistics = None if options.reduce is None else _statistics(options, method)
         predictors, driven = divided(method, quantity, given)
         looked_at = tuple(check_values(each) for each in (quantity, *predictors, *driven))
@@ -186,7 +192,8 @@ class Job:
         grid, encoder = quantity.grid, Encoder(quantity.grid, every, channels, None, None, quiet)
         drivers = Drivers.of(driven, quantity.variable)
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
-        beside = _laid_out(Reader(encoder, shared, drivers), driven, saved, *own)
+        also = sensors_of(others, quantity)
+        beside = _laid_out(Reader(encoder, shared, drivers, also), driven, others, saved, *own)
         errors = ((), ()) if error is None else (error.sources, error.grids)
         last = (ever or ()) if mask is None else mask[1:]
         sources = [*own[0], *errors[0], *beside[0], *last[:1]]
@@ -206,6 +213,7 @@ class Job:
             label=quantity.label,
             tiling=method.tiling(grid.ncols, slots),
             drivers=drivers,
+            also=also,
             prior=shared,
             limits=Limits.of(options.max_gap, options.max_distance, grid),
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
@@ -214,19 +222,8 @@ class Job:
             ever=ever is not None,
         )
         op = kernel if statistics is None else reduced(kernel, quantity, statistics, len(sources))
-        return cls(
-            quantity,
-            given,
-            tuple(driven),
-            method,
-            weights,
-            options,
-            kernel,
-            tuple(sources),
-            tuple(grids),
-            statistics,
-            op,
-        )
+        read_in = tuple(sources), tuple(grids)
+        return cls(quantity, given, tuple(driven), method, weights, options, kernel, *read_in, statistics, op)
 
     @property
     def frames_of_halo(self) -> int | None:
@@ -234,16 +231,17 @@ class Job:
         own, prior = self.op.reach[0], self.kernel.prior
         if own is None or (prior is not None and prior.season and not prior.saved):
             return None
-        more = 0 if self.kernel.drivers is None else DRIVER_REACH[0]
-        return own + more + (0 if prior is None else reach(self.kernel.grid.step_days)[0])
+        more, days = 0 if self.kernel.drivers is None else DRIVER_REACH[0], self.kernel.grid.step_days
+        more += 0 if self.kernel.also is None else sensors.reach(days)[0]
+        return own + more + (0 if prior is None else large.reach(days)[0])
 
     def alone(self, *, ever: bool = False) -> Job:
-        """Return the job without what reads far more than a block: drivers, prior, and what was `ever` observed."""
+        """Return the job without what reads more than a block: drivers, sensors, prior, what was `ever` observed."""
         count, layout = len(self.sources), self.kernel.layout
-        first, last = count - layout.sea - layout.prior - layout.drivers, count - layout.sea
+        first, last = count - layout.sea - layout.prior - layout.also - layout.drivers, count - layout.sea
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
         kept = [n for n in range(count) if n < first or (n >= last and stays)]
-        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None, drivers=None)
+        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None, also=None, drivers=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         sources, grids = tuple(self.sources[n] for n in kept), tuple(self.grids[n] for n in kept)
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
@@ -294,11 +292,15 @@ def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
 
 def _read(
     target: Any, cond: Any, method: Method, options: FillOptions
-) -> tuple[inputs.Quantity, tuple[inputs.Quantity, ...]]:
-    """The target as what it is filled as, and all variables of ``cond=``."""
+) -> tuple[inputs.Quantity, tuple[inputs.Quantity, ...], tuple[inputs.Quantity, ...]]:
+    """The target as what it is filled as, all variables of ``cond=``, and maps of other sensors, checked."""
     quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
     given = conditions(cond, quantity)
-    return settled(quantity, given, by_class(method, options.weights)), given
+    quantity = settled(quantity, given, by_class(method, options.weights))
+    others = read_also(options.also, quantity, options.size_class, options.transform)
+    for each in others:
+        check_values(each)
+    return quantity, given, others
 
 
 def _arrays_of(variables: Sequence[inputs.Quantity]) -> tuple[list[Source], list[Grid]]:
@@ -311,25 +313,25 @@ def _arrays_of(variables: Sequence[inputs.Quantity]) -> tuple[list[Source], list
 def _laid_out(
     reader: Reader,
     driven: Sequence[inputs.Quantity],
+    others: Sequence[inputs.Quantity],
     saved: Sequence[tuple[Source, Grid]],
     sources: Sequence[Source],
     grids: Sequence[Grid],
 ) -> tuple[list[Source], list[Grid]]:
-    """The arrays of the drivers, of their relation and of the prior, and their grids, given those of the variables."""
+    """The arrays of drivers, of other sensors and of the prior, and their grids, given those of the variables."""
     own, theirs = _arrays_of(driven)
     if reader.drivers is not None:
         warn_of_useless(driven)
         added = lay_out_drivers(reader.encoder, reader.drivers, [*sources, *own], [*grids, *theirs])
+        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
+    if reader.sensors is not None:
+        added = lay_out_sensors(reader.sensors, others, reader.encoder, sources, grids)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     if reader.prior is not None:
         side = series_block(len(reader.grid.slots))[1]
         added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], saved, side)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     return own, theirs
-
-
-def quiet(variable: Variable) -> None:
-    """The fill itself warns of impossible values."""
 
 
 def series_block(frames: int) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from xgapfill.kernel.arrays import Layout
 from xgapfill.kernel.drivers import Drivers
-from xgapfill.kernel.encode import Encoder
+from xgapfill.kernel.encode import BoxChannels, Encoder
+from xgapfill.kernel.sensors import Sensors
 from xgapfill.lattice.grid import Box, Grid
 
 
@@ -25,11 +26,14 @@ class Reader:
     prior : SharedPrior or None
     drivers : Drivers or None
         Drivers, whose part is taken from the target first.
+    sensors : Sensors or None
+        Other sensors; their arrays follow those of the drivers.
     """
 
     encoder: Encoder
     prior: Any
     drivers: Drivers | None = None
+    sensors: Sensors | None = None
 
     @property
     def grid(self) -> Grid:
@@ -49,8 +53,27 @@ class Reader:
 
     def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Departures of the channels on a box from their prior, and where they are observed."""
+        known = self._known(arrays, box)
+        return self.prior.departures(known.anomalies(), known.observed)
+
+    def departures_of_others(
+        self, arrays: Sequence[Any], box: Box, placed: Callable[[NDArray[np.float32]], NDArray]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Departures of the target's channels where other sensors alone tell of them, and error variances, else NaN."""
+        assert self.sensors is not None
+        known, targets = self._known(arrays, box), self.prior.targets
+        seen = self.sensors.said(arrays[self.count : self.count + self.sensors.arrays], placed)
+        said, variance = self.sensors.of_channels(seen)
+        there = np.isfinite(said) & ~known.observed[:targets]
+        known.values[:targets] = np.where(there, said, 0)
+        known.observed[:targets] = there
+        values, there = self.prior.departures(known.anomalies(), known.observed)
+        sd = np.array([each.sd or 1 for each in self.prior.channels[:targets]])[:, None, None, None]
+        return values[:targets], np.where(there[:targets], variance / sd**2, np.nan)
+
+    def _known(self, arrays: Sequence[Any], box: Box) -> BoxChannels:
         given, nowhere = self.layout.named(arrays[: self.count]), np.broadcast_to(np.False_, box.shape)
         known = self.encoder.channels_of(given, nowhere, nowhere)
-        if self.drivers is not None:
-            known = known._replace(driven=self.drivers.on(given.drivers, self.grid, box))
-        return self.prior.departures(known.anomalies(), known.observed)
+        if self.drivers is None:
+            return known
+        return known._replace(driven=self.drivers.on(given.drivers, self.grid, box))

@@ -57,8 +57,14 @@ def _sample(
     """Channels of the sample (c, t, y, x), lazily, and the function that fits the method to them."""
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{method.name} has no fit(); it needs no fit, or comes with weights")
+    layout = kernel.layout
     if kernel.ever:  # a fit does not heed it
         kernel, sources, grids = replace(kernel, ever=False), sources[:-1], grids[:-1]
+    if kernel.also is not None:  # nor other sensors
+        before = sum(layout.parts) + layout.parts[0] * layout.errors + layout.drivers
+        kept = [n for n in range(len(sources)) if not before <= n < before + layout.also]
+        kernel = replace(kernel, also=None)
+        sources, grids = [sources[n] for n in kept], [grids[n] for n in kept]
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))

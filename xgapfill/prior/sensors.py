@@ -1,0 +1,129 @@
+"""Other sensors against the target: offset, scale and error around each place and date, from pixels that both saw.
+
+Means of pairs in cells are nested from wide to narrow, as those of the large scale (`prior.large`). For the error, each
+cell is compared with the means around it without its own pairs. Target and sensor are taken for the same field with
+noise of their own, so that only what they share counts: a sensor that does not vary with the target tells nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xgapfill.prior import large
+from xgapfill.prior.exact import VALUES, rounded
+from xgapfill.prior.large import CUT, HALF, SHRINK, WIDEST, Places
+
+RADII = (16.0, 8.0, 3.0, 1.0)  # cells northward, wide to narrow
+DAYS = (32.0, 16.0, 4.0, 2.0)
+SLOTS = 2.0  # largest radius in time, in slots
+MOMENT_RADIUS, MOMENT_DAYS = 8.0, 24.0  # over which variances are pooled
+FEW = 8.0  # cells: weight of the widest variances
+LEAST_PAIRS = 300  # around a place; with fewer a sensor is not used there
+LEAST_SHARED = 0.01  # share of the variance
+SCALES = (1 / 3, 3.0)
+SQUARES = 2.0**16  # numbers per unit of variances
+PAIRS, FIELDS = 6, 4  # arrays of a channel: of `cell_pairs`, of `Compared`
+
+
+class Compared(NamedTuple):
+    """A sensor against the target in cells: the means of both, the scale of the sensor, and the variance of its error.
+
+    ``target + (value - sensor) / scale`` estimates the target, with that variance; NaN where there are too few pairs.
+    """
+
+    target: NDArray[np.float64]
+    sensor: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+def reach(step_days: float) -> tuple[int, int, int]:
+    """Slots, rows and columns of cells around a cell on which its comparison depends."""
+    widest = RADII[0] + max(RADII[0], MOMENT_RADIUS)
+    slots = 2 * (int(np.ceil(CUT * max(_slots(DAYS, step_days)))) - 1)
+    return slots, int(CUT * widest), int(CUT * widest * WIDEST)
+
+
+def cell_pairs(
+    target: NDArray, sensor: NDArray, both: NDArray[np.bool_], rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Pairs of (..., y, x) values in each cell: number, means of both, variance, covariance, variance.
+
+    Returns (PAIRS, ..., cells, cells); `rows` and `cols` are the first pixels of the cells.
+    """
+
+    def summed(part: NDArray) -> NDArray[np.float64]:
+        return np.add.reduceat(np.add.reduceat(part, rows, axis=-2), cols, axis=-1)
+
+    first, second = (np.where(both, rounded(each, VALUES), 0.0) for each in (target, sensor))
+    count = summed(both.astype(np.float64))
+    products = [(first, first), (first, second), (second, second)]
+    means, squares = [summed(first), summed(second)], [summed(a * b) for a, b in products]
+    some = np.maximum(count, 1)
+    means = [each / some for each in means]
+    left = [square / some - a * b for square, a, b in zip(squares, *_products(means), strict=True)]
+    return np.stack([count, *means, np.maximum(left[0], 0), left[1], np.maximum(left[2], 0)])
+
+
+def _products(means: list[NDArray]) -> tuple[list[NDArray], list[NDArray]]:
+    first, second = means
+    return [first, first, second], [first, second, second]
+
+
+def compare(pairs: NDArray[np.float64], of: Places, at: Places, step_days: float) -> Compared:
+    """Compare a sensor with the target in the cells `at`, given (PAIRS, t, y, x) of the cells `of` around them."""
+    count, target, sensor, of_target, of_both, of_sensor = pairs
+    weight = rounded(count / (count + HALF))
+    both = np.stack([weight, rounded(weight * target), rounded(weight * sensor)])
+    axes = (of.slots, at.slots), (of.rows, at.rows), (of.cols, at.cols)
+    inner = tuple(slice(int(b[0] - a[0]), int(b[-1] - a[0]) + 1) for a, b in axes)
+    found = beside = np.full((2, *count.shape), np.nan)  # means of all cells, and of the others
+    steps, left = [], []
+    for radius, slots in zip(RADII, _slots(DAYS, step_days), strict=True):
+        total = large.around(both, of, of, radius, slots)
+        before = beside
+        found, beside = _drawn(found, total), _drawn(beside, total - both)
+        moved = np.nan_to_num((beside[1] - beside[0]) - (before[1] - before[0]))
+        steps.append((moved**2, 1 - SHRINK / (total[0] - weight + SHRINK)))
+        left.append((SHRINK / (total[0] + SHRINK))[inner])
+    known = np.isfinite(beside[0])
+    first, second = np.where(known, target - beside[0], 0), np.where(known, sensor - beside[1], 0)
+    counted = np.where(known, rounded(count / (count + HALF)), 0)
+    moments = [of_target + first**2, of_both + first * second, of_sensor + second**2]
+    parts = [counted, *(counted * each for each in moments)]
+    parts += [part for square, told in steps[1:] for part in (counted * told * square, counted * told)]
+    near, wide = (
+        large.around(rounded(np.stack(parts), SQUARES), of, at, radius, slots)
+        for radius, slots in zip((MOMENT_RADIUS, RADII[0]), _slots((MOMENT_DAYS, DAYS[0]), step_days), strict=True)
+    )
+    scale, variance = _shared(near[:4], wide[:4])
+    for number, part in enumerate(left[1:]):
+        moved, told = wide[4 + 2 * number : 6 + 2 * number]
+        variance = variance + part * np.divide(moved, told, out=np.zeros_like(moved), where=told > 0)
+    pairs_near = large.around(rounded(count[None]), of, at, RADII[0], _slots(DAYS, step_days)[0])[0]
+    variance = np.where(pairs_near >= LEAST_PAIRS, variance, np.nan)
+    return Compared(found[0][inner], found[1][inner], scale, variance)
+
+
+def _drawn(wider: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means (2, t, y, x) of weighted sums (3, t, y, x), drawn to wider ones; NaN without any."""
+    alone = np.divide(total[1:], total[0], out=np.full_like(wider, np.nan), where=total[0] > 0)
+    return np.where(np.isnan(wider), alone, (total[1:] + SHRINK * wider) / (total[0] + SHRINK))
+
+
+def _shared(near: NDArray[np.float64], wide: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and error variance of the sensor, given weights and moments of anomalies near a cell and around it."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_target, of_both, of_sensor = (near[1:] + FEW * wide[1:] / wide[0]) / (near[0] + FEW)
+        varies = of_target * of_sensor > 0
+        correlation2 = np.where(varies, np.maximum(of_both, 0) ** 2 / (of_target * of_sensor), 0)
+        shared = np.clip(correlation2 - 1 / (near[0] + FEW), LEAST_SHARED, 1 - LEAST_SHARED)
+        scale = np.sqrt((near[0] * of_sensor + FEW * of_target) / (near[0] * of_target + FEW * of_target))
+        return np.clip(scale, *SCALES), of_target * (1 - shared) / shared
+
+
+def _slots(days: tuple[float, ...], step_days: float) -> list[float]:
+    return [min(SLOTS, max(each / step_days, 0.1)) for each in days]
