@@ -94,6 +94,23 @@ def test_fill_with_samples_and_errors(store, tmp_path, capsys):
         assert "background" in capsys.readouterr().out
 
 
+def test_fill_with_another_sensor(store, tmp_path, capsys):
+    """From another file, or by the name of a variable of the input, as in the verb."""
+    ds = xr.open_zarr(store, chunks=None, consolidated=False).load()
+    other = (2 * ds.CHL).roll(lon=7, roll_coords=False).rename("OTHER").assign_attrs(ds.CHL.attrs)
+    other.to_netcdf(tmp_path / "other.nc")
+    ds.assign(OTHER=other).to_zarr(tmp_path / "both.zarr", consolidated=False)
+    expected = ds.CHL.gapfill.background(also=other)
+    whole = ["--var", "CHL", "--method", "background"]
+    for source, also in ((store, f"{tmp_path}/other.nc:OTHER"), (str(tmp_path / "both.zarr"), "OTHER")):
+        out = str(tmp_path / f"{len(also)}.zarr")
+        assert main(["fill", source, *whole, "--also", also, "--out", out]) == 0
+        assert same(xr.open_zarr(out, chunks=None, consolidated=False).CHL, expected)
+    capsys.readouterr()
+    assert main(["plan", store, *whole, "--also", f"{tmp_path}/other.nc:NONE"]) == 2
+    assert "has no variable 'NONE'; it has OTHER" in capsys.readouterr().err
+
+
 def test_statistics_and_longer_series(store, tmp_path):
     """Mean and quantiles over members; a series that has become longer; no warnings."""
     ds = xr.open_zarr(store, chunks=None, consolidated=False)

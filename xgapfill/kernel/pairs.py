@@ -26,7 +26,7 @@ from xgapfill.variables import priors
 
 
 def sensors_of(given: Sequence[Quantity], target: Quantity) -> Sensors | None:
-    """Describe the other sensors of a call, None if there are none; a few small reads give the unit of a variable without a usual one."""
+    """Describe the other sensors of a call; None without any. A few small reads give the unit of some variables."""
     if not given:
         return None
     labels = tuple(each.label for each in given)
