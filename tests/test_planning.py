@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from inspect import signature
 from typing import ClassVar
@@ -15,12 +16,14 @@ from maps import chl_map, psc_map
 import xgapfill
 from xgapfill.api import plan as planning
 from xgapfill.api.validate import validate
-from xgapfill.kernel import probe
+from xgapfill.kernel import beyond, probe
 from xgapfill.kernel import reduce as reducing
+from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.lattice.sea import sea
 from xgapfill.lattice.windows import Filled
 from xgapfill.methods.base import Method
 from xgapfill.options import OPTIONS
+from xgapfill.prior import large, season
 from xgapfill.testing import tiny_weights
 
 
@@ -76,6 +79,35 @@ def test_plan_and_validate_take_what_the_verbs_take():
     assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
 
 
+def spun(function, seconds=0.2):
+    """The function, with more core time."""
+
+    def slow(*given):
+        start = time.process_time()
+        while time.process_time() - start < seconds:
+            pass
+        return function(*given)
+
+    return slow
+
+
+def test_the_prior_costs_time(monkeypatch):
+    """What blocks share, and what each of them does with it; a season is fitted or given."""
+    chl = chl_map((40, 24, 24)).assign_coords(
+        time=np.arange("2015-01", "2018-05", dtype="datetime64[M]").astype("M8[ns]")
+    )
+    given = xgapfill.season(chl).compute()
+    usual = xgapfill.plan(chl, Cheap()).seconds
+    monkeypatch.setattr(season, "fit", spun(season.fit))
+    assert xgapfill.plan(chl, Cheap()).seconds > usual + 0.1
+    assert xgapfill.plan(chl, Cheap(), prior=given).seconds < usual + 0.1
+    monkeypatch.setattr(large, "nested_means", spun(large.nested_means))
+    blocks = -(-40 // beyond.FRAMES)
+    assert 0.2 * blocks < xgapfill.plan(chl, Cheap(), prior=given).seconds < 0.2 * blocks + usual + 0.4
+    monkeypatch.setattr(SharedPrior, "give_back", spun(SharedPrior.give_back, 0.5))
+    assert xgapfill.plan(chl, Cheap(), prior=given).seconds > 0.2 * blocks + 0.4
+
+
 def patchy() -> xr.DataArray:
     """Gaps in the west only, and nothing at all in a third of the frames: what a random sample may miss."""
     chl = chl_map((18, 80, 96), share=0.5)
@@ -113,7 +145,7 @@ def test_a_sample_is_near_the_truth(monkeypatch, case):
 @pytest.fixture
 def untimed(monkeypatch):
     """Plans that count and measure no speed."""
-    monkeypatch.setattr(probe.Time, "__call__", lambda self, arrays, box, core: probe._layers((1.0, 1.0), core))
+    monkeypatch.setattr(probe.Time, "__call__", lambda self, arrays, box, core: probe._layers((1.0, 1.0, 0.0), core))
 
 
 @pytest.mark.usefixtures("untimed")

@@ -27,6 +27,7 @@ from xgapfill.kernel import reduce as reducing
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.probe import COUNTS, TIMED, Count, Look, Operation, Time
+from xgapfill.kernel.shared_prior import BANDS
 from xgapfill.lattice import sea as seamask
 from xgapfill.lattice.grid import Box
 from xgapfill.methods import find
@@ -35,6 +36,7 @@ from xgapfill.nets.device import device_of
 from xgapfill.pipeline import lay_out
 
 SAMPLE = 32
+SHARED = 3  # blocks of an array that many blocks of the result share
 LOOK = 4  # the sea mask is sampled at every 4th row and column
 FLOOR = 0.02  # least share of sea assumed in a block: the mask may be wrong
 
@@ -100,7 +102,8 @@ class Plan:
 
 _PLAN = """Estimate the cost of a fill from at most 32 of its blocks and the measured speed of this machine.
 
-The estimate excludes fits of series methods: pass ``weights=`` from `xgapfill.fit`."""
+The estimate includes what many blocks share, the season and the large scale. It excludes fits of series methods: pass
+``weights=`` from `xgapfill.fit`."""
 _OWN = """method : str or Method
     As in `xgapfill.fill`.
 cond : DataArray or sequence of DataArrays, optional
@@ -153,19 +156,20 @@ def estimate(job: Job, most: int | None) -> Plan:
     """Estimate the cost of a job from at most `most` of its blocks."""
     if job.needs_fit:
         raise ValueError(f"{job.method.name} must be fitted first; pass weights= from xgapfill.fit")
-    job = job.alone(ever=most is None)  # each block of a sample would read its whole series
+    job, shared = job.alone(ever=most is None)  # each block of a sample would read its whole series
     op = job.op
     counted = lay_out(job, Count(op), layers=len(COUNTS), dtype=np.float64)
     numbers, shares = _sample(counted, job, most)
     looked = [_computed(counted, number) for number in numbers]
     sums = np.stack([values for values, _ in looked])
     found, _, gaps, _, _, again = sums.T
-    busiest, batch, decoding = int(np.argmax(found)), 0.0, 0.0
+    busiest, batch, decoding, beyond = int(np.argmax(found)), 0.0, 0.0, 0.0
     if found[busiest]:
         timed = lay_out(job, Time(op), layers=len(TIMED), dtype=np.float64)
-        batch, decoding = _computed(timed, numbers[busiest])[0]
-        decoding /= max(gaps[busiest], 1)
-    seconds = np.array([spent for _, spent in looked]) + batch * found + decoding * gaps + again
+        batch, decoding, beyond = _computed(timed, numbers[busiest])[0]
+    by_gaps = (decoding + beyond) / max(gaps[busiest], 1)
+    seconds = np.array([spent for _, spent in looked]) + batch * found + by_gaps * gaps + again
+    before, unsure = np.sum([_of_shared(array) for array in shared] or [(0.0, 0.0)], axis=0)
     both = _total(np.column_stack([sums, seconds]), shares, counted.npartitions)
     total, doubt = (dict(zip((*COUNTS, "seconds"), part.tolist(), strict=True)) for part in both)
     return Plan(
@@ -176,8 +180,8 @@ def estimate(job: Job, most: int | None) -> Plan:
         windows_error=doubt["windows"],
         calls=total["passes"],
         missing_share=total["gaps"] / total["sea"] if total["sea"] else 0.0,
-        seconds=total["seconds"],
-        seconds_error=doubt["seconds"],
+        seconds=total["seconds"] + before,
+        seconds_error=math.hypot(doubt["seconds"], unsure),
         memory=_memory(job, counted),
         output_bytes=_output(op),
         device=device_of(job.method),
@@ -189,6 +193,15 @@ def _computed(lazy: Any, number: int) -> tuple[NDArray[np.float64], float]:
     start = time.process_time()
     block = compute_block(lazy, [int(n) for n in np.unravel_index(number, lazy.numblocks)])
     return block.sum(axis=(1, 2, 3)), time.process_time() - start
+
+
+def _of_shared(array: Any) -> tuple[float, float]:
+    """Core-seconds of an array that blocks share, from some of its blocks, and their standard error."""
+    count = array.npartitions
+    numbers = np.unique(np.linspace(0, count - 1, min(count, SHARED) + 2).astype(int)[1:-1])
+    spent = np.array([_computed(array, number)[1] for number in numbers])
+    error = spent.std(ddof=1) / math.sqrt(len(spent)) if 1 < len(spent) < count else 0.0
+    return count * float(spent.mean()), count * float(error)
 
 
 def _sample(counted: Any, job: Job, most: int | None) -> tuple[list[int], NDArray[np.float64] | None]:
@@ -237,13 +250,14 @@ def _memory(job: Job, counted: Any) -> float:
         around[0] = block[0]
     core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
     members, parts = max(look.drawn(core, 4)), kernel.variables[0].parts
-    read = np.prod(around) * 4 * len(job.sources)  # freed before windows are filled
+    beside = 0 if kernel.prior is None else len(kernel.channels)  # levels, and draws of each width of the large scale
+    read = np.prod(around) * 4 * (len(job.sources) - kernel.layout.prior)  # freed before windows are filled
     variances = 0 if kernel.error is None else kernel.targets
     if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
         around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled one slab at a time
-    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3)
+    known = np.prod(around) * (5 * len(kernel.channels) + 4 * variances + 2 * parts + 3 + 5 * beside)
     layers = kernel.layers if isinstance(op, FillKernel) else op.layers + members * parts + _gathered(op)
-    held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels))
+    held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels) + 2 * len(BANDS) * beside)
     window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * members)
     return float(known + max(read, held + window) + _chunks(job, counted))
 

@@ -7,10 +7,11 @@ large scale of many cells is one task.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.season import read_season
 from xgapfill.kernel.drivers import Drivers, Within, layers_of
 from xgapfill.kernel.reader import Reader
-from xgapfill.kernel.seasons import lay_out_season, layers_of_season, years
+from xgapfill.kernel.seasons import LAYERS, lay_out_season, years
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.lattice.cells import first_pixels, grid_of_cells, places_on
 from xgapfill.lattice.grid import Box, Grid
@@ -135,7 +136,12 @@ def prior_of(
 
 
 def lay_out_prior(
-    reader: Reader, sources: Sequence[Source], grids: Sequence[Grid], saved: Sequence[tuple[Source, Grid]], side: int
+    reader: Reader,
+    sources: Sequence[Source],
+    grids: Sequence[Grid],
+    saved: Sequence[tuple[Source, Grid]],
+    side: int,
+    passed: Callable[[da.Array], list[Source]] = layers_of,
 ) -> tuple[list[Source], list[Grid]]:
     """Return the arrays of the prior and their grids.
 
@@ -148,12 +154,15 @@ def lay_out_prior(
         Arrays of a saved season; none if it is fitted here.
     side : int
         Rows and columns of a block that reads whole series.
+    passed : callable
+        Layers of an array that the next ones get.
     """
     grid = reader.grid
     sources, grids = list(sources), list(grids)
     added, their = [each for each, _ in saved], [each for _, each in saved]
     if reader.prior.season and not saved:
-        added = layers_of_season(lay_out_season(reader, sources[: reader.count], grids[: reader.count], side))
+        found = passed(lay_out_season(reader, sources[: reader.count], grids[: reader.count], side))
+        added = [each for layer, each in enumerate(found) if layer % LAYERS <= season.TERMS]
         their = [replace(grid, slots=(0,), calendar="none")] * len(added)
     cells = grid_of_cells(grid)
     sums = map_lattice(
@@ -170,7 +179,7 @@ def lay_out_prior(
     anchored = tuple(not each.levelled for each in reader.prior.channels)
     wide = map_lattice(
         LargeScale(cells, anchored, bool(reader.prior.season)),
-        layers_of(sums),
+        passed(sums),
         [cells] * sums.shape[0],
         layers=len(anchored) * (1 + len(large.RADII)),
         reach=large.reach(grid.step_days),
@@ -179,4 +188,4 @@ def lay_out_prior(
         dtype=np.float32,
         beside=True,
     )
-    return [*added, *layers_of(wide)], [*their, *[cells] * wide.shape[0]]
+    return [*added, *passed(wide)], [*their, *[cells] * wide.shape[0]]

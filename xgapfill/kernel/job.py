@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+import dask.array as da
 import numpy as np
 from dask.base import tokenize
 
 from xgapfill.blocks.source import Source
+from xgapfill.blocks.streams import Constant
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.also import read_also
 from xgapfill.inputs.conditions import conditions, warn_of_useless
@@ -235,16 +237,37 @@ class Job:
         more += 0 if self.kernel.also is None else sensors.reach(days)[0]
         return own + more + (0 if prior is None else large.reach(days)[0])
 
-    def alone(self, *, ever: bool = False) -> Job:
-        """Return the job without what reads more than a block: drivers, sensors, prior, what was `ever` observed."""
+    def alone(self, *, ever: bool = False) -> tuple[Job, list[da.Array]]:
+        """Return the job without what reads far more than a block, and the arrays that its blocks would share.
+
+        Drivers, other sensors and what was `ever` observed are left out, constants stand for the arrays of the prior. The shared
+        arrays depend on the variables alone.
+        """
         count, layout = len(self.sources), self.kernel.layout
-        first, last = count - layout.sea - layout.prior - layout.also - layout.drivers, count - layout.sea
+        last = count - layout.sea
+        first, more = last - layout.prior, layout.drivers + layout.also
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
-        kept = [n for n in range(count) if n < first or (n >= last and stays)]
-        kernel = replace(self.kernel, ever=self.kernel.ever and ever, prior=None, also=None, drivers=None)
+        shared: list[da.Array] = []
+
+        def passed(array: da.Array) -> list[Source]:
+            shared.append(array)
+            return [Constant(array.shape[1:], array.dtype, 0.5)] * array.shape[0]
+
+        prior: tuple[Sequence[Source], Sequence[Grid]] = (), ()
+        if self.kernel.prior is not None:
+            own = sum(layout.parts)
+            of_saved = self.kernel.prior.seasonal if self.kernel.prior.saved else 0
+            saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
+            kernel, side = self.kernel, series_block(len(self.kernel.grid.slots))[1]
+            encoder = Encoder(kernel.grid, kernel.variables, kernel.channels, None, None, quiet)
+            reader = Reader(encoder, kernel.prior)
+            prior = lay_out_prior(reader, self.sources[:own], self.grids[:own], saved, side, passed)
+        end = count if stays else last
+        sources = (*self.sources[: first - more], *prior[0], *self.sources[last:end])
+        grids = (*self.grids[: first - more], *prior[1], *self.grids[last:end])
+        kernel = replace(self.kernel, ever=self.kernel.ever and ever, drivers=None, also=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
-        sources, grids = tuple(self.sources[n] for n in kept), tuple(self.grids[n] for n in kept)
-        return replace(self, kernel=kernel, op=op, sources=sources, grids=grids)
+        return replace(self, kernel=kernel, op=op, sources=sources, grids=grids), shared
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from xgapfill.methods.base import batches
 from xgapfill.nets.device import device_of
 
 COUNTS = ("batches", "windows", "gaps", "sea", "passes", "encoding again")
-TIMED = ("batch", "decoding")
+TIMED = ("batch", "decoding", "beyond")
 TIMED_BATCHES = 3
 Operation = FillKernel | Reduced
 
@@ -84,7 +84,7 @@ class Count(Look):
 
 
 class Time(Look):
-    """Core-seconds of a block, `TIMED`: of a batch of windows, and of decoding the block.
+    """Core-seconds of a block, `TIMED`: of a batch of windows, of decoding the block, of what lies beyond windows.
 
     Forward passes cost the same in every schedule, so a long schedule is timed by a short one.
     """
@@ -112,10 +112,11 @@ class Time(Look):
             blend = kernel.blend(known, around, inner, count)
             times.append(clock() - start)
         batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
+        beyond = 0.0 if kernel.prior is None else max(times[1] - batch, 0.0) * number * sum(drawn) / kernel.members
         start = clock()
         kernel.decode(known.within(inner.within(around)), kernel.raw(kernel.layout.named(part), around, inner), blend)
         decoding = (clock() - start) * number * sum(drawn) / kernel.members
-        return _layers((batch * factor, decoding), core)
+        return _layers((batch * factor, decoding, beyond), core)
 
 
 def _layers(values: Sequence[float] | NDArray[np.float64], core: Box) -> NDArray[np.float64]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.blocks.graph import map_lattice
-from xgapfill.blocks.source import Source, on_demand, stored_chunks
-from xgapfill.kernel.drivers import layers_of
+from xgapfill.blocks.source import Source
+from xgapfill.blocks.streams import on_demand, stored_chunks
 from xgapfill.kernel.reader import Reader
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import season
@@ -116,11 +116,6 @@ def lay_out_season(
         beside=side is not None,
         by_parts=True,
     )
-
-
-def layers_of_season(array: da.Array) -> list[Source]:
-    """Terms and spread of each channel as sources."""
-    return [each for layer, each in enumerate(layers_of(array)) if layer % LAYERS <= season.TERMS]
 
 
 def large_blocks(reader: Reader, source: Source) -> tuple[tuple[int, int], int]:
