@@ -313,3 +313,19 @@ def test_on_the_command_line(chl, saved, tmp_path, capsys):
     assert main(["plan", source, "--var", "CHL", *short]) == 0
     assert main(["fit", "season", source, "--var", "CHL", "--time", "2017", "2018", "--out", season_at]) == 2
     assert "at least 3 years" in capsys.readouterr().err
+
+
+def test_weights_of_a_series_say_what_was_taken(chl, saved, tmp_path):
+    """They do not fit a fill of other anomalies."""
+    eofs = xgapfill.fit(chl, "dineof", modes=1)
+    assert eofs.card.taken == "large scale, season"
+    back = xgapfill.weights.load(eofs.save(tmp_path / "eofs"))
+    few = chl.isel(time=slice(12, 24))
+    assert bool(xgapfill.dineof(few, weights=back, prior=saved).notnull().any())
+    with pytest.raises(ValueError, match=r"without large scale, season, here large scale is taken"):
+        xgapfill.dineof(few, weights=back)
+    with pytest.raises(ValueError, match=r"without large scale, season, here nothing is taken"):
+        xgapfill.dineof(chl, weights=back, prior=None)
+    plain = xgapfill.fit(chl, "dineof", modes=1, prior=None)
+    with pytest.raises(ValueError, match="without anything taken from them, here large scale, season"):
+        xgapfill.dineof(chl, weights=plain)

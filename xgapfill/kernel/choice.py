@@ -85,6 +85,17 @@ def _check_weights(method: Method, weights: Weights) -> None:
         )
 
 
+def check_taken(method: Method, weights: Weights | None, taken: str) -> None:
+    """ValueError where weights of a series were fitted to other anomalies than those to be filled."""
+    if weights is None or not isinstance(method, SeriesMethod) or weights.card.taken == taken:
+        return
+    raise ValueError(
+        f"{weights!r} were fitted to values without {weights.card.taken or 'anything taken from them'}, here "
+        f"{taken or 'nothing'} is taken; fit and fill with the same cond= and prior=. For a part of a series, give "
+        "both the season of the whole, prior=xgapfill.season(series)"
+    )
+
+
 def ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[float, float], ...]:
     """Range of each channel in the training of the weights; infinite if unknown."""
     known = {} if weights is None else weights.card.ranges

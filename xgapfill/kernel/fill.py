@@ -122,6 +122,14 @@ class FillKernel:
         return replace(self, weights=handle(fitted))
 
     @property
+    def taken(self) -> str:
+        """What is taken from the values before the method gets them, in words."""
+        found = [] if self.drivers is None else [f"what {', '.join(self.drivers.channels)} tell"]
+        if self.prior is not None:
+            found += ["large scale", *(["season"] if self.prior.season else [])]
+        return ", ".join(found)
+
+    @property
     def targets(self) -> int:
         """Number of channels to be filled."""
         return len(self.variables[0].channels)

@@ -22,7 +22,7 @@ from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
-from xgapfill.kernel.choice import by_class, choose, divided, ranges
+from xgapfill.kernel.choice import by_class, check_taken, choose, divided, ranges
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
 from xgapfill.kernel.encode import Encoder, quiet
 from xgapfill.kernel.ever import ever_observed
@@ -223,6 +223,7 @@ class Job:
             call=tokenize(sources, method.name, options.seed),
             ever=ever is not None,
         )
+        check_taken(method, weights, kernel.taken)
         op = kernel if statistics is None else reduced(kernel, quantity, statistics, len(sources))
         read_in = tuple(sources), tuple(grids)
         return cls(quantity, given, tuple(driven), method, weights, options, kernel, *read_in, statistics, op)
@@ -240,8 +241,8 @@ class Job:
     def alone(self, *, ever: bool = False) -> tuple[Job, list[da.Array]]:
         """Return the job without what reads far more than a block, and the arrays that its blocks would share.
 
-        Drivers, other sensors and what was `ever` observed are left out, constants stand for the arrays of the prior. The shared
-        arrays depend on the variables alone.
+        Drivers, other sensors and what was `ever` observed are left out; constants stand for the arrays of the prior.
+        The shared arrays depend on the variables alone.
         """
         count, layout = len(self.sources), self.kernel.layout
         last = count - layout.sea

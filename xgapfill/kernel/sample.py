@@ -78,7 +78,7 @@ def _sample(
         block=(1, BLOCK, BLOCK),
         dtype=np.float32,
     )
-    return encoded, _Fit(method, kernel.channels, kernel.targets, places[0])
+    return encoded, _Fit(method, kernel.channels, kernel.targets, places[0], kernel.taken)
 
 
 def sample_of(sources: Sequence[Source], grids: Sequence[Grid], pixels: int) -> tuple[list[Source], list[Grid]]:
@@ -135,6 +135,7 @@ class _Fit:
     channels: tuple[str, ...]
     targets: int
     grid: Grid
+    taken: str
 
     def __call__(self, sample: NDArray[np.float32]) -> Weights:
         slots, rows, cols = (np.array(axis, np.int64) for axis in (self.grid.slots, self.grid.rows, self.grid.cols))
@@ -148,7 +149,7 @@ class _Fit:
         observed = np.isfinite(values)
         values[~observed] = 0
         row, col = (axis.ravel()[kept] for axis in np.meshgrid(rows, cols, indexing="ij"))
-        return self.method.fit(
+        fitted = self.method.fit(
             Series(
                 values=values,
                 observed=observed,
@@ -163,6 +164,7 @@ class _Fit:
                 lon=self.grid.lon_of(col).astype(np.float32),
             )
         )
+        return Weights(replace(fitted.card, taken=self.taken), fitted.arrays)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return "xgapfill.fit", self.method, self.channels, self.targets, self.grid
+        return "xgapfill.fit", self.method, self.channels, self.targets, self.grid, self.taken

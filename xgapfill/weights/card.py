@@ -31,6 +31,8 @@ class Card:
         Parameters to rebuild the network: widths, frames ...
     background : mapping
         Parameters of the first guess that the weights were trained on.
+    taken : str
+        What was taken from the values before the fit to a series, such as a season; empty: nothing.
     ranges : mapping of channel to (lowest, highest)
         Range of the training data, transformed (dimensionless) units.
     inflation : float
@@ -62,6 +64,7 @@ class Card:
     conditions: tuple[str, ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict, hash=False)
     background: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    taken: str = ""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     inflation: float = 1.0
     sigma_max: float = 1.0
