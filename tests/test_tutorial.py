@@ -106,3 +106,18 @@ def test_unknown_name():
     """Another name is refused, and the message says which there is."""
     with pytest.raises(ValueError, match="'ocean'"):
         tutorial.open_dataset("lake")
+
+
+def test_drivers_are_complete_and_change_nothing_else(ocean, folder, monkeypatch):
+    """With drivers=True temperature without gaps and velocities are added; the rest keeps its bits."""
+    monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(folder))
+    more = tutorial.open_dataset("ocean", drivers=True)
+    assert set(more.data_vars) - set(ocean.data_vars) == {"SST_L4", "UGOS", "VGOS"}
+    assert more[list(ocean.data_vars)].identical(ocean)
+    sea = ocean.sea.values.astype(bool)
+    for name in ("SST_L4", "UGOS", "VGOS"):
+        assert (np.isfinite(more[name].values) == sea).all()
+    assert (
+        more.SST_L4.where(ocean.SST.notnull()).values[ocean.SST.notnull().values]
+        == ocean.SST.values[ocean.SST.notnull().values]
+    ).all()

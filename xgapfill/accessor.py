@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from xgapfill.api.describe import Description, describe, describe_dataset
+from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
@@ -70,6 +71,7 @@ class DataArrayGapfill:
     def __init__(self, da: xr.DataArray) -> None:
         self._obj = da
 
+    drivers = _on_object(drivers)
     fill = _on_object(fill)
     fit = _on_object(fit)
     gaps = _on_object(gaps)
@@ -96,6 +98,7 @@ class DatasetGapfill:
     def __init__(self, ds: xr.Dataset) -> None:
         self._obj = ds
 
+    drivers = _by_name(drivers)
     fill = _by_name(fill, fills=True)
     fit = _by_name(fit)
     gaps = _by_name(gaps)

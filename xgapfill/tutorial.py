@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.lattice import sea as seamask
-from xgapfill.simulate import Regime, clouds, simulate
+from xgapfill.simulate import Ocean, Regime, clouds, simulate
 from xgapfill.variables.relation import CLASSES
 from xgapfill.weights.store import cache_dir
 
@@ -48,6 +49,21 @@ _ATTRS: dict[str, dict[str, object]] = {
         "long_name": "sea surface height of the geostrophic flow",
         "units": "m",
     },
+    "SST_L4": {
+        "standard_name": "sea_surface_temperature",
+        "long_name": "sea surface temperature without gaps",
+        "units": "degree_Celsius",
+    },
+    "UGOS": {
+        "standard_name": "surface_geostrophic_eastward_sea_water_velocity",
+        "long_name": "eastward velocity of the geostrophic flow",
+        "units": "m s-1",
+    },
+    "VGOS": {
+        "standard_name": "surface_geostrophic_northward_sea_water_velocity",
+        "long_name": "northward velocity of the geostrophic flow",
+        "units": "m s-1",
+    },
     "sea": {
         "standard_name": "sea_binary_mask",
         "long_name": "sea",
@@ -57,7 +73,7 @@ _ATTRS: dict[str, dict[str, object]] = {
 }
 
 
-def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
+def open_dataset(name: str = "ocean", *, drivers: bool = False, cache: bool = True) -> xr.Dataset:
     """Open an example data set; it is simulated on the first call (seconds, no network) and cached in a file.
 
     Parameters
@@ -66,6 +82,9 @@ def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
         ``"ocean"``: 24 eight-day composites, 128 x 128 pixels of 1/24 degree off the Iberian coast. Phytoplankton
         size classes ``PSC`` with 60 % of the sea missing, ``CHL`` (mg m-3) with 10 %, ``SST`` (degC) with 25 %,
         ``SSH`` (m), the complete ``PSC_truth`` and ``CHL_truth``, and the mask ``sea``. Land is missing everywhere.
+    drivers : bool
+        Add what the simulation knows of the water besides: the temperature without gaps, ``SST_L4``, and the
+        velocities of the flow, ``UGOS`` and ``VGOS``, complete as analyses of satellite data are.
     cache : bool
         Cache the data set in ``XGAPFILL_CACHE_DIR`` or the user's cache folder, and read it from there.
 
@@ -88,20 +107,41 @@ def open_dataset(name: str = "ocean", *, cache: bool = True) -> xr.Dataset:
     """
     if name != "ocean":
         raise ValueError(f"expected the name of a tutorial data set, 'ocean', found {name!r}")
-    file = cache_dir() / f"tutorial-ocean-v{VERSION}.npz"
+    arrays = _kept(f"tutorial-ocean-v{VERSION}.npz", _simulated, cache)
+    if drivers:
+        arrays |= _kept(f"tutorial-ocean-drivers-v{VERSION}.npz", _drivers, cache)
+    return _labelled(arrays)
+
+
+def _kept(name: str, make: Callable[[], dict[str, NDArray]], cache: bool) -> dict[str, NDArray]:
+    """Arrays of a file in the cache, made and written there at first."""
+    file = cache_dir() / name
     if cache and file.is_file():
         with np.load(file) as kept:
-            return _labelled(dict(kept))
-    arrays = _simulated()
+            return dict(kept)
+    arrays = make()
     if cache:
         _keep(file, arrays)
-    return _labelled(arrays)
+    return arrays
+
+
+def _ocean() -> tuple[Ocean, slice]:
+    """The simulated box, and the rows and columns of it that are kept."""
+    ocean = simulate(SEED, FRAMES, (BOX, BOX), LATITUDE, longitude=LONGITUDE, year=YEAR, regime=REGIME)
+    return ocean, slice((BOX - SIZE) // 2, (BOX + SIZE) // 2)
+
+
+def _drivers() -> dict[str, NDArray]:
+    """What the simulation knows of the water besides, complete over the sea."""
+    ocean, cut = _ocean()
+    land = ~seamask.sea(ocean.lat[cut], ocean.lon[cut])
+    fields = {"SST_L4": ocean.sst, "UGOS": ocean.u, "VGOS": ocean.v}
+    return {name: np.where(land, np.float32(np.nan), field[:, cut, cut]) for name, field in fields.items()}
 
 
 def _simulated() -> dict[str, NDArray]:
     """The data set as plain arrays."""
-    ocean = simulate(SEED, FRAMES, (BOX, BOX), LATITUDE, longitude=LONGITUDE, year=YEAR, regime=REGIME)
-    cut = slice((BOX - SIZE) // 2, (BOX + SIZE) // 2)
+    ocean, cut = _ocean()
     lat, lon = ocean.lat[cut], ocean.lon[cut]
     land = ~seamask.sea(lat, lon)
     shape = (FRAMES, SIZE, SIZE)

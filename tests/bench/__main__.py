@@ -16,6 +16,7 @@ from bench import (
     blended,
     calls,
     classical,
+    drivers,
     fit,
     headroom,
     nets,
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("variants", lambda g: variants.run(g.data), "variants of the background, all scored on the validation set")
     add("variables", lambda g: variables.run(g.data), "variables that are not tuned: cost and skill")
     prior.arguments(add("prior", _prior, "season and large scale: other years, one year, wide gaps of a global map"))
+    drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")
@@ -117,6 +119,10 @@ def _fit(given: argparse.Namespace) -> None:
 
 def _prior(given: argparse.Namespace) -> None:
     prior.run(given.data, tuple(given.methods), tuple(given.sets))
+
+
+def _drivers(given: argparse.Namespace) -> None:
+    drivers.run(given.data, tuple(given.methods), tuple(given.sets))
 
 
 def _nets(given: argparse.Namespace) -> None:

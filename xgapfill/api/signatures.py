@@ -23,8 +23,9 @@ TARGET = """da : DataArray or sequence of three
     surface temperature, or any other variable, recognised or with ``transform=``. Floating dtype, dimensions time
     (optional), latitude and longitude in any order, equal steps. In memory, lazily opened from a file (best: one
     task per block), or as dask arrays."""
-PREDICTORS = """cond : DataArray or sequence of DataArrays, optional
-    Predictor(s) on the same grid and times: chlorophyll for size classes."""
+PREDICTORS = """cond : DataArray, sequence of DataArrays or Dataset, optional
+    Predictor(s) on the grid of the target, with all its times or without time: chlorophyll for size classes, and any
+    number of others of any kind (temperature, sea level, wind, depth), networks those of their weights."""
 RETURNS = """DataArray or Dataset
     Like `da`, as dask arrays; nothing is computed before the result is. Observed pixels are returned bit for
     bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and

@@ -22,11 +22,11 @@ from xgapfill.kernel.encode import Encoder
 from xgapfill.lattice.cells import first_pixels, fractional, grid_of_cells, places_on, with_margin
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import drivers as relation
-from xgapfill.prior.drivers import CLUSTER, PLACE, SPAN
+from xgapfill.prior.drivers import CELL, PLACE, SPAN
 from xgapfill.variables import Variable
 
 BLOCK = (6, 6, 6)  # frames and places of a block
-CLUSTERS = (6, 24, 24)  # frames and clusters of a block
+CELLS = (6, 24, 24)  # frames and cells of a block
 Bools = NDArray[np.bool_]
 
 
@@ -82,9 +82,9 @@ class Drivers:
         k, out = self.columns, np.zeros((self.targets, *box.shape), np.float32)
         slopes = arrays[self.raw : self.raw + self.targets * k]
         wide, sd, near = (arrays[self.raw + (self.targets + n) * k :][:k] for n in range(3))
-        at_places, at_clusters = (Taps.of(*fractional(grid, box, box, cell)) for cell in (PLACE, CLUSTER))
+        at_places, at_cells = (Taps.of(*fractional(grid, box, box, cell)) for cell in (PLACE, CELL))
         for number, (values, known) in enumerate(self.encoded(arrays[: self.raw])):
-            middle, scale, instead = (at_clusters(np.asarray(each[number])) for each in (wide, sd, near))
+            middle, scale, instead = (at_cells(np.asarray(each[number])) for each in (wide, sd, near))
             departure = np.where(known, values, instead) - middle
             most = np.float32(SPAN) * scale
             departure = np.nan_to_num(np.clip(departure, -most, most), posinf=0, neginf=0)
@@ -195,17 +195,17 @@ class Slopes:
 
 
 @dataclass(frozen=True)
-class ClusterMeans:
-    """Number, mean and variance of each driver in the clusters of a block: (3 drivers, t, y, x)."""
+class CellMeans:
+    """Number, mean and variance of each driver in the cells of a block: (3 drivers, t, y, x)."""
 
     drivers: Drivers
-    clusters: Grid
+    cells: Grid
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float64]:
-        """Return (layers, *core.shape) of clusters."""
-        n = CLUSTER
+        """Return (layers, *core.shape) of cells."""
+        n = CELL
         firsts = [
-            first_pixels(np.arange(part[0], part[1] + 1), axis, self.clusters)
+            first_pixels(np.arange(part[0], part[1] + 1), axis, self.cells)
             for axis, part in ((1, box.rows), (2, box.cols))
         ]
         edges = [each - each[0] for each in firsts]
@@ -218,20 +218,20 @@ class ClusterMeans:
                     _columns(each[..., cut].reshape(box.shape[0], -1, n, cut.stop - cut.start), n)
                     for each in (values, known)
                 )
-                means[..., col] = relation.cluster_means(x, there)
+                means[..., col] = relation.cell_means(x, there)
             out.append(means)
         return np.concatenate(out)
 
 
 def _columns(part: NDArray, n: int) -> NDArray:
-    """The pixels of the clusters of a column of clusters, (t, rows, pixels)."""
+    """The pixels of the cells of a column of cells, (t, rows, pixels)."""
     part = np.pad(part, [(0, 0)] * 3 + [(0, n - part.shape[-1])])
     return np.ascontiguousarray(part.reshape(*part.shape[:2], n * n))
 
 
 @dataclass(frozen=True)
 class References:
-    """What each driver is relative to, in the clusters of a block: `relation.references` of each driver."""
+    """What each driver is relative to, in the cells of a block: `relation.references` of each driver."""
 
     drivers: Drivers
 
@@ -261,12 +261,11 @@ class Within:
         return max(low, min(first, places[0])), min(high, max(last + 1, places[1]))
 
 
-def lay_out_drivers(
+def lay_out_moments(
     encoder: Encoder, drivers: Drivers, sources: Sequence[Source], grids: Sequence[Grid]
-) -> tuple[list[Source], list[Grid]]:
-    """Return the arrays of the relation and their grids, given those of the variables and of the drivers."""
-    grid = encoder.grid
-    places, clusters = (grid_of_cells(grid, cell) for cell in (PLACE, CLUSTER))
+) -> tuple[da.Array, Grid]:
+    """Return the lazy sums of products of targets and drivers, `Moments`, and the grid of their places."""
+    places = grid_of_cells(encoder.grid, PLACE)
     moments = Moments(encoder, drivers, places)
     sums = map_lattice(
         moments,
@@ -279,6 +278,15 @@ def lay_out_drivers(
         grid=places,
         beside=True,
     )
+    return sums, places
+
+
+def lay_out_drivers(
+    encoder: Encoder, drivers: Drivers, sources: Sequence[Source], grids: Sequence[Grid]
+) -> tuple[list[Source], list[Grid]]:
+    """Return the arrays of the relation and their grids, given those of the variables and of the drivers."""
+    cells = grid_of_cells(encoder.grid, CELL)
+    sums, places = lay_out_moments(encoder, drivers, sources, grids)
     margin = with_margin(places)
     slopes = map_lattice(
         Slopes(drivers),
@@ -294,31 +302,31 @@ def lay_out_drivers(
     )
     first = len(sources) - drivers.raw
     means = map_lattice(
-        ClusterMeans(drivers, clusters),
+        CellMeans(drivers, cells),
         sources[first:],
         grids[first:],
         layers=3 * drivers.columns,
         reach=(0, 0, 0),
-        block=CLUSTERS,
+        block=CELLS,
         dtype=np.float64,
-        grid=clusters,
+        grid=cells,
         beside=True,
     )
-    margin_of_clusters = with_margin(clusters)
+    margin_of_cells = with_margin(cells)
     references = map_lattice(
         References(drivers),
         layers_of(means),
-        [clusters] * means.shape[0],
+        [cells] * means.shape[0],
         layers=3 * drivers.columns,
         reach=relation.REACH_WIDE,
-        around=Within(clusters, relation.REACH_WIDE),
-        block=CLUSTERS,
+        around=Within(cells, relation.REACH_WIDE),
+        block=CELLS,
         dtype=np.float32,
-        grid=margin_of_clusters,
+        grid=margin_of_cells,
         beside=True,
     )
-    of_places, of_clusters = layers_of(slopes), layers_of(references)
-    return [*of_places, *of_clusters], [margin] * len(of_places) + [margin_of_clusters] * len(of_clusters)
+    of_places, of_cells = layers_of(slopes), layers_of(references)
+    return [*of_places, *of_cells], [margin] * len(of_places) + [margin_of_cells] * len(of_cells)
 
 
 def layers_of(array: da.Array) -> list[Source]:

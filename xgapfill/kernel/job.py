@@ -271,6 +271,15 @@ class Job:
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids), shared
 
     @property
+    def arrays_of_drivers(self) -> tuple[list[Source], list[Grid]]:
+        """Sources and addresses of the variables of the kernel, then of the drivers."""
+        layout, drivers = self.kernel.layout, self.kernel.drivers
+        count = sum(layout.parts)
+        first = count + (layout.parts[0] if layout.errors else 0)
+        kept = [*range(count), *range(first, first + (0 if drivers is None else drivers.raw))]
+        return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Channels of the method, targets first."""
         return self.kernel.channels

@@ -69,7 +69,7 @@ class Climatology(Method):
     name: ClassVar[str] = "climatology"
     takes_prior: ClassVar[bool] = False
     needs: ClassVar[str] = "series"
-    predictors: ClassVar[str] = "regression where nothing was observed"
+    predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.0001"
     suits: ClassVar[str] = "there are no observations for a long time around the gap"
 

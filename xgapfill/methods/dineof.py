@@ -32,7 +32,8 @@ MEMORY = 4e9  # largest memory of a fit besides its sample, bytes
 class Dineof(SeriesMethod):
     """Fill gaps from empirical orthogonal functions of the incomplete series (DINEOF), with a field of error.
 
-    Target and predictors are expanded together. The expansion uses the transformed variables (log10 of chlorophyll,
+    What predictors tell is taken off first; those with a shipped relation, as chlorophyll for size classes, are
+    expanded together with the target. The expansion uses the transformed variables (log10 of chlorophyll,
     log-ratios of size classes), each divided by its standard deviation. EOFs are fitted to a sample of the series;
     every pixel is then filled from its own observations. The spread is the error of this estimate, scaled to the misfit
     under artificial clouds.
@@ -87,7 +88,7 @@ class Dineof(SeriesMethod):
     progress: bool = False
 
     name: ClassVar[str] = "dineof"
-    predictors: ClassVar[str] = "expanded together"
+    predictors: ClassVar[str] = "regression; chlorophyll of size classes is expanded together with them"
     costs: ClassVar[str] = "0.0004, and the fit"
     suits: ClassVar[str] = "the series is long and its patterns recur"
 

@@ -71,7 +71,7 @@ class Interpolate(Method):
 
     name: ClassVar[str] = "interpolate"
     takes_prior: ClassVar[bool] = False
-    predictors: ClassVar[str] = "regression where the tile has no observations"
+    predictors: ClassVar[str] = "regression"
     costs: ClassVar[str] = "0.013"
     suits: ClassVar[str] = "a comparison with the common baseline is needed"
 

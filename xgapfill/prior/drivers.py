@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
 
-CLUSTER = 32  # pixels along a side of a cluster
+CLUSTER = 32  # pixels along a side of a cluster, within which a relation is sought
+CELL = 32  # pixels along a side of a cell: what drivers are relative to is smooth over cells
 PLACE = 128  # pixels along a side of a place: slopes change from place to place
-DEPENDENT = 100.0  # pixels that count as one independent pixel at most
-FOLDS = 8
+DEPENDENT = 200.0  # pixels that count as one independent pixel at most
+FOLDS = 12
 FOLD_SLOTS = 6  # frames after which the folds of places change
 RADIUS, SLOTS = 2.0, 3.0  # Gaussian neighbourhood of a place, in places and frames, whose clusters tell its slopes
 CUT = 2.0  # radii from which on weights are zero
@@ -28,10 +29,10 @@ FEW = 0.5  # pseudo-count of independent pixels of slopes of zero
 LEAST_FOLDS = 3
 CRITICAL = 4.0  # squared ratio of slope and error up to which a driver is dropped
 OUTLYING = 4.0  # mean absolute departures beyond which values are clipped
-WIDE, NEAR = 3.0, (3.0, 1.0)  # clusters: what a driver is relative to, and what its gaps are filled from
+WIDE, NEAR = 3.0, (3.0, 1.0)  # cells: what a driver is relative to, and what its gaps are filled from
 SPAN = 4.0  # standard deviations to which departures of drivers are clipped
 REACH = int(np.ceil(CUT * SLOTS)) - 1, int(CUT * RADIUS), int(CUT * RADIUS)  # frames and places
-REACH_WIDE = REACH[0], int(CUT * WIDE) - 1, int(CUT * WIDE) - 1  # frames and clusters
+REACH_WIDE = REACH[0], int(CUT * WIDE) - 1, int(CUT * WIDE) - 1  # frames and cells
 
 
 def sums_of(columns: int) -> int:
@@ -98,7 +99,7 @@ class Relation(NamedTuple):
     def of(cls, sums: Doubles) -> Relation:
         """Return the matrices of (FOLDS, sums, n)."""
         q = int(((8 * (sums.shape[1] - 1) + 1) ** 0.5 - 1) / 2)
-        square = np.zeros((FOLDS, sums.shape[2], q, q))
+        square = np.zeros((len(sums), sums.shape[2], q, q))
         row, col = np.triu_indices(q)
         square[:, :, row, col] = square[:, :, col, row] = np.moveaxis(sums[:, 1:], 1, 2)
         return cls(sums[:, 0], square[:, :, :-1, :-1], square[:, :, :-1, -1], square[:, :, -1, -1])
@@ -157,11 +158,11 @@ def _jackknife(relation: Relation, found: Doubles, solved) -> Doubles:  # type: 
     share = count / np.maximum(_added(count), 1)
     used = count > 0
     folds = _added(used.astype(np.float64))[:, None]
-    others = [solved(relation.without(fold)) for fold in range(FOLDS)]
+    others = [solved(relation.without(fold)) for fold in range(len(count))]
     with np.errstate(divide="ignore", invalid="ignore"):
         pseudo = [
             np.where(used[f, :, None], (found - (1 - share[f, :, None]) * others[f]) / share[f, :, None], 0)
-            for f in range(FOLDS)
+            for f in range(len(count))
         ]
         middle = _added(np.stack([part * share[f, :, None] for f, part in enumerate(pseudo)]))
         parts = [
@@ -170,6 +171,22 @@ def _jackknife(relation: Relation, found: Doubles, solved) -> Doubles:  # type: 
         ]
         variance = _added(np.stack(parts)) / folds
     return np.where(folds >= LEAST_FOLDS, variance, 0)
+
+
+def explained(relation: Relation, columns: NDArray[np.intp]) -> float:
+    """Share of the variance of the target within clusters that some drivers explain in folds they were not related in.
+
+    `relation` has one place.
+    """
+    if not columns.size:
+        return 0.0
+    part, left = relation.only(columns), 0.0
+    for fold in np.flatnonzero(relation.pixels[:, 0] > 0):
+        rest = Relation(*(np.delete(each, fold, axis=0) for each in part))
+        slope = slopes(rest)[0]
+        left += float(part.yy[fold, 0] - 2 * slope @ part.xy[fold, 0] + slope @ part.xx[fold, 0] @ slope)
+    total = float(relation.yy.sum())
+    return 1 - left / total if total > 0 else 0.0
 
 
 def around(fields: Doubles, before: tuple[int, ...], shape: tuple[int, ...], radii: tuple[float, ...]) -> Doubles:
@@ -191,7 +208,7 @@ def around(fields: Doubles, before: tuple[int, ...], shape: tuple[int, ...], rad
     return fields
 
 
-def cluster_means(x: NDArray, known: NDArray[np.bool_]) -> Doubles:
+def cell_means(x: NDArray, known: NDArray[np.bool_]) -> Doubles:
     """Number of known values, their mean and mean square departure from it, (3, ...), over the last axis."""
     count = known.sum(axis=-1)
     least = np.maximum(count, 1)
@@ -203,10 +220,10 @@ def cluster_means(x: NDArray, known: NDArray[np.bool_]) -> Doubles:
 def references(means: Doubles, before: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Doubles, Doubles, Doubles]:
     """What a driver is relative to, its standard deviation about it, and what its gaps are filled from.
 
-    Given `cluster_means` (3, t, y, x) of a box; (t, y, x) each, NaN without any value within reach.
+    Given `cell_means` (3, t, y, x) of a box; (t, y, x) each, NaN without any value within reach.
     """
     count, mean, square = means
-    weight = count / (count + CLUSTER)
+    weight = count / (count + CELL)
     fields = np.stack([weight, weight * mean, weight * (square + mean**2)])
     total, first, second = around(fields, before, shape, (SLOTS, WIDE, WIDE))
     with np.errstate(invalid="ignore", divide="ignore"):
