@@ -200,6 +200,7 @@ def test_season_goes_round_the_year():
     assert season.dtype == np.float32
     assert season.shape == (365, 2)
     assert np.allclose(np.hypot(*season.T), 1, atol=1e-6)
+    assert np.allclose(season[[0, 91]], [[1, 0], [0, 1]], atol=0.02)  # January, then April: a quarter turn forward
     assert np.allclose(weekly.season_of(weekly.slots[:45]), season[4:364:8], atol=0.03)
     assert np.allclose(monthly.season_of(monthly.slots)[6], season[196], atol=0.05)
     assert (grid_at(None, LAT, LON).season_of([0, 5]) == 0).all()
