@@ -29,7 +29,7 @@ def other_map(target, *, offset=0.3, error=0.05, seed=3, share=0.3):
 
 
 @cache
-def example(variable="CHL", shape=(2, 24, 40)):
+def example(variable="CHL", shape=(2, 20, 36)):
     """A target, its predictor, and another sensor."""
     target, cond = maps_of(variable, shape=shape)
     if variable == "CHL":
@@ -55,7 +55,7 @@ def test_laws_with_another_sensor(name, variable):
             also=[other.chunk(lat=7, lon=13)],
             full=True,
         )
-    with xgapfill.set_options(block=(1, 13, 21), series_block=(2, 11, 40)):
+    with xgapfill.set_options(block=(2, 20, 19), series_block=(2, 20, 19)):
         again = filled(
             name, target.chunk(lat=5), cond, also=other.isel(lat=slice(None, None, -1)).chunk(lon=11), full=True
         )
@@ -169,7 +169,7 @@ def test_wide_gaps_that_only_another_sensor_saw():
         square = (result - values)[:, :, wide] ** 2
         errors.append(np.sqrt([square[seen].mean(), square[~seen].mean()]))
     assert errors[1][0] < 0.3 * errors[0][0]
-    assert errors[1][1] < 0.9 * errors[0][1]
+    assert errors[1][1] < 0.4 * errors[0][1]
     alone = xgapfill.background(target, also=other, prior=None, **options).values[:, :, wide]
     assert np.isfinite(alone[seen]).all()
 

@@ -145,7 +145,16 @@ class FillKernel:
     def cutter(self) -> Cutter:
         """Cuts windows out of boxes."""
         own = self.variables[0].levelled
-        return Cutter(self.grid, self.channels, self.targets, self.tiling, self.limits, self.samples, own)
+        return Cutter(
+            self.grid,
+            self.channels,
+            self.targets,
+            self.tiling,
+            self.limits,
+            self.samples,
+            own,
+            self.method.takes_errors,
+        )
 
     @property
     def decode(self) -> Decoder:

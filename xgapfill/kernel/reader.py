@@ -63,7 +63,7 @@ class Reader:
         assert self.sensors is not None
         known, targets = self._known(arrays, box), self.prior.targets
         seen = self.sensors.said(arrays[self.count : self.count + self.sensors.arrays], placed)
-        said, variance = self.sensors.of_channels(seen)
+        said, variance, _ = self.sensors.of_channels(seen)
         there = np.isfinite(said) & ~known.observed[:targets]
         known.values[:targets] = np.where(there, said, 0)
         known.observed[:targets] = there

@@ -37,14 +37,29 @@ class Unit(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What other sensors say of the target on a box, (targets, t, y, x): values, NaN where nothing, and variances."""
+    """What other sensors say of the target on a box, (targets, t, y, x): values, NaN where nothing, and variances.
+
+    In windows, which average over many pixels, they count with the variance `shared`, as neighbours share errors.
+    """
 
     values: NDArray[np.float32]
     variance: NDArray[np.float32]
+    shared: NDArray[np.float32]
 
     def within(self, part: tuple[slice, ...]) -> Seen:
         """Return a part of the box: views."""
         return Seen(*(each[(slice(None), *part)] for each in self))
+
+    def any(self) -> bool:
+        """Whether they say anything that counts in windows."""
+        return bool((self.shared < MOST).any())
+
+    def put(self, values: NDArray[np.float32], observed: NDArray[np.bool_], variance: NDArray[np.float32]) -> None:
+        """Insert them into a window (t, c, y, x), targets first, where nothing is observed."""
+        for c, (said, error) in enumerate(zip(self.values, self.shared, strict=True)):
+            use = ~observed[:, c] & np.isfinite(said) & (error < MOST)
+            values[:, c][use], variance[:, c][use] = said[use], error[use]
+            observed[:, c] |= use
 
 
 @dataclass(frozen=True)
@@ -100,8 +115,8 @@ class Sensors:
 
     def said(
         self, arrays: Sequence[Any], placed: Callable[[NDArray[np.float32]], NDArray]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Estimate of the channels from all sensors, in `units`, NaN where there is none, and its error variance.
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Estimate of the channels from all sensors, in `units`, NaN where there is none, and both error variances.
 
         `placed` brings (k, t, cells, cells) fields of cells to the pixels.
         """
@@ -109,8 +124,9 @@ class Sensors:
         fields = layers.reshape(len(self.variables), len(self.units), sensors.FIELDS, *layers.shape[1:])
         total: Any = 0.0
         weight: Any = 0.0
+        weight_together: Any = 0.0
         for number, (values, there) in enumerate(self.encoded(arrays)):
-            target, sensor, scale, variance = np.moveaxis(placed(fields[number]).astype(np.float64), 1, 0)
+            target, sensor, scale, variance, together = np.moveaxis(placed(fields[number]).astype(np.float64), 1, 0)
             estimate = target + (values - sensor) / scale
             usable = there & np.isfinite(estimate) & (variance < MOST)
             if not usable.any() and there.any() and not np.isfinite(variance[there]).any():
@@ -118,18 +134,20 @@ class Sensors:
             each = np.divide(1.0, variance, out=np.zeros_like(variance), where=usable)
             total = total + each * np.where(usable, estimate, 0)
             weight = weight + each
+            weight_together = weight_together + each / np.where(usable, together, 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return total / weight, 1 / weight
+            return total / weight, 1 / weight, 1 / weight_together
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> Seen:
         """Return what the sensors say on a box, in the units of the channels."""
         at = fractional(grid, box, box)
         return self.of_channels(self.said(arrays, lambda fields: large.at_pixels(fields, *at)))
 
-    def of_channels(self, said: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Seen:
+    def of_channels(self, said: tuple[NDArray[np.float64], ...]) -> Seen:
         """Return estimates (c, t, y, x) and their error variances in the units of the channels."""
         base, sd = np.array(self.units).T[:, :, None, None, None]
-        return Seen((base + sd * said[0]).astype(np.float32), (sd**2 * said[1]).astype(np.float32))
+        variances = ((sd**2 * each).astype(np.float32) for each in said[1:])
+        return Seen((base + sd * said[0]).astype(np.float32), *variances)
 
     def _warn(self, number: int) -> None:
         """Warn once per call that a sensor has too few pixels in common with the target."""
@@ -150,7 +168,8 @@ def draw_toward(blend: Blend, seen: Seen, free: NDArray[np.bool_], core: Box, no
     """Draw the sums of a core toward what other sensors say, in place, by the inverse of both error variances.
 
     Errors of a sensor are shared by neighbours, as those of the fill are. So each pixel is drawn toward its own value
-    alone: means over many pixels of a sensor would look surer than they are.
+    alone: means over many pixels of a sensor would look surer than they are. Windows used them with the variance
+    `shared`, for the pixels beside.
 
     Parameters
     ----------
@@ -167,7 +186,7 @@ def draw_toward(blend: Blend, seen: Seen, free: NDArray[np.bool_], core: Box, no
     members, spread, weight = blend
     alone = (weight == 0) & (free & np.isfinite(seen.values)).all(axis=0) & (len(seen.values) == spread.shape[0])
     weight[alone] = 1
-    for c, (values, variance) in enumerate(zip(*seen, strict=True)):
+    for c, (values, variance) in enumerate(zip(seen.values, seen.variance, strict=True)):
         use = free[c] & np.isfinite(values) & (weight > 0)
         if not use.any():
             continue

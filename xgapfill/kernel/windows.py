@@ -37,6 +37,8 @@ class Cutter:
         In-situ samples.
     own : bool
         Whether windows need an observation of the target itself: predictors alone do not tell its level.
+    others : bool
+        Whether pixels of other sensors count as uncertain observations.
     """
 
     grid: Grid
@@ -46,6 +48,7 @@ class Cutter:
     limits: Limits | None = None
     samples: Samples | None = None
     own: bool = False
+    others: bool = False
 
     def near(self, known: BoxChannels, box: Box, core: Box) -> NDArray[np.bool_]:
         """Pixels of the core that are close enough to an observation to be filled."""
@@ -82,6 +85,7 @@ class Cutter:
             most = self.targets
         else:
             observed, most = bool(known.anything[window].any()), len(self.channels)
+        observed = observed or (self.others and known.also is not None and known.also.within(window).any())
         return observed or (self.samples is not None and self.samples.touch(start, self.tiling.size, most))
 
     def cut(self, known: BoxChannels, box: Box, starts: Sequence[NDArray], seas: Sequence[NDArray]) -> Windows:
@@ -89,7 +93,8 @@ class Cutter:
         slots, rows, cols = self.tiling.size
         values = np.zeros((BATCH, slots, len(self.channels), rows, cols), np.float32)
         observed, sea = np.zeros(values.shape, bool), np.zeros((BATCH, rows, cols), bool)
-        uncertain = self.samples is not None or known.variance is not None
+        others = known.also if self.others else None
+        uncertain = self.samples is not None or known.variance is not None or others is not None
         variance = np.zeros(values.shape, np.float32) if uncertain else None
         padded = np.stack([*starts, *[starts[0]] * (BATCH - len(starts))]).astype(np.int64)
         for number, start in enumerate(starts):
@@ -101,6 +106,8 @@ class Cutter:
                 targets = slice(0, self.targets)
                 own = np.moveaxis(known.variance[:, *window], 0, 1)
                 variance[number, :, targets] = excess(own, observed[number, :, targets])
+            if variance is not None and others is not None:
+                others.within(window).put(values[number], observed[number], variance[number])
             if variance is not None and self.samples is not None:
                 self.samples.put(values[number], observed[number], variance[number], start)
         if known.driven is not None:

@@ -25,19 +25,23 @@ LEAST_PAIRS = 300  # around a place; with fewer a sensor is not used there
 LEAST_SHARED = 0.01  # share of the variance
 SCALES = (1 / 3, 3.0)
 SQUARES = 2.0**16  # numbers per unit of variances
-PAIRS, FIELDS = 6, 4  # arrays of a channel: of `cell_pairs`, of `Compared`
+TOGETHER = 75.0  # pixels that share the error that a cell has in common
+MOST_TOGETHER = 1000.0
+PAIRS, FIELDS = 6, 5  # arrays of a channel: of `cell_pairs`, of `Compared`
 
 
 class Compared(NamedTuple):
     """A sensor against the target in cells: the means of both, the scale of the sensor, and the variance of its error.
 
     ``target + (value - sensor) / scale`` estimates the target, with that variance; NaN where there are too few pairs.
+    As neighbours share errors, the mean of many pixels is only as sure as if each had `together` times the variance.
     """
 
     target: NDArray[np.float64]
     sensor: NDArray[np.float64]
     scale: NDArray[np.float64]
     variance: NDArray[np.float64]
+    together: NDArray[np.float64]
 
 
 def reach(step_days: float) -> tuple[int, int, int]:
@@ -92,20 +96,20 @@ def compare(pairs: NDArray[np.float64], of: Places, at: Places, step_days: float
     known = np.isfinite(beside[0])
     first, second = np.where(known, target - beside[0], 0), np.where(known, sensor - beside[1], 0)
     counted = np.where(known, rounded(count / (count + HALF)), 0)
-    moments = [of_target + first**2, of_both + first * second, of_sensor + second**2]
+    moments = [of_target + first**2, of_both + first * second, of_sensor + second**2, (second - first) ** 2]
     parts = [counted, *(counted * each for each in moments)]
     parts += [part for square, told in steps[1:] for part in (counted * told * square, counted * told)]
     near, wide = (
         large.around(rounded(np.stack(parts), SQUARES), of, at, radius, slots)
         for radius, slots in zip((MOMENT_RADIUS, RADII[0]), _slots((MOMENT_DAYS, DAYS[0]), step_days), strict=True)
     )
-    scale, variance = _shared(near[:4], wide[:4])
+    scale, variance, together = _shared(near[:5], wide[:5])
     for number, part in enumerate(left[1:]):
-        moved, told = wide[4 + 2 * number : 6 + 2 * number]
+        moved, told = wide[5 + 2 * number : 7 + 2 * number]
         variance = variance + part * np.divide(moved, told, out=np.zeros_like(moved), where=told > 0)
     pairs_near = large.around(rounded(count[None]), of, at, RADII[0], _slots(DAYS, step_days)[0])[0]
     variance = np.where(pairs_near >= LEAST_PAIRS, variance, np.nan)
-    return Compared(found[0][inner], found[1][inner], scale, variance)
+    return Compared(found[0][inner], found[1][inner], scale, variance, together)
 
 
 def _drawn(wider: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,15 +118,17 @@ def _drawn(wider: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np
     return np.where(np.isnan(wider), alone, (total[1:] + SHRINK * wider) / (total[0] + SHRINK))
 
 
-def _shared(near: NDArray[np.float64], wide: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scale and error variance of the sensor, given weights and moments of anomalies near a cell and around it."""
+def _shared(near: NDArray[np.float64], wide: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Scale of the sensor, its error variance, and how far pixels share it, given weights and moments of anomalies."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        of_target, of_both, of_sensor = (near[1:] + FEW * wide[1:] / wide[0]) / (near[0] + FEW)
+        of_target, of_both, of_sensor, of_cells = (near[1:] + FEW * wide[1:] / wide[0]) / (near[0] + FEW)
         varies = of_target * of_sensor > 0
         correlation2 = np.where(varies, np.maximum(of_both, 0) ** 2 / (of_target * of_sensor), 0)
         shared = np.clip(correlation2 - 1 / (near[0] + FEW), LEAST_SHARED, 1 - LEAST_SHARED)
         scale = np.sqrt((near[0] * of_sensor + FEW * of_target) / (near[0] * of_target + FEW * of_target))
-        return np.clip(scale, *SCALES), of_target * (1 - shared) / shared
+        alone = of_target + of_sensor - 2 * of_both - of_cells  # of the difference within cells
+        together = 1 + np.minimum(TOGETHER * of_cells / np.maximum(alone, 1e-9), MOST_TOGETHER)
+        return np.clip(scale, *SCALES), of_target * (1 - shared) / shared, together
 
 
 def _slots(days: tuple[float, ...], step_days: float) -> list[float]:
