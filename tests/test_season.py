@@ -63,14 +63,6 @@ def test_products_of_terms_are_waves():
     assert np.allclose(season._matrix(sums.count.sum(axis=0)), wanted, atol=0.01)
 
 
-def test_sums_of_departures_from_a_level():
-    """Taking a level from sums is summing departures from it."""
-    observed, values = RNG.random((24, 3, 4)) < 0.5, RNG.normal(10, 1, (24, 3, 4))
-    less, direct = summed(values, observed).less(8.0), summed(values - 8, observed)
-    assert np.allclose(less.total, direct.total, atol=0.05)
-    assert np.allclose(less.squares, direct.squares, atol=0.05)
-
-
 @pytest.mark.parametrize("level", [0.0, 100.0])
 def test_a_season_is_found_whatever_the_level(level):
     """Also far from a prior mean that is unknown; what pixels share of the level is then left to the large scale."""

@@ -9,11 +9,12 @@ import xarray as xr
 
 from xgapfill.api.verbs import Predictors, Target
 from xgapfill.kernel.encode import Encoder, quiet
-from xgapfill.kernel.job import FillOptions, Job, series_block
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.seasons import lay_out_season, years
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.methods import Background
+from xgapfill.options import OPTIONS
 from xgapfill.outputs.season import label_season
 from xgapfill.prior.season import LEAST_YEARS
 
@@ -76,6 +77,6 @@ def season(
     shared = replace(shared, season=shared.usable)
     reader = Reader(Encoder(grid, kernel.variables, job.channels, None, None, quiet), shared, kernel.drivers)
     # the relation to drivers is made of arrays that tasks share
-    side = None if kernel.drivers is None else series_block(len(grid.slots))[1]
+    side = None if kernel.drivers is None else OPTIONS["series_block"][1]
     stack = lay_out_season(reader, job.sources[: reader.count], job.grids[: reader.count], side)
     return label_season(stack, job, shared)

@@ -259,7 +259,7 @@ class Job:
             own = sum(layout.parts)
             of_saved = self.kernel.prior.seasonal if self.kernel.prior.saved else 0
             saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
-            kernel, side = self.kernel, series_block(len(self.kernel.grid.slots))[1]
+            kernel, side = self.kernel, OPTIONS["series_block"][1]
             encoder = Encoder(kernel.grid, kernel.variables, kernel.channels, None, None, quiet)
             reader = Reader(encoder, kernel.prior)
             prior = lay_out_prior(reader, self.sources[:own], self.grids[:own], saved, side, passed)
@@ -361,7 +361,7 @@ def _laid_out(
         added = lay_out_sensors(reader.sensors, others, reader.encoder, sources, grids)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     if reader.prior is not None:
-        side = series_block(len(reader.grid.slots))[1]
+        side = OPTIONS["series_block"][1]
         added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], saved, side)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     return own, theirs

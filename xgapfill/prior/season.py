@@ -19,10 +19,10 @@ TERMS = 1 + 2 * HARMONICS
 WAVES = 1 + 4 * HARMONICS  # products of two terms are waves of up to twice as many harmonics
 RIDGE = (0.5, 2.0, 2.0, 4.0, 4.0)  # pseudo-counts of independent maps
 INDEPENDENT_DAYS = 30.0  # maps closer in time count as less than one
-POOL = 1.0  # radius in pixels over which sums are pooled
-POOL_SPREAD = 2.0
-CUT = 3.0
-HALO = 2 * 2 + 2 * 5  # pixels with a weight around: of level, terms, share that is confirmed, spread
+WIDE, CLOSE = (8.0, 2.0), (1.0, 3.0)  # radius of pixels over which sums are pooled, and radii from which on none counts
+RIDGES = 0.05, 2.0  # ridge of the pixels around, and of a pixel about them, in ridges
+BESIDE = (2.0, 2.0)  # of the share that is confirmed, and of the spread
+HALO = 15 + 2 + 3 + 3
 USUAL = 0.5  # standard deviation of the anomalies of a pixel, in prior standard deviations
 SPREADS = (0.2, 5.0)  # smallest and largest one over that
 SPREAD_COUNT = 2.0  # pseudo-count of maps for it
@@ -73,12 +73,6 @@ class Sums:
             self.total[odd, k] += factor * data
         self.squares += data**2
 
-    def less(self, level: NDArray[np.float64] | float) -> Sums:
-        """Return the sums of departures from a level, (y, x) or a number."""
-        total = self.total - self.count[:, :TERMS] * level
-        squares = self.squares - level * (self.total[:, 0] + total[:, 0]).sum(axis=0)
-        return Sums(self.count, total, squares)
-
     def rows(self, first: int, stop: int) -> Sums:
         """Return the sums of some rows."""
         part = (..., slice(first, stop), slice(None))
@@ -101,36 +95,41 @@ class Season(NamedTuple):
 
 
 def fit(sums: Sums, step_days: float, anchored: bool = True) -> Season:
-    """Fit the season of each pixel to sums.
+    """Fit the season of each pixel to sums, drawn to that of the pixels around, which is drawn to 0.
 
-    Not `anchored`, the prior mean is unknown: the mean of a pixel is drawn to that of the pixels around, and what they
-    share is left to the large scale, which knows the level of pixels that are never observed.
+    Not `anchored`, the prior mean is unknown: the mean of the pixels around is not drawn to 0, and it is left to the
+    large scale, which knows the level of pixels that are never observed.
     """
     times = max(1.0, INDEPENDENT_DAYS / step_days)
     ridge = np.array(RIDGE) * times
-    level = 0.0 if anchored else _level(sums)
-    sums = sums.less(level)
-    normal, right = pooled(sums.count, POOL), pooled(sums.total, POOL)
-    terms = _solved(_matrix(normal.sum(axis=0)), right.sum(axis=0), ridge)
     told = np.zeros((2, *sums.squares.shape))
     for odd in (0, 1):
-        of_others = _solved(_matrix(normal[1 - odd]), right[1 - odd], ridge)
+        of_others, _ = _terms(sums.count[1 - odd], sums.total[1 - odd], ridge, anchored)
         told += _told(of_others, _matrix(sums.count[odd]), sums.total[odd])
-    agree, size = pooled(told, POOL_SPREAD)
+    agree, size = pooled(told, *BESIDE)
+    count, right = sums.count.sum(axis=0, dtype=np.float64), sums.total.sum(axis=0)
+    normal = _matrix(count)
+    terms, level = _terms(count, right, ridge, anchored)
     held = np.clip((agree + DOUBT * times) / (size + DOUBT * times), 0, 1)
     terms[1:] *= held
     terms = rounded(terms)
-    normal, right = _matrix(sums.count.sum(axis=0)), sums.total.sum(axis=0)
     gone = 2 * _dot(terms, right) - _square(terms, normal)
-    squares, count = pooled(np.maximum(sums.squares - gone, 0), POOL_SPREAD), pooled(normal[0, 0], POOL_SPREAD)
+    squares, independent = pooled(np.stack([np.maximum(sums.squares - gone, 0), normal[0, 0]]), *BESIDE)
     few = SPREAD_COUNT * times
-    return Season(terms, np.sqrt((squares + few * USUAL**2) / (count + few)), held)
+    terms[0] -= 0 if anchored else level
+    return Season(terms, np.sqrt((squares + few * USUAL**2) / (independent + few)), held)
 
 
-def _level(sums: Sums) -> NDArray[np.float64]:
-    """Mean of the pixels around, 0 where none is observed."""
-    count, total = (pooled(part[:, 0].sum(axis=0), POOL) for part in (sums.count, sums.total))
-    return rounded(np.divide(total, count, out=np.zeros_like(total), where=count > 0))
+def _terms(
+    count: NDArray, right: NDArray[np.float64], ridge: NDArray[np.float64], anchored: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and harmonics of pixels, given the sums of waves and of values, and the mean of the pixels around."""
+    around = RIDGES[0] * ridge
+    around[0] *= 1.0 if anchored else 1e-9
+    wide = rounded(_solved(_matrix(pooled(count, *WIDE)), pooled(right, *WIDE), around))
+    left = right - np.stack([_dot(row, wide) for row in _matrix(count)])
+    own = _solved(_matrix(pooled(count, *CLOSE)), pooled(left, *CLOSE), RIDGES[1] * ridge)
+    return wide + own, wide[0]
 
 
 def at(terms: NDArray, year: NDArray) -> NDArray:
@@ -141,10 +140,10 @@ def at(terms: NDArray, year: NDArray) -> NDArray:
     return np.asarray(total)
 
 
-def pooled(sums: NDArray, radius: float) -> NDArray[np.float64]:
+def pooled(sums: NDArray, radius: float, cut: float) -> NDArray[np.float64]:
     """Weighted sums over the pixels around, with weights that sum to about 1."""
-    halo = int(np.ceil(CUT * radius)) - 1  # farther pixels have no weight
-    weights = bells(np.zeros(1), np.arange(-halo, halo + 1.0), radius, CUT)[0].tolist()
+    halo = int(np.ceil(cut * radius)) - 1  # farther pixels have no weight
+    weights = bells(np.zeros(1), np.arange(-halo, halo + 1.0), radius, cut)[0].tolist()
     out = rounded(sums)
     for axis in (-2, -1):
         n, more = out.shape[axis], [(0, 0)] * out.ndim
@@ -184,7 +183,7 @@ def _square(terms: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[
 
 def _matrix(count: NDArray) -> NDArray[np.float64]:
     """Sums of the products of two terms, (TERMS, TERMS, y, x), given those of the waves (WAVES, y, x)."""
-    count = count.astype(np.float64)
+    count = np.asarray(count, np.float64)
     cosine, sine = [count[0], *count[1::2]], [np.zeros_like(count[0]), *count[2::2]]
     out = np.empty((TERMS, TERMS, *count.shape[1:]))
     for k in range(TERMS):
