@@ -244,6 +244,28 @@ def test_names_and_other_extents():
     assert float(scores.rmse[0, 0]) > 0
 
 
+def test_what_another_sensor_is_worth():
+    """Offset, scale, error and pairs, lazily, on cells."""
+    values, target, _ = hidden_field()
+    rng = np.random.default_rng(1)
+    others = [as_map(values + 0.3 + 0.1 * rng.normal(size=values.shape)), as_map(1.5 * values).rename("STEEP")]
+    with raise_if_dask_computes():
+        found = xgapfill.sensors(target.chunk(time=1), [each.chunk(lat=17) for each in others])
+    assert list(found.sensor.values) == ["OTHER", "STEEP"]
+    found = found.compute()
+    first, second = (found.sel(sensor=name).median() for name in found.sensor.values)
+    assert float(first.offset) == pytest.approx(0.3, abs=0.05)
+    assert float(first.error) == pytest.approx(0.1, rel=0.4)
+    assert float(first.together) < 10
+    assert float(second.scale) == pytest.approx(1.5, rel=0.1)
+    assert float(second.error) < 0.06
+    both = target.notnull() & others[0].notnull()
+    assert int(found.pairs.isel(sensor=0).sum()) == int(both.sum())
+    assert float(found.lat.min()) > float(target.lat.min())
+    with pytest.raises(ValueError, match="found None"):
+        target.gapfill.sensors(None)
+
+
 def test_appended_frames_change_frames_as_far_as_the_sensor_reaches():
     target, _, other = example()
     with_it, without = (Job.of(target, Background(), None, FillOptions(also=also)) for also in (other, None))

@@ -14,6 +14,7 @@ from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
 from xgapfill.api.season import season
+from xgapfill.api.sensors import sensors
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import VERBS as _VERBS
 from xgapfill.api.verbs import fill
@@ -33,6 +34,7 @@ __all__ = [
     "methods",
     "plan",
     "season",
+    "sensors",
     "set_options",
     "validate",
     "weights",

@@ -15,6 +15,7 @@ from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
 from xgapfill.api.season import season
+from xgapfill.api.sensors import sensors
 from xgapfill.api.signatures import bound, dressed, positional
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import VERBS, fill
@@ -76,6 +77,7 @@ class DataArrayGapfill:
     fit = _on_object(fit)
     gaps = _on_object(gaps)
     plan = _on_object(plan)
+    sensors = _on_object(sensors)
     season = _on_object(season)
     validate = _on_object(validate)
     write = _on_object(write)
@@ -103,6 +105,7 @@ class DatasetGapfill:
     fit = _by_name(fit)
     gaps = _by_name(gaps)
     plan = _by_name(plan)
+    sensors = _by_name(sensors)
     season = _by_name(season)
     validate = _by_name(validate)
     write = _on_object(write)

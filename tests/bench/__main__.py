@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a folder, or imported by tests
 
 from bench import (
+    also,
     archive,
     background,
     blended,
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("variables", lambda g: variables.run(g.data), "variables that are not tuned: cost and skill")
     prior.arguments(add("prior", _prior, "season and large scale: other years, one year, wide gaps of a global map"))
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
+    also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")
@@ -123,6 +125,10 @@ def _prior(given: argparse.Namespace) -> None:
 
 def _drivers(given: argparse.Namespace) -> None:
     drivers.run(given.data, tuple(given.methods), tuple(given.sets))
+
+
+def _also(given: argparse.Namespace) -> None:
+    also.run(given.data, tuple(given.methods), tuple(given.sets))
 
 
 def _nets(given: argparse.Namespace) -> None:

@@ -280,6 +280,15 @@ class Job:
         return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
 
     @property
+    def arrays_of_sensors(self) -> tuple[list[Source], list[Grid]]:
+        """Sources and addresses of the variables of the kernel, then of other sensors and of their comparison."""
+        layout = self.kernel.layout
+        count = sum(layout.parts)
+        first = count + (layout.parts[0] if layout.errors else 0) + layout.drivers
+        kept = [*range(count), *range(first, first + layout.also)]
+        return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Channels of the method, targets first."""
         return self.kernel.channels

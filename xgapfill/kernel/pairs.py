@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,21 +92,18 @@ class Comparison:
         return np.stack(found).astype(np.float32)
 
 
-def lay_out_sensors(
-    described: Sensors, given: Sequence[Quantity], encoder: Encoder, sources: Sequence[Source], grids: Sequence[Grid]
-) -> tuple[list[Source], list[Grid]]:
-    """Return the arrays of other sensors, theirs and the fields of cells, and their grids.
+def lay_out_pairs(
+    described: Sensors, encoder: Encoder, sources: Sequence[Source], grids: Sequence[Grid]
+) -> tuple[da.Array, Grid]:
+    """Return the sums of pairs of the target with each sensor in cells, and the grid of the cells.
 
-    `sources` and `grids` are those of the target and its predictors, which `encoder` reads.
+    `sources` and `grids` are those of the variables that `encoder` reads, then of the sensors.
     """
-    grid = encoder.grid
-    cells = grid_of_cells(grid)
-    theirs = [source for each in given for source in each.sources]
-    their_grids = [places for each in given for places in each.source_grids()]
+    cells = grid_of_cells(encoder.grid)
     sums = map_lattice(
         PairSums(encoder, described, cells),
-        [*sources, *theirs],
-        [*grids, *their_grids],
+        sources,
+        grids,
         layers=len(described.variables) * len(described.units) * sensors.PAIRS,
         reach=(0, 0, 0),
         block=(FRAMES, CELLS, CELLS),
@@ -113,14 +111,27 @@ def lay_out_sensors(
         grid=cells,
         beside=True,
     )
-    pairs = layers_of(sums)
+    return sums, cells
+
+
+def lay_out_sensors(
+    described: Sensors, given: Sequence[Quantity], encoder: Encoder, sources: Sequence[Source], grids: Sequence[Grid]
+) -> tuple[list[Source], list[Grid]]:
+    """Return the arrays of other sensors, theirs and the fields of cells, and their grids.
+
+    `sources` and `grids` are those of the target and its predictors, which `encoder` reads.
+    """
+    theirs = [source for each in given for source in each.sources]
+    their_grids = [places for each in given for places in each.source_grids()]
+    sums, cells = lay_out_pairs(described, encoder, [*sources, *theirs], [*grids, *their_grids])
+    pairs, step_days = layers_of(sums), cells.step_days
     compared = map_lattice(
         Comparison(cells),
         pairs,
         [cells] * len(pairs),
         layers=described.fields,
-        reach=sensors.reach(grid.step_days),
-        around=Within(cells, sensors.reach(grid.step_days)),
+        reach=sensors.reach(step_days),
+        around=Within(cells, sensors.reach(step_days)),
         block=(FRAMES, WIDE, WIDE),
         dtype=np.float32,
         beside=True,

@@ -46,9 +46,13 @@ class Compared(NamedTuple):
 
 def reach(step_days: float) -> tuple[int, int, int]:
     """Slots, rows and columns of cells around a cell on which its comparison depends."""
-    widest = RADII[0] + max(RADII[0], MOMENT_RADIUS)
-    slots = 2 * (int(np.ceil(CUT * max(_slots(DAYS, step_days)))) - 1)
-    return slots, int(CUT * widest), int(CUT * widest * WIDEST)
+    return tuple(2 * each for each in _half(step_days))  # type: ignore[return-value]
+
+
+def _half(step_days: float) -> tuple[int, int, int]:
+    """Reach of the means of pairs, and that of the moments of cells, which compare with these means."""
+    slots = int(np.ceil(CUT * max(_slots(DAYS, step_days)))) - 1
+    return slots, int(CUT * RADII[0]), int(CUT * RADII[0] * WIDEST)
 
 
 def cell_pairs(
@@ -79,37 +83,66 @@ def _products(means: list[NDArray]) -> tuple[list[NDArray], list[NDArray]]:
 
 def compare(pairs: NDArray[np.float64], of: Places, at: Places, step_days: float) -> Compared:
     """Compare a sensor with the target in the cells `at`, given (PAIRS, t, y, x) of the cells `of` around them."""
-    count, target, sensor, of_target, of_both, of_sensor = pairs
-    weight = rounded(count / (count + HALF))
-    both = np.stack([weight, rounded(weight * target), rounded(weight * sensor)])
-    axes = (of.slots, at.slots), (of.rows, at.rows), (of.cols, at.cols)
-    inner = tuple(slice(int(b[0] - a[0]), int(b[-1] - a[0]) + 1) for a, b in axes)
-    found = beside = np.full((2, *count.shape), np.nan)  # means of all cells, and of the others
-    steps, left = [], []
-    for radius, slots in zip(RADII, _slots(DAYS, step_days), strict=True):
-        total = large.around(both, of, of, radius, slots)
-        before = beside
-        found, beside = _drawn(found, total), _drawn(beside, total - both)
-        moved = np.nan_to_num((beside[1] - beside[0]) - (before[1] - before[0]))
-        steps.append((moved**2, 1 - SHRINK / (total[0] - weight + SHRINK)))
-        left.append((SHRINK / (total[0] + SHRINK))[inner])
+    half = _half(step_days)
+    near, chosen = _grown(of, at, half)  # the cells whose moments count
+    found, beside, steps, left = _means(pairs[:3], of, near, chosen, step_days)
+    inner = _grown(near, at, (0, 0, 0))[1]
+    count, target, sensor, of_target, of_both, of_sensor = pairs[(slice(None), *chosen)]
     known = np.isfinite(beside[0])
     first, second = np.where(known, target - beside[0], 0), np.where(known, sensor - beside[1], 0)
-    counted = np.where(known, rounded(count / (count + HALF)), 0)
     moments = [of_target + first**2, of_both + first * second, of_sensor + second**2, (second - first) ** 2]
-    parts = [counted, *(counted * each for each in moments)]
-    parts += [part for square, told in steps[1:] for part in (counted * told * square, counted * told)]
-    near, wide = (
-        large.around(rounded(np.stack(parts), SQUARES), of, at, radius, slots)
-        for radius, slots in zip((MOMENT_RADIUS, RADII[0]), _slots((MOMENT_DAYS, DAYS[0]), step_days), strict=True)
-    )
-    scale, variance, together = _shared(near[:5], wide[:5])
-    for number, part in enumerate(left[1:]):
-        moved, told = wide[5 + 2 * number : 7 + 2 * number]
-        variance = variance + part * np.divide(moved, told, out=np.zeros_like(moved), where=told > 0)
-    pairs_near = large.around(rounded(count[None]), of, at, RADII[0], _slots(DAYS, step_days)[0])[0]
+    weight = np.where(known, rounded(count / (count + HALF)), 0)
+    pooled = np.array([_pooled(weight * each, near, at, step_days) for each in (1.0, *moments)])
+    scale, variance, together = _shared(pooled[:, 0], pooled[:, 1])
+    for (square, told), part in zip(steps, left, strict=True):  # what no pairs nearby tell of the narrower means
+        moved, some = (_pooled(weight * each, near, at, step_days)[1] for each in (told * square, told))
+        narrower = np.divide(moved, some, out=np.zeros_like(moved), where=some > 0)
+        variance = variance + part[inner] * narrower
+    pairs_near = large.around(rounded(count[None]), near, at, RADII[0], _slots(DAYS, step_days)[0])[0]
     variance = np.where(pairs_near >= LEAST_PAIRS, variance, np.nan)
     return Compared(found[0][inner], found[1][inner], scale, variance, together)
+
+
+def _means(
+    pairs: NDArray[np.float64], of: Places, at: Places, chosen: tuple[slice, ...], step_days: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[NDArray, NDArray]], list[NDArray]]:
+    """Nested means (2, t, y, x) of target and sensor in cells, and those without the own pairs of the cell.
+
+    Also, for each width but the widest: the squared change of the offset with it and how far pairs tell it, and the
+    share that pairs leave open.
+    """
+    count, target, sensor = pairs
+    weight = rounded(count / (count + HALF))
+    both = np.stack([weight, rounded(weight * target), rounded(weight * sensor)])
+    own = both[(slice(None), *chosen)]
+    found = beside = np.full(own[1:].shape, np.nan)
+    steps, left = [], []
+    for radius, slots in zip(RADII, _slots(DAYS, step_days), strict=True):
+        total = large.around(both, of, at, radius, slots)
+        before = beside
+        found, beside = _drawn(found, total), _drawn(beside, total - own)
+        moved = np.nan_to_num((beside[1] - beside[0]) - (before[1] - before[0]))
+        steps.append((moved**2, 1 - SHRINK / (total[0] - own[0] + SHRINK)))
+        left.append(SHRINK / (total[0] + SHRINK))
+    return found, beside, steps[1:], left[1:]
+
+
+def _pooled(part: NDArray[np.float64], of: Places, at: Places, step_days: float) -> NDArray[np.float64]:
+    """Sums of a part (t, y, x) near the cells `at`, and farther around: (2, t, y, x)."""
+    radii = zip((MOMENT_RADIUS, RADII[0]), _slots((MOMENT_DAYS, DAYS[0]), step_days), strict=True)
+    given = rounded(part[None], SQUARES)
+    return np.stack([large.around(given, of, at, radius, slots)[0] for radius, slots in radii])
+
+
+def _grown(of: Places, at: Places, halo: tuple[int, int, int]) -> tuple[Places, tuple[slice, ...]]:
+    """Part of the places `of` with a halo around `at`, and its indices."""
+    chosen = []
+    axes = (of.slots, at.slots), (of.rows, at.rows), (of.cols, at.cols)
+    for (outer, inner), more in zip(axes, halo, strict=True):
+        first, last = int(inner[0] - outer[0]) - more, int(inner[-1] - outer[0]) + more
+        chosen.append(slice(max(0, first), min(outer.size, last + 1)))
+    t, y, x = chosen
+    return Places(of.slots[t], of.rows[y], of.cols[x], of.aspect[y]), (t, y, x)
 
 
 def _drawn(wider: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
