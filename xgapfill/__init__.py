@@ -9,6 +9,7 @@ import lazy_loader
 from xgapfill import accessor as _accessor  # noqa: F401  (registers .gapfill)
 from xgapfill import methods, weights
 from xgapfill._version import package_version as _package_version
+from xgapfill.api.calibrate import calibrate
 from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
@@ -26,6 +27,7 @@ __version__ = _package_version()
 _later, _, _modules = lazy_loader.attach(__name__, submodules=["testing", "tutorial", "validation"])
 globals().update(_VERBS)  # repaint, posterior_mean, background ...: one per method of the package
 __all__ = [
+    "calibrate",
     "drivers",
     "fill",
     "fit",

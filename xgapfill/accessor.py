@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from xgapfill.api.calibrate import calibrate
 from xgapfill.api.describe import Description, describe, describe_dataset
 from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
@@ -72,6 +73,7 @@ class DataArrayGapfill:
     def __init__(self, da: xr.DataArray) -> None:
         self._obj = da
 
+    calibrate = _on_object(calibrate)
     drivers = _on_object(drivers)
     fill = _on_object(fill)
     fit = _on_object(fit)
@@ -100,6 +102,7 @@ class DatasetGapfill:
     def __init__(self, ds: xr.Dataset) -> None:
         self._obj = ds
 
+    calibrate = _by_name(calibrate)
     drivers = _by_name(drivers)
     fill = _by_name(fill, fills=True)
     fit = _by_name(fit)

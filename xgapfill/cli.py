@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     filled = argparse.ArgumentParser(add_help=False)
     filled.add_argument("--method", default="repaint", help="(%(default)s)")
     filled.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
+    filled.add_argument("--interval", type=float, help="write bounds that should hold this share of values, as 0.9")
     filled.add_argument(
         "--reduce",
         nargs="+",
@@ -225,7 +226,9 @@ def _methods(given: argparse.Namespace) -> int:
 
 def _options(given: argparse.Namespace) -> dict[str, Any]:
     """Options of a fill, for the verbs and `plan`."""
-    options = {name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance")}
+    options = {
+        name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance", "interval")
+    }
     if given.device:
         options["device"] = given.device
     if given.reduce:

@@ -144,6 +144,9 @@ def _provenance(job: Job) -> Provenance:
         attrs["prior"] = "large scale" + _season_in_words(job)
     if job.drivers:
         attrs["drivers"] = ", ".join(each.label for each in job.drivers)
+    if options.interval is not None:
+        words.append(f"interval={options.interval:g}")
+        attrs["interval"] = _interval_in_words(job)
     if job.statistics is not None:
         words.append(f"reduce=[{', '.join(map(str, job.statistics))}]")
     comment = ""
@@ -161,6 +164,12 @@ def _season_in_words(job: Job) -> str:
     if prior is None or not prior.season:
         return ""
     return f", season of {job.options.prior.attrs.get('xgapfill_years', 'other years')}" if prior.saved else ", season"
+
+
+def _interval_in_words(job: Job) -> str:
+    level, given = float(job.options.interval or 0), job.options.calibration
+    how = "normal" if given is None else f"calibrated on {given.pixels} values of {given.dates} dates"
+    return f"{100 * level:g} %, {job.kernel.interval:.3g} spreads on each side, {how}"
 
 
 def _simulated_only(card: Card) -> str:

@@ -20,6 +20,7 @@ from bench import (
     drivers,
     fit,
     headroom,
+    intervals,
     nets,
     prior,
     problems,
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     prior.arguments(add("prior", _prior, "season and large scale: other years, one year, wide gaps of a global map"))
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
+    add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")

@@ -15,6 +15,7 @@ from xgapfill.methods.registry import parameters_of, unknown_parameter
 
 OPTIONS_OF_FILL = {each.name: each.default for each in fields(FillOptions)}
 OF_MEMBERS, OF_ERRORS = ("members", "seed", "reduce"), ("insitu", "error")
+OF_MEANS = ("interval", "calibration")
 RESULT = "xr.DataArray | xr.Dataset"
 
 TARGET = """da : DataArray or sequence of three
@@ -31,7 +32,8 @@ RETURNS = """DataArray or Dataset
     bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and
     ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
     (one standard deviation of the error of the mean, 0 where observed), if filled as log10 ``<name>_spread_log10``, and
-    ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land)."""
+    ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land). With
+    `interval`, a Dataset with ``<name>_lower`` and ``<name>_upper`` as well."""
 RAISES = """TypeError
     The dtype is not floating, or a parameter does not exist.
 ValueError
@@ -43,6 +45,7 @@ def options_of(kind: type[Method]) -> dict[str, Any]:
     drawing = inspect.getattr_static(kind, "draws") is True or kind.ensemble is not Method.ensemble
     left_out = {
         *(() if drawing else OF_MEMBERS),
+        *(OF_MEANS if inspect.getattr_static(kind, "draws") is True else ()),
         *(() if kind.takes_errors else OF_ERRORS),
         *(() if kind.takes_weights else ("weights",)),
         *parameters_of(kind),

@@ -164,7 +164,7 @@ def validate(
         transform=transform,
         prior=prior,
     )
-    withheld = _withheld(da, truth, masks, cond, options)
+    withheld = withhold(da, truth, masks, cond, options)
     found = _reconstruct(withheld, methods, cond, members, options, smoothing)
     table = score_table(
         withheld.truth, withheld.observed, withheld.hidden, found, scales=scales, labels=withheld.labels
@@ -223,7 +223,7 @@ def fit_scales(
         transform=transform,
         prior=prior,
     )
-    withheld = _withheld(da, truth, masks, cond, options)
+    withheld = withhold(da, truth, masks, cond, options)
     found = _reconstruct(withheld, methods, cond, 2, options, False)
     classes = distance_class(distance_to_observed(withheld.observed))[withheld.hidden]
     answer = withheld.truth[:, withheld.hidden]
@@ -234,7 +234,7 @@ def fit_scales(
     }
 
 
-def _withheld(da: xr.DataArray, truth: Any, masks: Any, cond: Any, options: FillOptions) -> Withheld:
+def withhold(da: xr.DataArray, truth: Any, masks: Any, cond: Any, options: FillOptions) -> Withheld:
     """The case to score: pixels are withheld, and samples of them are not used."""
     how = options.size_class, options.time_step, options.transform
     withheld = Withheld.of(da, truth, masks, options.seed, *how)
@@ -254,8 +254,8 @@ def _reconstruct(
         whole = BASELINES.get(each) if isinstance(each, str) else each if callable(each) else None
         if whole is None:
             method = _method(cast(Method, each))
-            own = _own_options(withheld, method, cond, options)
-            one = replace(_fill(withheld, method, cond, members, own), seconds=time.perf_counter() - start)
+            own = own_options(withheld, method, cond, options)
+            one = replace(fill_withheld(withheld, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
                 plain = unpasted(_named(withheld.shown), method, cond, own)[:, withheld.observed]
                 one = replace(one, smoothing=_smoothing(withheld, withheld.quantity.variable.score(plain)))
@@ -266,7 +266,7 @@ def _reconstruct(
     return found
 
 
-def _own_options(withheld: Withheld, method: Method, cond: Any, options: FillOptions) -> FillOptions:
+def own_options(withheld: Withheld, method: Method, cond: Any, options: FillOptions) -> FillOptions:
     """Options that a method takes: weights for networks, fitted weights for series methods."""
     if not method.takes_errors:
         options = replace(options, insitu=None, error=None)
@@ -293,7 +293,7 @@ def _smoothing(withheld: Withheld, plain: NDArray) -> float:
     return degree_of_smoothing(plain, withheld.truth[:, withheld.observed])
 
 
-def _fill(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
+def fill_withheld(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
     """Fill with a method of the package, through the public pipeline."""
     variable, target = withheld.quantity.variable, _named(withheld.shown)
     if method.draws:

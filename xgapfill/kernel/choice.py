@@ -1,4 +1,4 @@
-"""Chooses the weights of a call, and which predictors its method uses itself."""
+"""Chooses the weights of a call, which predictors its method uses itself, and how wide its intervals are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from xgapfill.inputs.conditions import check_channels
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
+from xgapfill.kernel.calibration import Calibration, normal_factor
 from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.ready import check_network
 from xgapfill.variables import SizeClasses, priors
@@ -100,3 +101,32 @@ def ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[floa
     """Range of each channel in the training of the weights; infinite if unknown."""
     known = {} if weights is None else weights.card.ranges
     return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
+
+
+def interval_factor(
+    level: float | None, given: Any, method: Method, weights: Weights | None, channels: tuple[str, ...]
+) -> float | None:
+    """Spreads on each side of an estimate that its interval has; ValueError if the calibration is of another fill."""
+    if level is None:
+        return None
+    if method.draws:
+        raise ValueError(
+            f"interval= is for one estimate and its spread; {method.name} gives members here: use their quantiles, "
+            "members=20, reduce=[{'quantile': [0.05, 0.95]}]"
+        )
+    if given is None:
+        return normal_factor(level)
+    if not isinstance(given, Calibration):
+        raise TypeError(f"calibration must come from xgapfill.calibrate, found {type(given).__name__}")
+    own = weights.sha256 if weights is not None and isinstance(method, NetMethod) else ""
+    for what, calibrated, found in (
+        ("method", given.method, method.name),
+        ("channels", given.channels, channels),
+        ("weights", given.weights, own),
+    ):
+        if calibrated != found:
+            raise ValueError(
+                f"the calibration is of another fill: its {what} {calibrated!r}, here {found!r}; calibrate this one, "
+                "xgapfill.calibrate(da, method, cond)"
+            )
+    return given.factor(level)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xgapfill.kernel.encode import BoxChannels
 from xgapfill.variables import Given, Variable
 
+MOST_DECADES = 3.0  # largest spread of an interval of a logarithm
 OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
 
 
@@ -37,6 +38,8 @@ class Decoder:
         Number of members.
     full : bool
         Whether spread and status are returned as well.
+    interval : float or None
+        Spreads on each side of an estimate that its interval has; None: no intervals.
     ranges : tuple of (lowest, highest)
         Range of each channel in the training of the weights; infinite if unknown.
     """
@@ -46,6 +49,7 @@ class Decoder:
     members: int
     full: bool
     ranges: tuple[tuple[float, float], ...]
+    interval: float | None = None
 
     @property
     def targets(self) -> int:
@@ -54,9 +58,10 @@ class Decoder:
 
     @property
     def layers(self) -> int:
-        """Layers of the result: members x parts; if full, the spread and the status of each part, log10 spread."""
+        """Layers: members x parts; if full, the spread and the status of each part, log10 spread; interval bounds."""
         parts = self.variable.parts
-        return self.members * parts + (2 * parts + self.variable.logarithmic if self.full else 0)
+        more = 2 * parts + self.variable.logarithmic if self.full else 0
+        return self.members * parts + more + (0 if self.interval is None else 2 * parts)
 
     def __call__(self, known: BoxChannels, raw: Sequence[NDArray], blend: Blend) -> NDArray:
         """Return (layers, t, y, x), given the channels and the raw parts of the target on the interior."""
@@ -92,6 +97,8 @@ class Decoder:
             if self.variable.logarithmic:
                 out.append(_paste(spread[:1], here, zero, present))
             out.append(self._status(known, blend.weight, mean[targets], here).astype(raw.dtype))
+        if self.interval is not None:
+            out += [_paste(side, here, raw, present) for side in self._interval(values, width, spread)]
         return np.concatenate(out)
 
     def _given(self, known: BoxChannels, raw: NDArray, here: NDArray) -> Given:
@@ -109,6 +116,16 @@ class Decoder:
             return Given(given.parts, np.where(missing, filled, given.whole))
         (filled,), (width,) = kind().decode_mean(member[-1:], spread[-1:], nothing)
         return Given(given.parts, np.where(missing, filled, given.whole), np.where(missing, width, np.float32(0)))
+
+    def _interval(self, values: NDArray, width: NDArray, spread: NDArray) -> tuple[NDArray, NDArray]:
+        """Lower and upper bounds of the intervals of estimates, within the bounds of the variable."""
+        assert self.interval is not None
+        if self.variable.logarithmic:
+            times = np.float32(10) ** (np.float32(self.interval) * np.minimum(spread[:1], np.float32(MOST_DECADES)))
+            return values / times, values * times
+        more = np.float32(self.interval) * width
+        low, high = (np.float32(bound) for bound in self.variable.bounds)
+        return np.clip(values - more, low, high), np.clip(values + more, low, high)
 
     def _status(self, known: BoxChannels, weight: NDArray, mean: NDArray, here: NDArray) -> NDArray[np.int8]:
         status = np.where(known.land, LAND, TOO_LITTLE).astype(np.int8).ravel()

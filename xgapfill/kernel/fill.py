@@ -76,6 +76,8 @@ class FillKernel:
         Other sensors.
     prior : SharedPrior or None
         The prior that all windows share.
+    interval : float or None
+        Spreads on each side of an estimate that its interval has; None: no intervals.
     call : str
         Token of the call, to warn of impossible values once per call.
     ever : bool
@@ -101,6 +103,7 @@ class FillKernel:
     drivers: Drivers | None = None
     also: Sensors | None = None
     prior: SharedPrior | None = None
+    interval: float | None = None
     call: str = ""
     ever: bool = False
 
@@ -159,7 +162,7 @@ class FillKernel:
     @property
     def decode(self) -> Decoder:
         """Turns blends into physical layers."""
-        return Decoder(self.variables[0], self.method.draws, self.members, self.full, self.ranges)
+        return Decoder(self.variables[0], self.method.draws, self.members, self.full, self.ranges, self.interval)
 
     @property
     def layers(self) -> int:

@@ -22,7 +22,8 @@ from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
-from xgapfill.kernel.choice import by_class, check_taken, choose, divided, ranges
+from xgapfill.kernel.calibration import check_level
+from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_factor, ranges
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
 from xgapfill.kernel.encode import Encoder, quiet
 from xgapfill.kernel.ever import ever_observed
@@ -94,6 +95,12 @@ class FillOptions:
         gives the season of any series, also of a longer or larger one than `da`. None: nothing of both.
     full : bool
         Return the spread and the status of each pixel as well.
+    interval : float, optional
+        Share of values, such as 0.9, that the intervals ``<name>_lower`` to ``<name>_upper`` should hold; for methods
+        that give one estimate. Members have quantiles, see `reduce`.
+    calibration : Calibration, optional
+        Made by `xgapfill.calibrate` with the same method, variable and weights. Without it the intervals are those of a
+        normal distribution with the stated spread.
     reduce : optional
         Statistics over members instead of the members, which are drawn a few at a time and never stored: ``"mean"``,
         ``"std"``, ``{"quantile": [0.05, 0.95]}``, as the xarray methods of these names over ``realization``; a function
@@ -117,6 +124,8 @@ class FillOptions:
     max_distance: float | None = None
     prior: Any = "auto"
     full: bool = False
+    interval: float | None = None
+    calibration: Any = None
     reduce: Any = None
 
     def __post_init__(self) -> None:
@@ -127,6 +136,10 @@ class FillOptions:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
             object.__setattr__(self, name, int(value))
+        if self.interval is not None:
+            check_level(self.interval)
+        elif self.calibration is not None:
+            raise ValueError("calibration= is for intervals: give interval= as well, such as interval=0.9")
         if not isinstance(self.full, (bool, np.bool_)):
             raise ValueError(f"full must be True or False, found {self.full!r}")
 
@@ -209,6 +222,7 @@ class Job:
             noise=Noise(options.seed, grid.ncols),
             members=options.members or 1,
             full=bool(options.full),
+            interval=interval_factor(options.interval, options.calibration, method, weights, channels),
             sea=None if mask is None else mask[0],
             ranges=ranges(channels, weights),
             checked=looked_at,

@@ -105,6 +105,14 @@ def spread_attrs(attrs: Mapping[Hashable, Any], name: str, *, log10: bool = Fals
     return result | {"comment": "0 where the value was observed"}
 
 
+def interval_attrs(attrs: Mapping[Hashable, Any], name: str, side: str, interval: str) -> dict[Hashable, Any]:
+    """Attributes of a bound of the intervals of a variable with `attrs`."""
+    result: dict[Hashable, Any] = {"long_name": f"{side} bound of the interval of {attrs.get('long_name') or name}"}
+    if "units" in attrs:
+        result["units"] = attrs["units"]
+    return result | {"comment": f"interval: {interval}; equal to the value where it was observed"}
+
+
 def status_attrs(attrs: Mapping[Hashable, Any], name: str) -> dict[Hashable, Any]:
     """Attributes of the int8 status of a variable with `attrs`."""
     return {

@@ -17,6 +17,7 @@ from xgapfill.kernel.fill import FillKernel
 from xgapfill.outputs.attributes import (
     Provenance,
     data_attrs,
+    interval_attrs,
     spread_attrs,
     status_attrs,
     with_ancillary,
@@ -58,6 +59,14 @@ def label(
                 variables[key].attrs = described
                 variables[key].encoding = {k: v for k, v in data.encoding.items() if k == "grid_mapping"}
             attrs = with_ancillary(attrs, list(extra))
+        if kernel.interval is not None:
+            first, plain = kernel.layers - 2 * parts, data_attrs(array, target.variable.attrs)
+            for number_of_side, side in enumerate(("lower", "upper")):
+                key, at = f"{name}_{side}", first + number_of_side * parts
+                variables[key] = wrap(cut([at + part for part in mine], None, array.dtype), array, axes, key)
+                variables[key].attrs = interval_attrs(plain, name, side, made.attrs["interval"])
+                variables[key].encoding = kept_encoding(array)
+            attrs = with_ancillary(attrs, [f"{name}_lower", f"{name}_upper"])
         data.attrs = attrs
     return variables
 

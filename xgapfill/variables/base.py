@@ -199,6 +199,11 @@ class Variable:
         raise NotImplementedError
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value that a fill may have, in the units of the array; infinite without."""
+        return -np.inf, np.inf
+
+    @property
     def attrs(self) -> dict[str, str]:
         """CF attributes of an array that has none."""
         said = {"standard_name": self.standard_name, "long_name": self.long_name, "units": self.usual_units}

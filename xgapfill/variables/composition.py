@@ -78,6 +78,11 @@ class Composition(Variable):
         return f"fractions between 0 and {upper} (percent or mg m-3 need attrs['units'])"
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """Parts are never negative, and fractions at most the whole."""
+        return 0.0, np.inf if self.concentrations else 1 / self.factor
+
+    @property
     def attrs(self) -> dict[str, str]:
         """CF attributes of parts that have none."""
         return {"long_name": self.long_name, "units": Chlorophyll.usual_units if self.concentrations else "1"}

@@ -285,6 +285,11 @@ class Bounded(Ranged):
         middle, width = logit_moments(mean, spread)
         return self._value(middle), width * np.float32((self.highest - self.lowest) / self.factor)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The two bounds, in the units of the array."""
+        return self.lowest / self.factor, self.highest / self.factor
+
     def _share(self, values: NDArray) -> NDArray:
         return (values * self.factor - self.lowest) / (self.highest - self.lowest)
 
