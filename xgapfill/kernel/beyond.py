@@ -104,7 +104,8 @@ class LargeScale:
         of, at = places_of(self.grid, box), places_of(self.grid, core)
         given = np.stack([np.nan_to_num(np.asarray(each, np.float64)) for each in arrays])
         count, mean = given.reshape(2, -1, *given.shape[1:])
-        field, left = large.nested_means(count, mean, of, at, self.grid.step_days, self.anchored)
+        doubt = large.OPEN if self.season else large.SHRINK
+        field, left = large.nested_means(count, mean, of, at, self.grid.step_days, self.anchored, doubt)
         if not self.season:
             field[left[:, 0] >= 1] = np.nan  # nothing observed anywhere near
         layers = np.concatenate([field[:, None], left], axis=1)

@@ -22,6 +22,7 @@ CUT = 2.0  # radii from which on weights are zero
 SLOTS = 3.0  # largest radius in time, in slots
 WIDEST = 1.5  # most columns per row of distance: a radius is shorter near the poles
 SHRINK = 1.0  # pseudo-count of cells: weight of the next wider mean
+OPEN = 10.0  # the same for what they leave open of anomalies from a season: neighbours tell much of the same
 HALF = 4.0  # observed pixels with which a cell has half its weight
 
 
@@ -53,6 +54,7 @@ def nested_means(
     at: Places,
     step_days: float,
     anchored: Sequence[bool],
+    doubt: float = SHRINK,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Large scale of the cells `at`, given those `of` a box around them.
 
@@ -66,6 +68,8 @@ def nested_means(
     anchored : sequence of bool
         For each channel, whether the widest mean is drawn toward 0, as its prior mean is known; else it is NaN without
         observations.
+    doubt : float
+        Pseudo-count of cells for the share of variance that is left open.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def nested_means(
         with np.errstate(invalid="ignore", divide="ignore"):
             alone = summed / total  # NaN without observations
         field = np.where(np.isnan(field), alone, (summed + SHRINK * field) / (total + SHRINK))
-        left[:, number] = SHRINK / (total + SHRINK)
+        left[:, number] = doubt / (total + doubt)
     return field, left
 
 
