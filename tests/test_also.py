@@ -39,7 +39,12 @@ def example(variable="CHL", shape=(2, 20, 36)):
 
 @pytest.mark.parametrize(
     ("name", "variable"),
-    [("background", "CHL"), ("background", "PSC"), ("dineof", "CHL"), ("kriging, realisations", "CHL")],
+    [
+        ("background", "CHL"),
+        ("dineof", "CHL"),
+        pytest.param("background", "PSC", marks=pytest.mark.slow),
+        pytest.param("kriging, realisations", "CHL", marks=pytest.mark.slow),
+    ],
 )
 def test_laws_with_another_sensor(name, variable):
     """Nothing is computed at the call; any chunking and orientation: the same bits; observed pixels come back."""
@@ -120,6 +125,7 @@ def test_a_sensor_with_an_offset_that_varies_in_space_and_time_helps():
     assert np.std(wrong) > alone()
 
 
+@pytest.mark.slow
 def test_a_sensor_of_another_scale_helps():
     values = hidden_field()[0]
     assert error_of(as_map(1.4 * values + 0.2)) < 0.7 * alone()
@@ -129,7 +135,7 @@ def test_a_sensor_of_pure_noise_costs_nothing():
     """White, and with the size and shapes of the field itself."""
     values = hidden_field()[0]
     rng = np.random.default_rng(2)
-    for noise in (rng.normal(size=values.shape), rough(rng, values.shape, (2, 5, 15)), 0 * values):
+    for noise in (rng.normal(size=values.shape), rough(rng, values.shape, (2, 5, 15))):
         assert error_of(as_map(-0.3 + 0.25 * noise)) < 1.01 * alone()
 
 
@@ -142,6 +148,7 @@ def test_a_sensor_whose_offset_drifts_costs_nothing():
     assert error_of(as_map(values + drift - 1 + 0.4 * rough(rng, values.shape, (8,)))) < 1.01 * alone()
 
 
+@pytest.mark.slow
 def test_two_sensors_are_better_than_one():
     values = hidden_field()[0]
     rng = np.random.default_rng(4)
@@ -264,6 +271,17 @@ def test_what_another_sensor_is_worth():
     assert float(found.lat.min()) > float(target.lat.min())
     with pytest.raises(ValueError, match="found None"):
         target.gapfill.sensors(None)
+
+
+def test_frames_are_appended(tmp_path):
+    """A store that is extended has the values of the whole series."""
+    target, _, other = example(shape=(4, 20, 36))
+    store = str(tmp_path / "o.zarr")
+    first = xgapfill.background(target.isel(time=slice(3)), also=other.isel(time=slice(3)))
+    xgapfill.write(first, store, progress=False)
+    whole = xgapfill.background(target, also=other)
+    xgapfill.write(whole, store, append=True, progress=False)
+    assert same(xr.open_zarr(store, chunks=None, consolidated=False).CHL, whole)
 
 
 def test_appended_frames_change_frames_as_far_as_the_sensor_reaches():

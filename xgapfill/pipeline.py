@@ -113,7 +113,9 @@ def lay_out(job: Job, op: Any, *, layers: int | None, dtype: Any, fitted: Any = 
 def _notes(job: Job, op: FillKernel | Reduced) -> LayerNotes:
     """Notes on the result, for `xgapfill.write`."""
     kernel = job.kernel
-    timeless = replace(kernel, grid=replace(kernel.grid, slots=(0,)), samples=None, checked=(), call="", ever=False)
+    also = None if kernel.also is None else replace(kernel.also, call="")
+    no_time = replace(kernel.grid, slots=(0,))
+    timeless = replace(kernel, grid=no_time, also=also, samples=None, checked=(), call="", ever=False)
     fields = op.fields if isinstance(op, Reduced) else None
     return LayerNotes(
         identity=tokenize(timeless, kernel.samples is None, fields),

@@ -9,6 +9,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from xgapfill.blocks.graph import map_lattice
@@ -34,7 +35,8 @@ def sensors_of(given: Sequence[Quantity], target: Quantity) -> Sensors | None:
     if len(set(labels)) < len(labels):
         labels = tuple(f"{label} {number}" for number, label in enumerate(labels, 1))
     units = tuple(_unit(channel, target) for channel in target.variable.channels)
-    return Sensors(tuple(each.variable for each in given), labels, units, target.label)
+    call = tokenize(target.sources, *(each.sources for each in given))
+    return Sensors(tuple(each.variable for each in given), labels, units, target.label, call)
 
 
 def _unit(channel: str, target: Quantity) -> Unit:
