@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import dask.array as da
@@ -19,7 +20,7 @@ from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import season
 
 LAYERS = season.TERMS + 2  # terms, spread, and the share of harmonics that other years confirm
-FITTED = 2**17  # pixels of a block that are fitted at once
+FITTED = 384  # rows and columns that are fitted at once
 FRAMES = 64  # maps of a small block that are read at once
 SUMS = 2**30  # bytes of the sums of a block
 SLAB = 2**27  # bytes of the maps of a block that are read at once
@@ -45,19 +46,15 @@ class SeasonOf:
         sums = {c: season.Sums.zero(*box.shape[1:]) for c in self.reader.prior.season}
         for slots in self.slabs():
             self.add(sums, arrays, box, slots)
-        _, rows, cols = core.within(box)
-        layers = []
-        for c in self.reader.prior.season:
-            bands, anchored = [], not self.reader.prior.channels[c].levelled
-            some = max(16, FITTED // box.shape[2])
-            for start in range(rows.start, rows.stop, some):
-                stop = min(start + some, rows.stop)
-                first = max(0, start - season.HALO)
-                found = season.fit(sums[c].rows(first, stop + season.HALO), self.reader.grid.step_days, anchored)
+        out = np.empty((LAYERS * len(sums), 1, *core.shape[1:]), np.float32)
+        for number, (c, each) in enumerate(sums.items()):
+            anchored = not self.reader.prior.channels[c].levelled
+            for rows, cols in product(*(_tiles(part) for part in core.within(box)[1:])):
+                found = season.fit(each.part(rows[0], cols[0]), self.reader.grid.step_days, anchored)
                 stack = np.concatenate([found.terms, found.spread[None], found.held[None]])
-                bands.append(stack[:, start - first : stop - first, cols].astype(np.float32))
-            layers.append(np.concatenate(bands, axis=1))
-        return np.concatenate(layers)[:, None]
+                layers = slice(number * LAYERS, (number + 1) * LAYERS)
+                out[layers, 0, rows[2], cols[2]] = stack[:, rows[1], cols[1]]
+        return out
 
     def slabs(self) -> Iterator[NDArray[np.int64]]:
         """Slots of the series in time, a few neighbours at a time."""
@@ -77,6 +74,16 @@ class SeasonOf:
             values, observed = self.reader.departures([part[t : t + 1] for part in parts], here)
             for c, each in sums.items():
                 each.add(int(years[t] % 2), wave, values[c, 0], observed[c, 0])
+
+
+def _tiles(part: slice) -> list[tuple[slice, slice, slice]]:
+    """Tiles of a part of an axis: with their halo, inside that, and inside the part."""
+    tiles = []
+    for start in range(part.start, part.stop, FITTED):
+        stop, first = min(start + FITTED, part.stop), max(0, start - season.HALO)
+        within = slice(start - part.start, stop - part.start)
+        tiles.append((slice(first, stop + season.HALO), slice(start - first, stop - first), within))
+    return tiles
 
 
 def years(grid: Grid) -> int:

@@ -73,10 +73,9 @@ class Sums:
             self.total[odd, k] += factor * data
         self.squares += data**2
 
-    def rows(self, first: int, stop: int) -> Sums:
-        """Return the sums of some rows."""
-        part = (..., slice(first, stop), slice(None))
-        return Sums(self.count[part], self.total[part], self.squares[part])
+    def part(self, rows: slice, cols: slice) -> Sums:
+        """Return the sums of some pixels."""
+        return Sums(self.count[..., rows, cols], self.total[..., rows, cols], self.squares[rows, cols])
 
 
 class Season(NamedTuple):
