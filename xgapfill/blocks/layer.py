@@ -38,6 +38,16 @@ class ChunkOp:
     def _pieces(self) -> list[tuple[int, Pieces]]:
         return [(number, source) for number, source in enumerate(self.op.sources) if isinstance(source, Pieces)]
 
+    @cached_property
+    def _alike(self) -> list[list[int]]:
+        """Numbers of the dask sources that are layers of the same chunks on the same grid: what one needs, all need."""
+        groups: dict[Any, list[int]] = {}
+        for number, source in self._pieces:
+            beside = tuple((axis, chunk) for axis, chunk, _, _ in source.at)
+            key = source.name, source.axes, beside, id(self.op.grids[number])
+            groups.setdefault(key, []).append(number)
+        return list(groups.values())
+
     def touched(self, source: int, axis: int, number: int) -> dict[int, Span]:
         """Return the parts of the chunks of a dask source that a block needs along an axis, by chunk number."""
         known = self._touched.get((source, axis, number))
@@ -63,17 +73,25 @@ class ChunkOp:
 
     def keys(self, place: Sequence[int]) -> list[Key]:
         """Return the unique keys of the chunks that a block needs; sources may be parts of one array."""
-        every = ((source, chunk) for number, source in self._pieces for chunk, _ in self._chunks(number, place))
+        pieces = dict(self._pieces)
+        every = ((pieces[first], chunk) for first, *_ in self._alike for chunk, _ in self._chunks(first, place))
         return list(dict.fromkeys(source.key(chunk) for source, chunk in every))
 
     def cuts(self, places: Iterable[Sequence[int]]) -> dict[Key, Spans]:
         """Return the parts that blocks need of computed chunks, for chunks that they do not need as a whole."""
         found: dict[Key, Spans] = {}
-        computed = [(number, source) for number, source in self._pieces if not source.in_memory]
-        for place, (number, source) in product(places, computed):
-            for chunk, along in self._chunks(number, place):
-                key, spans = source.key(chunk), source.spans(along)
-                found[key] = tuple(map(Span.joined, found.get(key, spans), spans))
+        pieces = dict(self._pieces)
+        for place, alike in product(places, self._alike):
+            if pieces[alike[0]].in_memory:
+                continue
+            ends = sorted((pieces[number] for number in alike), key=lambda each: each.at)
+            if len(ends[0].at) == 1:  # the first and the last layer span the others
+                ends = ends[:: max(1, len(ends) - 1)]
+            for chunk, along in self._chunks(alike[0], place):
+                key = ends[0].key(chunk)
+                for source in ends:
+                    spans = source.spans(along)
+                    found[key] = tuple(map(Span.joined, found.get(key, spans), spans))
         return {key: spans for key, spans in found.items() if any(high - low < size for low, high, size in spans)}
 
     def _chunks(self, source: int, place: Sequence[int]) -> Iterator[tuple[Triple, tuple[Span, Span, Span]]]:
@@ -88,9 +106,11 @@ class ChunkOp:
         """Return a block, given the chunks of `keys` or parts of them."""
         at_hand = dict(zip(self.keys(place), chunks, strict=True))
         sources = list(self.op.sources)
-        for number, source in self._pieces:
-            pieces = {chunk: at_hand[source.key(chunk)] for chunk, _ in self._chunks(number, place)}
-            sources[number] = replace(source, pieces=pieces)
+        known = dict(self._pieces)
+        for alike in self._alike:
+            pieces = {chunk: at_hand[known[alike[0]].key(chunk)] for chunk, _ in self._chunks(alike[0], place)}
+            for number in alike:
+                sources[number] = replace(known[number], pieces=pieces)
         return replace(self.op, sources=tuple(sources))(place, fitted)
 
     def __reduce__(self) -> tuple[Any, ...]:

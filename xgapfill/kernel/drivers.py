@@ -25,8 +25,8 @@ from xgapfill.prior import drivers as relation
 from xgapfill.prior.drivers import CELL, PLACE, SPAN
 from xgapfill.variables import Variable
 
-BLOCK = (6, 6, 6)  # frames and places of a block
-CELLS = (6, 24, 24)  # frames and cells of a block
+BLOCK = (6, 3, 3)  # frames and places of a block
+CELLS = (6, 12, 12)  # frames and cells of a block
 Bools = NDArray[np.bool_]
 
 

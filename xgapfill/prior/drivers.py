@@ -22,7 +22,7 @@ PLACE = 128  # pixels along a side of a place: slopes change from place to place
 DEPENDENT = 200.0  # pixels that count as one independent pixel at most
 FOLDS = 12
 FOLD_SLOTS = 6  # frames after which the folds of places change
-RADIUS, SLOTS = 2.0, 3.0  # Gaussian neighbourhood of a place, in places and frames, whose clusters tell its slopes
+RADIUS, SLOTS = 1.5, 2.0  # Gaussian neighbourhood of a place, in places and frames, whose clusters tell its slopes
 CUT = 2.0  # radii from which on weights are zero
 RIDGE = 0.03  # share of the variance of a driver that is added to it
 FEW = 0.5  # pseudo-count of independent pixels of slopes of zero
@@ -31,8 +31,8 @@ CRITICAL = 4.0  # squared ratio of slope and error up to which a driver is dropp
 OUTLYING = 4.0  # mean absolute departures beyond which values are clipped
 WIDE, NEAR = 3.0, (3.0, 1.0)  # cells: what a driver is relative to, and what its gaps are filled from
 SPAN = 4.0  # standard deviations to which departures of drivers are clipped
-REACH = int(np.ceil(CUT * SLOTS)) - 1, int(CUT * RADIUS), int(CUT * RADIUS)  # frames and places
-REACH_WIDE = REACH[0], int(CUT * WIDE) - 1, int(CUT * WIDE) - 1  # frames and cells
+REACH = (int(np.ceil(CUT * SLOTS)) - 1, *2 * (int(np.ceil(CUT * RADIUS)) - 1,))  # frames and places
+REACH_WIDE = (REACH[0], *2 * (int(np.ceil(CUT * WIDE)) - 1,))  # frames and cells
 
 
 def sums_of(columns: int) -> int:
