@@ -22,12 +22,12 @@ PLACE = 128  # pixels along a side of a place: slopes change from place to place
 DEPENDENT = 200.0  # pixels that count as one independent pixel at most
 FOLDS = 12
 FOLD_SLOTS = 6  # frames after which the folds of places change
-RADIUS, SLOTS = 1.5, 2.0  # Gaussian neighbourhood of a place, in places and frames, whose clusters tell its slopes
+RADIUS, SLOTS = 2.0, 3.0  # Gaussian neighbourhood of a place, in places and frames, whose clusters tell its slopes
 CUT = 2.0  # radii from which on weights are zero
 RIDGE = 0.03  # share of the variance of a driver that is added to it
 FEW = 0.5  # pseudo-count of independent pixels of slopes of zero
 LEAST_FOLDS = 3
-CRITICAL = 4.0  # squared ratio of slope and error up to which a driver is dropped
+CRITICAL = 4.0  # squared ratio of slope and error up to which a single driver is dropped
 OUTLYING = 4.0  # mean absolute departures beyond which values are clipped
 WIDE, NEAR = 3.0, (3.0, 1.0)  # cells: what a driver is relative to, and what its gaps are filled from
 SPAN = 4.0  # standard deviations to which departures of drivers are clipped
@@ -148,7 +148,8 @@ def slopes(relation: Relation) -> Doubles:
     inverse = np.linalg.inv(left + ridge[:, None, None] * np.eye(k))
     naive = (rest / np.maximum(independent, 1e-6))[:, None] * np.einsum("nkk->nk", inverse)
     error = np.maximum(naive, _jackknife(relation, found, solved))
-    gain = np.clip(1 - CRITICAL * error / np.maximum(found**2, 1e-30), 0, 1)
+    critical = CRITICAL + 2 * np.log(k)  # the largest of many ratios is large by chance (Foster & George 1994)
+    gain = np.clip(1 - critical * error / np.maximum(found**2, 1e-30), 0, 1)
     return np.asarray(gain * found * size[:, None] / scale)
 
 
