@@ -82,7 +82,7 @@ def cases(folder: Path | None, sets: Sequence[str]) -> Iterator[Case]:
         chl = as_chl(found)
         twelve = [useless(chl, n) for n in range(len(USELESS))]
         with xr.open_dataset(folder / "ne_pacific_modis_2020_8day.nc") as ds:
-            depth = ds.bathymetry.transpose("lat", "lon").load().reindex_like(chl, "nearest", 0.01)
+            depth = ds.bathymetry.transpose("lat", "lon").load().reindex_like(chl, method="nearest", tolerance=0.02)
         given = {"12 useless": twelve, "bathymetry": [depth.rename("bathymetry").drop_attrs()]}
         yield Case("NE Pacific", chl, np.asarray(found.hidden), np.asarray(found.truth), given)
     if "socal" in sets:
