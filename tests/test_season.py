@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from maps import chl_map, psc_map, same
@@ -321,3 +322,23 @@ def test_weights_of_a_series_say_what_was_taken(chl, saved, tmp_path):
     plain = xgapfill.fit(chl, "dineof", modes=1, prior=None)
     with pytest.raises(ValueError, match="without anything taken from them, here large scale, season"):
         xgapfill.dineof(chl, weights=plain)
+
+
+def test_the_spread_of_anomalies_does_not_show_in_a_level():
+    """A variable without a prior mean keeps its level: a calm coast beside an active one leaves no pattern in it."""
+    rng = np.random.default_rng(0)
+    time = pd.date_range("2015-01-01", periods=48, freq="MS")
+    north = np.linspace(0, 1, 24)[:, None]
+    size = np.linspace(0.02, 0.2, 40)
+    year = np.cos(2 * np.pi * np.arange(48) / 12)[:, None, None]
+    values = 10 ** (-1.2 + 0.1 * north + 0.2 * year + size * rng.normal(size=(48, 1, 1)))
+    hidden = rng.random((48, 4, 5)).repeat(6, axis=1).repeat(8, axis=2) < 0.5
+    attrs = {
+        "units": "m-1",
+        "standard_name": "volume_attenuation_coefficient_of_downwelling_radiative_flux_in_sea_water",
+    }
+    coords = {"time": time, "lat": 25 + np.arange(24) / 24, "lon": -40 + np.arange(40) / 24}
+    truth = xr.DataArray(values, coords, ("time", "lat", "lon"), "KD490", attrs)
+    shown = truth.where(~hidden)
+    filled = xgapfill.background(shown, sea=xr.ones_like(truth[0], bool))
+    assert float(np.log10(filled / truth).std()) < 0.03

@@ -171,7 +171,8 @@ class SharedPrior:
         first = self.season.index(c) * n
         part = [np.nan_to_num(np.asarray(each[:1]))[0] for each in arrays[first : first + n]]
         spread = np.where(part[-1] > 0, np.clip(part[-1] / season.USUAL, *season.SPREADS), 1)[None]
-        return season.at(np.stack(part[:-1]), year), spread if self.alone else np.ones_like(spread)
+        scaled = self.alone and not self.channels[c].levelled  # anomalies of these have their level, which has no scale
+        return season.at(np.stack(part[:-1]), year), spread if scaled else np.ones_like(spread)
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
         """Return the prior on a box, given its arrays there."""
