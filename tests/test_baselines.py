@@ -106,6 +106,7 @@ def test_kriging_wants_something_observed():
         kriging(np.full((1, 2, 2), NAN, np.float32), np.ones((1, 2, 2), bool), Covariance())
 
 
+@pytest.mark.slow
 def test_tuned_baselines_are_strong(ocean):
     """On a smooth field the tuned ones must leave less than half the error of the simple ones, and know it."""
     truth, values, hidden = ocean

@@ -44,7 +44,7 @@ def test_log_ratios_of_any_number_of_parts(parts):
     np.testing.assert_allclose(spread[:, 0], drawn.std(axis=1), atol=0.01)
 
 
-@pytest.mark.parametrize("parts", [2, 5])
+@pytest.mark.parametrize("parts", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_stack_is_filled(parts):
     """Parts sum to 1; observed ones come back; chunks do not matter; percent come back as percent."""
     complete = stacked(parts).assign_attrs(units="1")

@@ -25,7 +25,9 @@ def lake(frames=14, height=20, width=32):
     return chl.where(observed), np.broadcast_to(water, chl.shape)
 
 
-@pytest.mark.parametrize("chunks", [None, *FIVE_CHUNKINGS])
+@pytest.mark.parametrize(
+    "chunks", [None, FIVE_CHUNKINGS[0], *(pytest.param(each, marks=pytest.mark.slow) for each in FIVE_CHUNKINGS[1:])]
+)
 def test_a_lake_is_sea_at_all_dates(chunks):
     """The status has land in the same places at all dates, for any chunks, blocks and order; nothing is computed."""
     chl, water = lake()

@@ -218,6 +218,7 @@ def test_interrupting_keeps_the_best(chl, monkeypatch):
     assert chl.isel(time=[0]).gapfill.posterior_mean(weights=weights).notnull().all()
 
 
+@pytest.mark.slow
 def test_what_gets_no_better_is_settled_and_ends_early(chl, monkeypatch):
     """Looks without a better one end a fit before its budget, at a rate that has fallen to nothing by then."""
     looks, warmths = itertools.count(), []
@@ -247,6 +248,7 @@ def test_variational_nets_are_fitted_alike(chl):
         chl.gapfill.fit("repaint", init=weights, steps=1)
 
 
+@pytest.mark.slow
 def test_from_nothing_given_a_condition(monkeypatch):
     """Without weights to begin with, a net learns targets and predictors from the series alone."""
     kind = fit_module.MODELS["diffusion"]

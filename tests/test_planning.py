@@ -75,7 +75,7 @@ def test_plan_and_validate_take_what_the_verbs_take():
     """The same options can be given to a fill, its plan and its validation, but for what these make nothing of."""
     options = {*signature(xgapfill.fill).parameters} - {"da"}
     assert options <= {*signature(xgapfill.plan).parameters}
-    nothing = {"max_gap", "max_distance", "full", "reduce"}  # all hidden pixels are scored
+    nothing = {"max_gap", "max_distance", "full", "reduce", "interval", "calibration"}  # all hidden pixels are scored
     assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
 
 
@@ -91,6 +91,7 @@ def spun(function, seconds=0.2):
     return slow
 
 
+@pytest.mark.slow
 def test_the_prior_costs_time(monkeypatch):
     """What blocks share, and what each of them does with it; a season is fitted or given."""
     chl = chl_map((40, 24, 24)).assign_coords(
@@ -125,7 +126,9 @@ def coast() -> xr.DataArray:
 CASES = {"patchy": patchy, "coast": coast, "classes": lambda: psc_map(chl_map((6, 80, 96), share=0.5))}
 
 
-@pytest.mark.parametrize("case", ["patchy", pytest.param("coast", marks=pytest.mark.slow), "classes"])
+@pytest.mark.parametrize(
+    "case", ["patchy", *(pytest.param(case, marks=pytest.mark.slow) for case in ("coast", "classes"))]
+)
 def test_a_sample_is_near_the_truth(monkeypatch, case):
     """Of at most 32 blocks: windows within 30 % of what the method is called for, and within three standard errors."""
     monkeypatch.setitem(OPTIONS, "block", (3, 20, 20))

@@ -113,7 +113,9 @@ def test_a_saved_season_fills_as_one_of_the_series(chl, saved):
     assert loaded.attrs["xgapfill_prior"] == "large scale, season of 2015-2018"
 
 
-@pytest.mark.parametrize("chunks", [{"time": 1}, {"time": 5, "lat": 7, "lon": 9}, {"lat": 5}])
+@pytest.mark.parametrize(
+    "chunks", [pytest.param({"time": 1}, marks=pytest.mark.slow), {"time": 5, "lat": 7, "lon": 9}, {"lat": 5}]
+)
 def test_a_season_has_the_same_bits_for_any_chunks(chl, saved, chunks, monkeypatch):
     """Of dask, and in blocks of any size."""
     monkeypatch.setattr(seasons, "large_blocks", lambda reader, source: ((11, 13), 3))
@@ -173,6 +175,7 @@ def test_a_subset_of_the_map_has_the_bits_of_the_whole(monkeypatch):
     assert same(part, xgapfill.background(few, prior=saved).isel(lon=slice(150, 170)).compute())
 
 
+@pytest.mark.slow
 def test_a_frame_is_appended_with_a_given_season(chl, saved, tmp_path):
     """Old frames beyond the halo of the new one stay as they are; the whole is that of one run."""
     store, source = tmp_path / "filled.zarr", str(tmp_path / "chl.zarr")
@@ -266,6 +269,7 @@ def test_a_season_needs_years_and_the_predictors_of_its_fit(chl, saved):
     assert bool(xgapfill.background(psc, chl, prior=fractions).isel(time=3).notnull().any())
 
 
+@pytest.mark.slow
 def test_a_season_beside_drivers(chl, saved):
     """What drivers tell is no part of it, so a season without them does not fit a fill with them."""
     sst = (15 + chl).rename("sst").assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")

@@ -213,8 +213,8 @@ FAULTS = (
     # seasons, places, limits
     Fault(
         "the season is that of the first day",
-        "(index * days + days / 2) / year_days",
-        "(index * days) / year_days",
+        "((numbers - first[year]) * days + days / 2) / year_days",
+        "((numbers - first[year]) * days) / year_days",
         GRID,
     ),
     Fault(

@@ -40,7 +40,7 @@ class Calibration:
     --------
     >>> import pandas as pd
     >>> calibration = Calibration("background", "CHL", ("log10_chl",), "", 30, 101, (0.0, 1.0, 2.0), pd.DataFrame())
-    >>> calibration.factor(0.5)
+    >>> round(calibration.factor(0.5), 2)
     1.01
     """
 
