@@ -353,6 +353,8 @@ def neo() -> Files:
             {"band_data": (frame, {"AREA_OR_POINT": "Area", "grid_mapping": "spatial_ref"}, filled(99999))}
         )
         ds["band_data"] = ds.band_data.expand_dims(band=[1])
+        for name in ("x", "y"):
+            ds[name].attrs.clear()  # the grid mapping alone tells what they are
         ds["spatial_ref"] = ((), 0, {"crs_wkt": "GEOGCS[...]", "grid_mapping_name": "latitude_longitude"})
         found.append(ds.set_coords("spatial_ref"))
     return found

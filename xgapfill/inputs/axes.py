@@ -19,6 +19,8 @@ NAMES = {
     "longitude": ("lon", "longitude", "lons", "long", "nav_lon"),
     "time": ("time", "t", "date", "dates", "datetime"),
 }
+# Of rasters (GeoTIFF by rioxarray), whose coordinates have no attributes, with a geographic grid mapping.
+RASTER_NAMES = {"latitude": "y", "longitude": "x"}
 WHOLE = 2**22  # values of a map of latitudes that are all compared; of a larger one, some lines
 STRAIGHT = 0.05  # largest change of a latitude along a parallel, in steps
 
@@ -131,6 +133,8 @@ def _coordinate(da: xr.DataArray, what: str, said: Mapping[str, Sequence[Hashabl
     others = {name for other, names in said.items() if other != what for name in names}
     mine = [name for name in said.get(what, []) if name in da.coords]
     named = [name for name in da.coords if str(name).lower() in NAMES[what] and name not in others]
+    if not (mine or named) and RASTER_NAMES.get(what) in da.coords and _geographic(da):
+        named = [RASTER_NAMES[what]]
     found = list(dict.fromkeys([*mine, *named]))
     if not found and what == "time":
         found = [name for name, each in da.coords.items() if each.dtype.kind == "M" and each.ndim < 2]
@@ -139,6 +143,11 @@ def _coordinate(da: xr.DataArray, what: str, said: Mapping[str, Sequence[Hashabl
     found = [name for name in found if da.coords[name].ndim < 2 or what != "time"]
     found.sort(key=lambda name: (da.coords[name].ndim != 1, name not in da.dims, name not in mine))
     return found[0] if found else None
+
+
+def _geographic(da: xr.DataArray) -> bool:
+    """Whether a grid mapping among the coordinates says that x and y are longitude and latitude."""
+    return any(each.attrs.get("grid_mapping_name") == "latitude_longitude" for each in da.coords.values())
 
 
 def _no_axis(da: xr.DataArray, what: str) -> str:
