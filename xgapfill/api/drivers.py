@@ -9,7 +9,7 @@ import pandas as pd
 
 from xgapfill.api.verbs import Target
 from xgapfill.kernel.drivers import lay_out_moments
-from xgapfill.kernel.encode import Encoder, quiet
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.methods import Background
 from xgapfill.prior.drivers import FOLDS, Relation, explained, slopes, sums_of
@@ -59,7 +59,7 @@ def drivers(
     kernel = job.kernel
     if kernel.drivers is None:
         raise ValueError(f"no predictor of {job.target.label} has a relation to be learned: give others with cond=")
-    encoder = Encoder(kernel.grid, kernel.variables, kernel.channels, None, None, quiet)
+    encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
     lazy, _ = lay_out_moments(encoder, kernel.drivers, *job.arrays_of_drivers)
     sums = np.asarray(lazy.sum(axis=(1, 2, 3)).compute())
     count, size = kernel.drivers.columns, len(sums) // (kernel.drivers.targets * FOLDS)

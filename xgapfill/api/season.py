@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from xgapfill.api.verbs import Predictors, Target
-from xgapfill.kernel.encode import Encoder, quiet
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.seasons import lay_out_season, years
@@ -75,7 +75,7 @@ def season(
     if shared is None:
         raise ValueError(f"nothing is known of the usual variations of {job.target.label}, so it has no season here")
     shared = replace(shared, season=shared.usable)
-    reader = Reader(Encoder(grid, kernel.variables, job.channels, None, None, quiet), shared, kernel.drivers)
+    reader = Reader(Encoder.plain(grid, kernel.variables, job.channels), shared, kernel.drivers)
     # the relation to drivers is made of arrays that tasks share
     side = None if kernel.drivers is None else OPTIONS["series_block"][1]
     stack = lay_out_season(reader, job.sources[: reader.count], job.grids[: reader.count], side)

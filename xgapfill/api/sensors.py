@@ -11,7 +11,7 @@ import xarray as xr
 from xgapfill.api.verbs import Target
 from xgapfill.blocks.chunked import Chunked
 from xgapfill.inputs.axes import degrees
-from xgapfill.kernel.encode import Encoder, quiet
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.pairs import lay_out_pairs
 from xgapfill.lattice.grid import Grid
@@ -61,7 +61,7 @@ def sensors(
     kernel, described = job.kernel, job.kernel.also
     if described is None:
         raise ValueError("also= must be maps of the target from other sensors, found None")
-    encoder = Encoder(kernel.grid, kernel.variables, kernel.channels, None, None, quiet)
+    encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
     sources, grids = job.arrays_of_sensors
     own = sum(kernel.layout.parts) + described.parts
     sums, cells = lay_out_pairs(described, encoder, sources[:own], grids[:own])

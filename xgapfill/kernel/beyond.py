@@ -21,10 +21,11 @@ from xgapfill.blocks.source import Source
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.season import read_season
 from xgapfill.kernel.drivers import Drivers, Within, layers_of
+from xgapfill.kernel.encode import BoxChannels
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.seasons import LAYERS, lay_out_season, years
 from xgapfill.kernel.shared_prior import SharedPrior
-from xgapfill.lattice.cells import first_pixels, grid_of_cells, places_on
+from xgapfill.lattice.cells import edges_of, grid_of_cells, pixels_of
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.methods.base import Method
 from xgapfill.prior import large, season
@@ -46,30 +47,32 @@ class CellSums:
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float32]:
         """Return (layers, *core.shape) of cells."""
-        reader, prior, grid = self.reader, self.reader.prior, self.reader.grid
-        rows, cols = (places_on(axis, part, self.cells, grid) for axis, part in ((1, box.rows), (2, box.cols)))
-        fine = Box(box.slots, rows, cols)
-        values, observed = reader.departures(arrays, fine)
-        firsts = [first_pixels(np.arange(*part), axis, self.cells) for axis, part in ((1, box.rows), (2, box.cols))]
-        firsts = [each - each[0] for each in firsts]
-        count, total = large.cell_sums(self._anomalies(values, arrays, fine), observed, *firsts)
+        reader, prior = self.reader, self.reader.prior
+        fine, edges = pixels_of(box, self.cells, reader.grid), edges_of(box, self.cells)
+        known = reader.read(arrays, fine)
+        values, observed = reader.departures(known)
+        count, total = large.cell_sums(self._anomalies(values, arrays, fine), observed, *(each[:-1] for each in edges))
         if reader.sensors is not None:
-            more, summed = self._of_others(arrays, fine, *firsts)
+            more, summed = self._of_others(known, arrays, fine, edges)
             count[: prior.targets] += more
             total[: prior.targets] += summed
         mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
         return np.concatenate([count, mean]).astype(np.float32)
 
     def _of_others(
-        self, arrays: Sequence[Any], fine: Box, rows: NDArray[np.int64], cols: NDArray[np.int64]
+        self,
+        known: BoxChannels,
+        arrays: Sequence[Any],
+        fine: Box,
+        edges: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Number of pixels that other sensors alone saw, as far as they are worth it, and sums of anomalies."""
-        sizes = [np.diff(first, append=n) for first, n in zip((rows, cols), fine.shape[1:], strict=True)]
+        (rows, cols), sizes = (each[:-1] for each in edges), [np.diff(each) for each in edges]
 
         def placed(fields: NDArray) -> NDArray:
             return np.repeat(np.repeat(fields, sizes[0], axis=-2), sizes[1], axis=-1)
 
-        said, variance = self.reader.departures_of_others(arrays, fine, placed)
+        said, variance = self.reader.departures_of_others(known, arrays, placed)
         there = np.isfinite(variance)
         count, total = large.cell_sums(self._anomalies(said, arrays, fine), there, rows, cols)
         _, errors = large.cell_sums(np.minimum(variance, MOST), there, rows, cols)

@@ -19,7 +19,7 @@ from xgapfill.blocks.source import Source
 from xgapfill.inputs.read import Quantity
 from xgapfill.kernel.arrays import Layout
 from xgapfill.kernel.encode import Encoder
-from xgapfill.lattice.cells import first_pixels, fractional, grid_of_cells, places_on, with_margin
+from xgapfill.lattice.cells import edges_of, fractional, grid_of_cells, pixels_of, with_margin
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import drivers as relation
 from xgapfill.prior.drivers import CELL, PLACE, SPAN
@@ -140,8 +140,7 @@ class Moments:
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float64]:
         """Return (layers, *core.shape) of places."""
         grid, drivers = self.encoder.grid, self.drivers
-        rows, cols = (places_on(axis, part, self.places, grid) for axis, part in ((1, box.rows), (2, box.cols)))
-        fine = Box(box.slots, rows, cols)
+        fine, edges = pixels_of(box, self.places, grid), edges_of(box, self.places)
         layout = Layout(tuple(each.parts for each in self.encoder.variables))
         count = sum(layout.parts)
         known = self.encoder(layout.named(arrays[:count]), fine)
@@ -149,11 +148,6 @@ class Moments:
         pairs = list(drivers.encoded(arrays[count:]))
         x = np.concatenate([[each for each, _ in pairs], beside[0], beside[0] ** 2])
         there = np.concatenate([[each for _, each in pairs], beside[1], beside[1]])
-        firsts = [
-            first_pixels(np.arange(part[0], part[1] + 1), axis, self.places)
-            for axis, part in ((1, box.rows), (2, box.cols))
-        ]
-        edges = [each - each[0] for each in firsts]
         out = np.zeros((drivers.targets, relation.FOLDS, relation.sums_of(self.columns), *box.shape))
         slots = np.arange(*box.slots)
         for row in range(box.shape[1]):
@@ -203,12 +197,7 @@ class CellMeans:
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float64]:
         """Return (layers, *core.shape) of cells."""
-        n = CELL
-        firsts = [
-            first_pixels(np.arange(part[0], part[1] + 1), axis, self.cells)
-            for axis, part in ((1, box.rows), (2, box.cols))
-        ]
-        edges = [each - each[0] for each in firsts]
+        n, edges = CELL, edges_of(box, self.cells)
         out = []
         for values, known in self.drivers.encoded(arrays):
             means = np.zeros((3, *box.shape))

@@ -73,7 +73,7 @@ def undriven(
     return out
 
 
-def quiet(variable: Variable) -> None:
+def _quiet(variable: Variable) -> None:
     """Do not warn of impossible values: the fill itself does."""
 
 
@@ -103,6 +103,11 @@ class Encoder:
     sea: SeaFlag | None
     error: ErrorUnits | None
     warn: Callable[[Variable], None]
+
+    @classmethod
+    def plain(cls, grid: Grid, variables: tuple[Variable, ...], channels: tuple[str, ...]) -> Encoder:
+        """Return an encoder without a sea mask and errors, which does not warn: the fill itself does."""
+        return cls(grid, variables, channels, None, None, _quiet)
 
     def __call__(self, arrays: BoxArrays, box: Box) -> BoxChannels:
         """Encode the arrays of a box."""

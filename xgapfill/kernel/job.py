@@ -25,7 +25,7 @@ from xgapfill.kernel.beyond import lay_out_prior, prior_of
 from xgapfill.kernel.calibration import check_level
 from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_factor, ranges
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
-from xgapfill.kernel.encode import Encoder, quiet
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.limits import Limits
@@ -204,7 +204,7 @@ class Job:
         variables = (quantity, *predictors)
         own, every = _arrays_of(variables), tuple(each.variable for each in variables)
         ever = None if mask is not None else ever_observed(every, *own)
-        grid, encoder = quantity.grid, Encoder(quantity.grid, every, channels, None, None, quiet)
+        grid, encoder = quantity.grid, Encoder.plain(quantity.grid, every, channels)
         drivers = Drivers.of(driven, quantity.variable)
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
         also = sensors_of(others, quantity)
@@ -274,7 +274,7 @@ class Job:
             of_saved = self.kernel.prior.seasonal if self.kernel.prior.saved else 0
             saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
             kernel, side = self.kernel, OPTIONS["series_block"][1]
-            encoder = Encoder(kernel.grid, kernel.variables, kernel.channels, None, None, quiet)
+            encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
             reader = Reader(encoder, kernel.prior)
             prior = lay_out_prior(reader, self.sources[:own], self.grids[:own], saved, side, passed)
         end = count if stays else last

@@ -21,7 +21,7 @@ from xgapfill.kernel.beyond import CELLS, FRAMES, WIDE, places_of
 from xgapfill.kernel.drivers import Within, layers_of
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.sensors import Sensors, Unit
-from xgapfill.lattice.cells import first_pixels, grid_of_cells, places_on
+from xgapfill.lattice.cells import edges_of, grid_of_cells, pixels_of
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.prior import sensors
 from xgapfill.variables import priors
@@ -63,14 +63,12 @@ class PairSums:
 
     def __call__(self, arrays: list[Any], box: Box, core: Box) -> NDArray[np.float64]:
         """Return (layers, *core.shape) of cells."""
-        grid, encoder = self.encoder.grid, self.encoder
-        rows, cols = (places_on(axis, part, self.cells, grid) for axis, part in ((1, box.rows), (2, box.cols)))
+        encoder = self.encoder
         own = tuple(each.parts for each in encoder.variables)
-        nowhere = np.broadcast_to(np.False_, Box(box.slots, rows, cols).shape)
+        nowhere = np.broadcast_to(np.False_, pixels_of(box, self.cells, encoder.grid).shape)
         known = encoder.channels_of(Layout(own).named(arrays[: sum(own)]), nowhere, nowhere)
         target, observed = self.sensors.in_units(known.values), known.observed[: len(self.sensors.units)]
-        firsts = [first_pixels(np.arange(*part), axis, self.cells) for axis, part in ((1, box.rows), (2, box.cols))]
-        firsts = [each - each[0] for each in firsts]
+        firsts = [each[:-1] for each in edges_of(box, self.cells)]
         found = [
             sensors.cell_pairs(target, values, observed & there, *firsts).swapaxes(0, 1)
             for values, there in self.sensors.encoded(arrays[sum(own) :])

@@ -51,29 +51,30 @@ class Reader:
         parts = tuple(each.parts for each in self.encoder.variables)
         return Layout(parts, drivers=0 if self.drivers is None else self.drivers.arrays)
 
-    def departures(self, arrays: Sequence[Any], box: Box) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Departures of the channels on a box from their prior, and where they are observed."""
-        known = self._known(arrays, box)
-        return self.prior.departures(known.anomalies(), known.observed)
-
-    def departures_of_others(
-        self, arrays: Sequence[Any], box: Box, placed: Callable[[NDArray[np.float32]], NDArray]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Departures of the target's channels where other sensors alone tell of them, and error variances, else NaN."""
-        assert self.sensors is not None
-        known, targets = self._known(arrays, box), self.prior.targets
-        seen = self.sensors.said(arrays[self.count : self.count + self.sensors.arrays], placed)
-        said, variance, _ = self.sensors.of_channels(seen)
-        there = np.isfinite(said) & ~known.observed[:targets]
-        known.values[:targets] = np.where(there, said, 0)
-        known.observed[:targets] = there
-        values, there = self.prior.departures(known.anomalies(), known.observed)
-        sd = np.array([each.sd or 1 for each in self.prior.channels[:targets]])[:, None, None, None]
-        return values[:targets], np.where(there[:targets], variance / sd**2, np.nan)
-
-    def _known(self, arrays: Sequence[Any], box: Box) -> BoxChannels:
+    def read(self, arrays: Sequence[Any], box: Box) -> BoxChannels:
+        """Channels on a box, with what the drivers tell of them."""
         given, nowhere = self.layout.named(arrays[: self.count]), np.broadcast_to(np.False_, box.shape)
         known = self.encoder.channels_of(given, nowhere, nowhere)
         if self.drivers is None:
             return known
         return known._replace(driven=self.drivers.on(given.drivers, self.grid, box))
+
+    def departures(self, known: BoxChannels) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Departures of the channels of a box from their prior, and where they are observed."""
+        return self.prior.departures(known.anomalies(), known.observed)
+
+    def departures_of_others(
+        self, known: BoxChannels, arrays: Sequence[Any], placed: Callable[[NDArray[np.float32]], NDArray]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Departures of the target's channels where other sensors alone tell of them, and error variances, else NaN."""
+        assert self.sensors is not None
+        targets = self.prior.targets
+        seen = self.sensors.said(arrays[self.count : self.count + self.sensors.arrays], placed)
+        said, variance, _ = self.sensors.of_channels(seen)
+        there = np.isfinite(said) & ~known.observed[:targets]
+        values, observed = known.values.copy(), known.observed.copy()
+        observed[:targets] = np.isfinite(said) & ~known.observed[:targets]
+        values[:targets] = np.where(observed[:targets], said, 0)
+        found, there = self.departures(known._replace(values=values, observed=observed))
+        sd = np.array([each.sd or 1 for each in self.prior.channels[:targets]])[:, None, None, None]
+        return found[:targets], np.where(there[:targets], variance / sd**2, np.nan)

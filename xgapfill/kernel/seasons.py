@@ -71,7 +71,7 @@ class SeasonOf:
         years = grid.years_of(slots)
         for t, wave in enumerate(season.waves(grid.season_of(slots))):
             here = replace(box, slots=(int(slots[t]), int(slots[t]) + 1))
-            values, observed = self.reader.departures([part[t : t + 1] for part in parts], here)
+            values, observed = self.reader.departures(self.reader.read([part[t : t + 1] for part in parts], here))
             for c, each in sums.items():
                 each.add(int(years[t] % 2), wave, values[c, 0], observed[c, 0])
 

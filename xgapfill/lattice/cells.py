@@ -89,6 +89,20 @@ def places_on(axis: int, places: Places, of: Grid, on: Grid) -> Places:
     return cells_around(axis, places, of, on.cell)
 
 
+def pixels_of(box: Box, cells: Grid, grid: Grid) -> Box:
+    """Return the box of the `grid` of pixels that a box of `cells` covers."""
+    rows, cols = (places_on(axis, part, cells, grid) for axis, part in ((1, box.rows), (2, box.cols)))
+    return Box(box.slots, rows, cols)
+
+
+def edges_of(box: Box, cells: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the cells of a box begin among its rows and columns of pixels, and where the last ones end."""
+    rows, cols = (
+        first_pixels(np.arange(part[0], part[1] + 1), axis, cells) for axis, part in ((1, box.rows), (2, box.cols))
+    )
+    return rows - rows[0], cols - cols[0]
+
+
 def cells_around(axis: int, places: Places, grid: Grid, cell: int = CELL) -> Places:
     """Return the range of the cells of pixels along an axis and one more on each side."""
     first, last = cells_of((places[0], places[1] - 1), axis, grid, cell).tolist()
