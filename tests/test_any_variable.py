@@ -11,8 +11,10 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.level import Level
 from xgapfill.lattice.windows import Filled, Windows
+from xgapfill.methods.background import Background
 from xgapfill.testing import tiny_weights
 from xgapfill.variables import Bounded, Given, Plain, Positive, recognise
 from xgapfill.variables.generic import declared
@@ -141,6 +143,18 @@ def test_a_change_of_units_changes_nothing_else():
     first = xgapfill.kriging(CASES["msl"], transform="linear").compute()
     second = xgapfill.kriging(1e-6 * (CASES["msl"] - 1e5).rename("msl"), transform="linear").compute()
     np.testing.assert_allclose(second, 1e-6 * (first - 1e5), rtol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1, 100])
+def test_an_unknown_variable_has_the_prior_of_others(factor):
+    """Its spread comes from a few values, to half an order of magnitude, for chunks of any size."""
+    sla = (LOG * 3 * factor).rename("unknown").where(np.arange(24) < 16)
+    options = FillOptions(time_step="8D", transform="linear")
+    for given in (sla, sla.chunk(lat=7, lon=5)):
+        (channel,) = Job.of(given, Background(), None, options).kernel.prior.channels
+        assert channel.sd in (factor * 1.0, round(factor * 10**-0.5, 3), round(factor * 10**-0.5, 1))
+    level = sla.mean().item()
+    assert Job.of(sla * 0 + level, Background(), None, options).kernel.prior is None  # without spread, without a prior
 
 
 def test_levels_are_robust():

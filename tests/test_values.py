@@ -104,9 +104,9 @@ def test_only_a_few_chunks_are_read():
     calls.clear()
     assert not check_values(inputs.read(counted(np.log10(CHL), calls, deep=3)))
     assert not calls
-    shape = (2, 5000, 8000)
+    shape = (2, 8000, 10000)
     large = dask.array.full(shape, -1.0, chunks=shape, dtype="f4")
-    coords = {"lat": np.linspace(-49.99, 49.99, 5000), "lon": -80 + 0.02 * np.arange(8000)}
+    coords = {"lat": np.linspace(-49.99, 49.99, 8000), "lon": -80 + 0.0125 * np.arange(10000)}
     big = xr.DataArray(large, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"}).isel(time=0)
     assert not check_values(inputs.read(big))
 

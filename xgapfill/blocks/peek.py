@@ -18,7 +18,7 @@ from xgapfill.lattice.grid import Grid
 SIDE = 48  # rows and columns of a spot
 SPOTS = 6  # largest number of spots
 SECONDS = 2.0  # no further spot is read after this time
-BYTES = 64 * 2**20  # largest size of a chunk that is read for a spot
+BYTES = 256 * 2**20  # largest size of the chunks that are read for a spot: a global map of 4 km is one of them
 TASKS = 24  # largest number of dask tasks per chunk: with more, it is a computation, not a read
 KEYS = 200_000  # largest number of chunks of a dask array whose graph is inspected
 
@@ -73,11 +73,12 @@ def _computed(source: Chunked, at: tuple[NDArray[np.intp], ...]) -> NDArray[Any]
     cut = cut_of(array.ndim, source.axes, place)  # type: ignore[arg-type]
     for axis, index in source.at:
         cut[axis] = slice(index, index + 1)
-    if math.prod(array.numblocks) > KEYS or _bytes(array, cut) > BYTES:
+    size, touched = _size(array, cut)
+    if math.prod(array.numblocks) > KEYS or size > BYTES:
         return None
     part = array[tuple(cut)]
     keys = {key for block in part.__dask_keys__() for key in _flat(block)}
-    if len(part.__dask_graph__().cull(keys)) > TASKS:
+    if len(part.__dask_graph__().cull(keys)) > TASKS * touched:
         return None
     try:
         (values,) = dask.compute(part, scheduler="synchronous")
@@ -87,15 +88,17 @@ def _computed(source: Chunked, at: tuple[NDArray[np.intp], ...]) -> NDArray[Any]
     return found[np.ix_(*(index - first for index, first in zip(at, low, strict=True)))]
 
 
-def _bytes(array: Any, cut: Sequence[slice]) -> int:
-    """Size of the chunks that a selection touches."""
+def _size(array: Any, cut: Sequence[slice]) -> tuple[int, int]:
+    """Bytes and number of the chunks that a selection touches."""
     size: int = array.dtype.itemsize
+    touched = 1
     for part, sizes in zip(cut, array.chunks, strict=True):
         edges = np.cumsum([0, *sizes])
         start, stop, _ = part.indices(int(edges[-1]))
         first, last = np.searchsorted(edges, [start, max(start, stop - 1)], "right") - 1
         size *= int(edges[last + 1] - edges[first])
-    return size
+        touched *= int(last + 1 - first)
+    return size, touched
 
 
 def _flat(block: Any) -> Iterator[Any]:

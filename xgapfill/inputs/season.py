@@ -75,6 +75,14 @@ def read_season(
     return Saved(channels, tuple(arrays))
 
 
+def unit_in(prior: Any, channel: str) -> float | None:
+    """Standard deviation that a saved season of a channel is relative to; None if ``prior=`` is none of it."""
+    if not isinstance(prior, xr.Dataset) or CHANNEL not in prior.coords or SD not in prior:
+        return None
+    found = np.flatnonzero(prior[CHANNEL].values.astype(str) == channel)
+    return float(prior[SD].values[found[0]]) if len(found) else None
+
+
 def _part(array: xr.DataArray, at: Mapping[Hashable, int], target: Quantity) -> tuple[Source, Grid]:
     """Source of one map of the season, and its addresses; ValueError if it does not cover the target."""
     flat = array.isel(dict.fromkeys(at, 0), drop=True)

@@ -5,31 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.blocks.peek import spots
 from xgapfill.inputs.read import Quantity
+from xgapfill.inputs.season import unit_in
 from xgapfill.inputs.values import ENOUGH
 from xgapfill.inputs.warn import warn
 from xgapfill.variables import Given, SizeClasses
 from xgapfill.variables.composition import Composition
-from xgapfill.variables.generic import declared
+from xgapfill.variables.generic import AnyPlain, declared
+from xgapfill.variables.prior import median_and_spread
 from xgapfill.variables.size_classes import CLASSES, CLASSLESS, nearest_class
 
 LEAST = 50  # values that a comparison with the whole needs
 NEAR = 0.05  # largest deviation of a ratio from 1 that needs no warning
 FAR = 10.0  # a ratio beyond this, or below its inverse, is an error of units
+LEAST_SPREAD = 1e-6  # share of the largest value below which values are all the same
 
 
-def settled(target: Quantity, given: Sequence[Quantity], by_class: bool) -> Quantity:
+def settled(target: Quantity, given: Sequence[Quantity], by_class: bool, prior: Any = None) -> Quantity:
     """Return the target as the variable that it is filled as.
 
     - One part of a whole in the units of the whole, without the whole: a positive variable of its own.
     - All parts in the units of the whole, and the whole: with the ratio of their sum to the whole.
     - A fraction without a size class, where weights need the class: the class whose usual relation to chlorophyll is
       nearest.
+    - A variable whose usual spread nobody knows: with that of a few values, to half an order of magnitude.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ def settled(target: Quantity, given: Sequence[Quantity], by_class: bool) -> Quan
         Predictors.
     by_class : bool
         Whether weights of size classes fill the target.
+    prior : Any
+        ``prior=`` of the call: a season of the target says the spread that it is relative to.
 
     Raises
     ------
@@ -49,6 +56,9 @@ def settled(target: Quantity, given: Sequence[Quantity], by_class: bool) -> Quan
     whole = next((each for each in given if kind is not None and each.variable.channels == kind.channels), None)
     if variable.channels == CLASSLESS and by_class:
         return replace(target, variable=_with_class(target, whole))
+    if isinstance(variable, AnyPlain) and variable.usual_sd is None:
+        spread = unit_in(prior, variable.channels[0]) or _order_of_spread(target)
+        return replace(target, variable=replace(variable, usual_sd=spread))
     if not variable.needs_whole:
         return target
     if whole is not None and variable.alone is None:
@@ -57,6 +67,23 @@ def settled(target: Quantity, given: Sequence[Quantity], by_class: bool) -> Quan
         array = target.arrays[0]
         return replace(target, variable=declared("log10", str(array.name), array.attrs))
     return target
+
+
+def _order_of_spread(target: Quantity) -> float | None:
+    """Standard deviation of a few values to half an order of magnitude; None where they cannot be read."""
+    found = [np.empty(0)]
+    for spot in spots(target.sources, target.source_grids(), math.inf):  # not to depend on the speed of reading
+        encoded = target.variable.encode(spot)
+        found.append(encoded.values[encoded.observed].astype(np.float64))
+        if sum(map(len, found)) >= ENOUGH:
+            break
+    values = np.concatenate(found)
+    if len(values) < LEAST:
+        return None
+    _, spread = median_and_spread(values)
+    if spread <= LEAST_SPREAD * np.abs(values).max():
+        return None
+    return float(f"{10 ** (round(2 * math.log10(spread)) / 2):.3g}")
 
 
 def _with_ratio(target: Quantity, whole: Quantity) -> Composition:

@@ -352,7 +352,7 @@ def _read(
     """The target as what it is filled as, all variables of ``cond=``, and maps of other sensors, checked."""
     quantity = inputs.read(target, options.size_class, None, options.time_step, options.transform)
     given = conditions(cond, quantity)
-    quantity = settled(quantity, given, by_class(method, options.weights))
+    quantity = settled(quantity, given, by_class(method, options.weights), options.prior)
     others = read_also(options.also, quantity, options.size_class, options.transform)
     for each in others:
         check_values(each)

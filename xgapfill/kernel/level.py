@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS
 from xgapfill.lattice.windows import Filled, Windows
 from xgapfill.variables import Variable
+from xgapfill.variables.prior import median_and_spread
 
 FEW = 5.0
 """Pseudo-count, in independent samples, of the usual scale of a variable."""
-QUANTILES = (0.05, 0.5, 0.95)
-NORMAL_RANGE = 3.29
-"""Distance between the outer quantiles of a normal distribution, in standard deviations."""
 LEAST = 0.02
 """Scale as a share of the centre, where a variable has no usual scale and all values of a window are the same."""
 
@@ -67,8 +65,7 @@ def levelled(variables: Sequence[Variable]) -> dict[str, float | None]:
 
 def _level(values: NDArray[np.float64], usual: float | None) -> tuple[float, float]:
     """Median of values and their robust standard deviation, shrunk to the usual one where they are few."""
-    low, middle, high = (float(value) for value in np.quantile(values, QUANTILES))
-    found = (high - low) / NORMAL_RANGE
+    middle, found = median_and_spread(values)
     if found == 0:  # more than nine in ten values are the same
         found = float(values.std()) or (LEAST * abs(middle) if usual is None else 0.0)
     expected = found if usual is None else usual

@@ -19,7 +19,8 @@ from xgapfill.prior import large, season
 from xgapfill.prior.exact import bells, rounded
 from xgapfill.variables import Prior, Variable, priors
 
-NEAR = (8.0, 1.5)  # Gaussian neighbourhood (pixels, slots) in which a window tells of a pixel
+NEAR = (37.0, 1.5)  # Gaussian neighbourhood (km, slots) in which a window tells of a pixel
+NEAR_PIXELS = (8.0, 16.0)  # and its limits: a window must hold it
 CLOSE = (2.0, 5.0)  # pixels, and how many observations one counts as that close
 ENOUGH = 1.0  # observations there with which it tells most of what it can
 BANDS = (0.45, 0.2, 0.16, 0.13, 0.13)  # variance of each width of the large scale, in prior variances
@@ -245,7 +246,8 @@ class SharedPrior:
 
     def _near(self, windows: Windows) -> NDArray[np.float32]:
         """Share of what windows say that holds at each pixel, (b, t, c, y, x)."""
-        pixels, slots = NEAR
+        km, slots = NEAR
+        pixels = float(np.clip(km / windows.step_km[0, 0], *NEAR_PIXELS))  # rows are as far apart in all windows
         t, y, x = (
             _bell(n, radius)
             for n, radius in zip(np.take(windows.values.shape, (1, 3, 4)), (slots, pixels, pixels), strict=True)

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 LARGEST = 1e12
+QUANTILES = (0.05, 0.5, 0.95)
+NORMAL_RANGE = 3.29
+"""Distance between the outer quantiles of a normal distribution, in standard deviations."""
 # For each field: whether it must be positive, and its number of values.
 _PARTS = (
     ("mean", False, 1),
@@ -17,6 +21,12 @@ _PARTS = (
     ("steps", False, 2),
     ("error", False, 4),
 )
+
+
+def median_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median of some values, and their standard deviation from quantiles, so that single outliers do not count."""
+    low, middle, high = (float(value) for value in np.quantile(values, QUANTILES))
+    return middle, (high - low) / NORMAL_RANGE
 
 
 @dataclass(frozen=True)
