@@ -28,6 +28,7 @@ from bench import (
     scores,
     speed,
     stations,
+    trust,
     variables,
     variants,
     windows,
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
+    trust.arguments(add("trust", trust.main, "which test catches which planted defect", data=False))
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")
     whole.add_argument("weights", help="shipped name or path")

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xgapfill.api.validate import fill_withheld, own_options, withhold
+from xgapfill.api.reconstruct import fill_withheld, own_options, withhold
 from xgapfill.api.verbs import Predictors
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.calibration import LEAST_DATES, Calibration, check_level

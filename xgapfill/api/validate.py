@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from xgapfill.inputs.conditions import conditions
-from xgapfill.kernel.job import FillOptions, Job
-from xgapfill.kernel.probe import Look
+from xgapfill.api.again import More, consistencies, transfers
+from xgapfill.api.reconstruct import Methods, by_label, reconstruct, withhold
+from xgapfill.kernel.job import FillOptions
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
-from xgapfill.lattice.grid import Box
-from xgapfill.methods import Method, find
-from xgapfill.methods.base import SeriesMethod
-from xgapfill.pipeline import fill, fit_series, lay_out
-from xgapfill.validation.baselines.tuned import BASELINES, Baseline, held_out_like_gaps, on_conditions
-from xgapfill.validation.case import Withheld, cube
-from xgapfill.validation.scores import SpreadScale, degree_of_smoothing
+from xgapfill.validation.case import Withheld
+from xgapfill.validation.scores import SpreadScale
 from xgapfill.validation.table import Reconstruction, score_table
-from xgapfill.variables import Given
-from xgapfill.weights import Weights
-
-
-class _Unpasted(Look):
-    """A kernel that does not insert observations into the result."""
-
-    def given(self, fitted: Weights) -> _Unpasted:
-        """Return the kernel with weights fitted to the series."""
-        return _Unpasted(self.kernel.given(fitted))
-
-    def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
-        given = self.kernel.layout.named(arrays)
-        known = self.kernel.encode(given, box)
-        blend = self.kernel.blend(known, box, core)
-        inside = known.within(core.within(box))
-        nothing = inside._replace(present=np.zeros_like(inside.present))
-        return self.kernel.decode(nothing, self.kernel.raw(given, box, core), blend)
-
-
-def unpasted(target: xr.DataArray, method: Method, cond: Any, options: FillOptions) -> NDArray:
-    """Fill without inserting observations; one member for ensemble methods. This computes.
-
-    Returns
-    -------
-    (p, t, y, x) float
-        Physical values, NaN where no window was filled (windows without gaps are skipped). Parts are in the order of
-        the variable, the other axes in that of the target.
-    """
-    job = Job.of(target, method, cond, options)
-    stack = lay_out(job, _Unpasted(job.kernel), layers=job.kernel.layers, dtype=np.float32)
-    return np.asarray(stack.compute())
-
-
-Methods = Sequence[str | Method] | Mapping[str, str | Method | Baseline]
-# These use only the pixel itself; the others fill the residual of a regression on the predictors.
-WITHOUT_CONDITIONS = ("pixel_mean", "time_interpolation")
+from xgapfill.validation.tested import tested
+from xgapfill.validation.verdict import Verdict
+from xgapfill.validation.verdicts import QUICK, check_tests
 
 
 def validate(
@@ -82,6 +40,8 @@ def validate(
     prior: Any = "auto",
     scales: Mapping[str, SpreadScale] | None = None,
     smoothing: bool = False,
+    tests: Sequence[str] = tuple(QUICK),
+    other: Any = None,
 ) -> xr.Dataset:
     """Score methods on a test set: observed pixels that are withheld from them. Computes, with the field in memory.
 
@@ -120,12 +80,22 @@ def validate(
     smoothing : bool
         Score the degree of smoothing as well: the difference between fill and observations at observed pixels before
         observations are inserted. Methods of the package fill a second time for it, with one member.
+    tests : sequence of str
+        Tests of each fill, by default those that take little time: ``bias``, ``unused``, ``better``, ``ranks``,
+        ``range``, ``spread``, ``intervals``, ``tarp``, ``texture``, ``seams``, ``regional``, ``monthly``. Others:
+        ``tell_apart``, a classifier of patches; ``consistency``, which fills the filled field again under other gaps.
+    other : DataArray or list of DataArrays, optional
+        Maps of another sensor that the fills do not use. They are compared with the fill where the target is missing,
+        beside the difference of both sensors where it is not.
 
     Returns
     -------
     Dataset
         Scores with dimensions ``filled_by`` (the methods), ``distance_class`` (in space, to the nearest observed pixel
-        of the frame), ``lag`` for the structure function, and ``size_class`` where there are several.
+        of the frame), ``lag`` for the structure function, and ``size_class`` where there are several. Of each ``test``
+        ``test_value``, ``test_expected``, ``test_low`` and ``test_high`` (a 95 % interval from resampling dates) and
+        ``test_passed``; of each ``group`` of pixels (by distance, calm and active, season, the worst date)
+        ``group_rmse`` and ``group_bias`` with intervals. ``xgapfill.validation.verdict_text`` prints them.
 
     Raises
     ------
@@ -164,11 +134,14 @@ def validate(
         transform=transform,
         prior=prior,
     )
+    check_tests(tests, "consistency")
     withheld = withhold(da, truth, masks, cond, options)
-    found = _reconstruct(withheld, methods, cond, members, options, smoothing)
+    found = reconstruct(withheld, methods, cond, members, options, smoothing)
     table = score_table(
         withheld.truth, withheld.observed, withheld.hidden, found, scales=scales, labels=withheld.labels
     )
+    verdicts = _verdicts(withheld, methods, found, cond, members, options, tests, other)
+    table = table.merge(verdicts if withheld.labels else verdicts.squeeze("variable", drop=True))
     if withheld.labels:
         table = table.rename(variable="size_class")
         if not withheld.quantity.variable.needs_whole:
@@ -224,7 +197,7 @@ def fit_scales(
         prior=prior,
     )
     withheld = withhold(da, truth, masks, cond, options)
-    found = _reconstruct(withheld, methods, cond, 2, options, False)
+    found = reconstruct(withheld, methods, cond, 2, options, False)
     classes = distance_class(distance_to_observed(withheld.observed))[withheld.hidden]
     answer = withheld.truth[:, withheld.hidden]
     return {
@@ -234,134 +207,30 @@ def fit_scales(
     }
 
 
-def withhold(da: xr.DataArray, truth: Any, masks: Any, cond: Any, options: FillOptions) -> Withheld:
-    """The case to score: pixels are withheld, and samples of them are not used."""
-    how = options.size_class, options.time_step, options.transform
-    withheld = Withheld.of(da, truth, masks, options.seed, *how)
-    return withheld if options.insitu is None else withheld.without(options.insitu, cond)
+def _verdicts(
+    withheld: Withheld,
+    methods: Methods,
+    found: Mapping[str, Reconstruction],
+    cond: Any,
+    members: int,
+    options: FillOptions,
+    tests: Sequence[str],
+    other: Any,
+) -> xr.Dataset:
+    """Verdicts of the tests asked for."""
+    more: list[More] = []
+    if "consistency" in tests:
+        more.append(consistencies(withheld, by_label(methods), found, cond, members, options))
+    if other is not None:
+        more.append(transfers(withheld, found, other, options))
+    joined = {label: _joined([each[label] for each in more if label in each]) for label in found}
+    plain = [name for name in tests if name != "consistency"]
+    return tested(withheld, found, plain, {label: each for label, each in joined.items() if each})
 
 
-def _reconstruct(
-    withheld: Withheld, methods: Methods, cond: Any, members: int, options: FillOptions, smoothing: bool
-) -> dict[str, Reconstruction]:
-    named = methods if isinstance(methods, Mapping) else {_label(each): each for each in methods}
-    if len(named) < len(methods):
-        raise ValueError("two methods have the same name; pass a mapping of label to method")
-    _check_observations(named, options)
-    found = {}
-    for label, each in named.items():
-        start = time.perf_counter()
-        whole = BASELINES.get(each) if isinstance(each, str) else each if callable(each) else None
-        if whole is None:
-            method = _method(cast(Method, each))
-            own = own_options(withheld, method, cond, options)
-            one = replace(fill_withheld(withheld, method, cond, members, own), seconds=time.perf_counter() - start)
-            if smoothing:
-                plain = unpasted(_named(withheld.shown), method, cond, own)[:, withheld.observed]
-                one = replace(one, smoothing=_smoothing(withheld, withheld.quantity.variable.score(plain)))
-        else:
-            one = _fill_whole(withheld, whole, None if each in WITHOUT_CONDITIONS else cond)
-            one = replace(one, seconds=time.perf_counter() - start)
-        found[label] = one
-    return found
-
-
-def own_options(withheld: Withheld, method: Method, cond: Any, options: FillOptions) -> FillOptions:
-    """Options that a method takes: weights for networks, fitted weights for series methods."""
-    if not method.takes_errors:
-        options = replace(options, insitu=None, error=None)
-    if isinstance(method, SeriesMethod):
-        unfitted = replace(options, weights=None)
-        return replace(options, weights=fit_series(Job.of(_named(withheld.shown), method, cond, unfitted)))
-    return options if method.takes_weights else replace(options, weights=None)
-
-
-def _check_observations(named: Mapping[str, Any], options: FillOptions) -> None:
-    """ValueError for samples or errors that no method takes."""
-    given = [f"{name}=" for name in ("insitu", "error") if getattr(options, name) is not None]
-    methods = [
-        _method(each)
-        for each in named.values()
-        if not (callable(each) or (isinstance(each, str) and each in BASELINES))
-    ]
-    if given and not any(method.takes_errors for method in methods):
-        raise ValueError(f"none of {', '.join(named)} takes {' or '.join(given)}; leave it out or add 'background'")
-
-
-def _smoothing(withheld: Withheld, plain: NDArray) -> float:
-    """Degree of smoothing, given (p, n) estimates of the observed pixels."""
-    return degree_of_smoothing(plain, withheld.truth[:, withheld.observed])
-
-
-def fill_withheld(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
-    """Fill with a method of the package, through the public pipeline."""
-    variable, target = withheld.quantity.variable, _named(withheld.shown)
-    if method.draws:
-        drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
-        each = [drawn.isel(realization=member) for member in range(members)]
-        filled = np.stack([variable.score(cube(one, withheld.quantity))[:, withheld.hidden] for one in each])
-        return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None)
-    result = cast(xr.Dataset, fill(target, method, cond, replace(options, full=True)))
-    spread_name = f"{target.name}_spread_log10" if variable.logarithmic else f"{target.name}_spread"
-    result = result[[target.name, spread_name]]
-    mean, spread = (cube(each, withheld.quantity)[:, withheld.hidden] for each in result.load().data_vars.values())
-    return Reconstruction(variable.score(mean), spread)
-
-
-def _fill_whole(withheld: Withheld, baseline: Baseline, cond: Any) -> Reconstruction:
-    """Fill whole fields with a baseline, channel by channel."""
-    variable = withheld.quantity.variable
-    if variable.needs_whole:
-        raise ValueError("whole-field baselines expect fractions, found concentrations; divide by chlorophyll first")
-    encoded = variable.encode(cube(withheld.shown, withheld.quantity))
-    blocks = held_out_like_gaps(np.all(encoded.observed, axis=0, keepdims=True)[0])
-    if cond is not None:
-        baseline = on_conditions(baseline, _conditions(withheld, cond))
-    filled = [
-        baseline(np.where(observed, values, np.float32(np.nan)), withheld.hidden, blocks)
-        for values, observed in zip(encoded.values, encoded.observed, strict=True)
-    ]
-
-    def decoded(places: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
-        mean = np.stack([each.values[places] for each in filled])
-        spread = np.stack([each.spread[places] for each in filled])
-        if variable.logarithmic:
-            return mean, spread
-        unknown = np.full((variable.parts, mean.shape[1]), np.nan, np.float32)
-        return variable.decode_mean(mean, spread, Given(unknown))
-
-    return Reconstruction(*decoded(withheld.hidden), smoothing=_smoothing(withheld, decoded(withheld.observed)[0]))
-
-
-def _conditions(withheld: Withheld, cond: Any) -> list[NDArray[np.float32]]:
-    """Channels of the predictors at the addresses of the target, NaN where missing."""
-    channels = []
-    for given in conditions(cond, withheld.quantity):
-        encoded = given.variable.encode(cube(given.arrays[0].compute(), given))
-        slots = withheld.quantity.grid.slots
-        places = np.ix_(
-            np.zeros(len(slots), int) if given.grid.calendar == "none" else given.grid.index_slots(slots),
-            given.grid.index_rows(withheld.quantity.grid.rows),
-            given.grid.index_cols(withheld.quantity.grid.cols),
-        )
-        for values, observed in zip(encoded.values, encoded.observed, strict=True):
-            channels.append(np.where(observed, values, np.float32(np.nan))[places])
-    return channels
-
-
-def _method(given: str | Method) -> Method:
-    try:
-        return find(given)
-    except ValueError as error:
-        raise ValueError(f"{error}, and the whole-field baselines {', '.join(BASELINES)}") from None
-
-
-def _label(given: str | Method) -> str:
-    return given if isinstance(given, str) else given.name
-
-
-def _named(target: xr.DataArray) -> xr.DataArray:
-    return target.rename("target" if target.name is None else str(target.name))
+def _joined(more: Sequence[Sequence[Sequence[Verdict]]]) -> list[list[Verdict]]:
+    """Verdicts of several tests together, for each part."""
+    return [[each for part in parts for each in part] for parts in zip(*more, strict=True)]
 
 
 def _closure(found: Reconstruction) -> float:

@@ -101,6 +101,87 @@ def transplanted(
     return hidden
 
 
+def blocks_of_time(observed: NDArray[np.bool_], *, length: int, every: int = 4, seed: int = 0) -> NDArray[np.bool_]:
+    """Whole blocks of consecutive frames to hide, as an outage of the sensor or a month of clouds.
+
+    Parameters
+    ----------
+    observed : (t, y, x) bool
+        Observed pixels.
+    length : int
+        Frames of a block: 4 for a month of 8-day maps.
+    every : int
+        One block of this many is hidden.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    (t, y, x) bool
+        Observed pixels that are hidden.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks_of_time(np.ones((8, 1, 1), bool), length=2, every=2).ravel().tolist()
+    [False, False, True, True, False, False, True, True]
+    """
+    observed = _frames(observed)
+    if not 0 < length < len(observed) or every < 2:
+        raise ValueError(
+            f"expected a length of at least 1 and less than the {len(observed)} frames, and every of at least 2; found "
+            f"length={length}, every={every}"
+        )
+    first = int(np.random.default_rng(seed).integers(every))
+    chosen = (np.arange(len(observed)) // length) % every == first
+    if not chosen.any():
+        chosen[:length] = True
+    return observed & chosen[:, None, None]
+
+
+def blocks_of_space(observed: NDArray[np.bool_], *, side: int, every: int = 4, seed: int = 0) -> NDArray[np.bool_]:
+    """Whole squares of pixels to hide, each frame with others of them: a region that clouds cover.
+
+    Parameters
+    ----------
+    observed : (t, y, x) bool
+        Observed pixels.
+    side : int
+        Pixels of a square along each side.
+    every : int
+        About one square of this many is hidden in each frame.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    (t, y, x) bool
+        Observed pixels that are hidden.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hidden = blocks_of_space(np.ones((3, 8, 8), bool), side=4)
+    >>> [int(frame.sum()) for frame in hidden]
+    [16, 16, 16]
+    """
+    observed = _frames(observed)
+    _, height, width = observed.shape
+    if side < 1 or side >= max(height, width) or every < 2:
+        raise ValueError(
+            f"expected a side of at least 1 and less than {max(height, width)} pixels, and every of at least 2; found "
+            f"side={side}, every={every}"
+        )
+    rows, cols = np.arange(height) // side, np.arange(width) // side
+    squares = rows[:, None] * (cols[-1] + 1) + cols
+    generator, hidden = np.random.default_rng(seed), np.zeros_like(observed)
+    count = int(squares.max()) + 1
+    for frame in range(len(observed)):
+        chosen = generator.permutation(count)[: max(1, count // every)]
+        hidden[frame] = observed[frame] & np.isin(squares, chosen)
+    return hidden
+
+
 def freeze(path: str | PathLike[str], hidden: NDArray[np.bool_]) -> None:
     """Save a mask to a small file: one bit per pixel, compressed.
 

@@ -49,6 +49,8 @@ class Reconstruction:
         Wall time.
     smoothing : float
         Degree of smoothing, NaN if not computed.
+    filled : DataArray or None
+        The whole filled field: the estimate, or the first realisation.
     """
 
     mean: NDArray
@@ -56,6 +58,7 @@ class Reconstruction:
     members: NDArray | None = None
     seconds: float = float("nan")
     smoothing: float = float("nan")
+    filled: xr.DataArray | None = None
 
     @property
     def drawn(self) -> NDArray:

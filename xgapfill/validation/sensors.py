@@ -1,0 +1,67 @@
+"""Sensor transfer: the fill at pixels that only another sensor saw, beside the difference of both sensors elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xgapfill.validation.verdict import Verdict, by_dates, exponential
+
+
+def transfer(target: ArrayLike, filled: ArrayLike, other: ArrayLike) -> list[Verdict]:
+    """Compare a fill with another sensor where the target is missing.
+
+    The other sensor must not have been used for the fill.
+
+    Parameters
+    ----------
+    target, filled, other : (t, y, x) float
+        In the units of scores (log10 of chlorophyll). NaN where the target is missing, where nothing was filled, where
+        the other sensor did not see.
+
+    Returns
+    -------
+    list of Verdict
+        ``sensor offset``: filled minus other where only the other saw, less target minus other where both did; 0 if
+        nothing is wrong. ``sensor error``: standard deviation of the former over that of the latter: 1 for a fill as
+        good as a measurement. It tells how good the fill is and is not judged: its expected value is its own.
+
+    References
+    ----------
+    Withholding one satellite: observing-system experiments, Le Guillou et al. (2023), doi:10.5194/gmd-16-2119-2023.
+
+    Examples
+    --------
+    >>> from xgapfill.validation.planted import ocean, other_sensor
+    >>> scene = ocean("sensor")
+    >>> target = np.where(scene.observed, scene.truth, np.nan)
+    >>> transfer(target, scene.made(scene.mean), other_sensor(scene))[0].passed
+    False
+    """
+    target, filled, other = (np.asarray(each, np.float64) for each in (target, filled, other))
+    if not target.shape == filled.shape == other.shape or target.ndim != 3:
+        raise ValueError(
+            f"expected three (t, y, x) arrays of one shape, found {target.shape}, {filled.shape} and {other.shape}"
+        )
+    only, both = np.where(np.isnan(target), filled, np.nan) - other, target - other
+    sums = np.concatenate([_sums(only), _sums(both)], axis=1)
+    sums = sums[(sums[:, 2] > 0) & (sums[:, 5] > 0)]
+    weight = np.minimum(sums[:, 2], sums[:, 5])
+
+    def offset(s: NDArray) -> NDArray:
+        return np.asarray(s[..., 0] / s[..., 2] - s[..., 3] / s[..., 5])
+
+    def ratio(s: NDArray) -> NDArray:
+        first, second = (s[..., k + 1] / s[..., k + 2] - (s[..., k] / s[..., k + 2]) ** 2 for k in (0, 3))
+        return np.asarray(0.5 * np.log(first / second))
+
+    error = exponential(by_dates("sensor error", sums, ratio, 0.0, weight=weight))
+    told = Verdict(error.name, error.value, error.value, error.low, error.high, error.dates)
+    return [by_dates("sensor offset", sums, offset, 0.0, weight=weight), told]
+
+
+def _sums(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum, sum of squares and number of the known values of each frame, (t, 3)."""
+    known = np.isfinite(difference)
+    values = np.where(known, difference, 0.0)
+    return np.stack([values.sum((1, 2)), (values**2).sum((1, 2)), known.sum((1, 2))], axis=1)
