@@ -103,12 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("classical", lambda g: classical.run(), "classical methods against other implementations", data=False)
     add("windows", lambda g: windows.run(), "core-seconds per window of each method", data=False)
     add("speed", lambda g: speed.run(), "shares of the processor, a frame, workers, memory, scaling", data=False)
-    add(
-        "archive",
-        lambda g: archive.run(),
-        "a window of 1068 x 4320 x 8640 pixels: tasks, reads, time, memory",
-        data=False,
-    )
+    add("archive", lambda g: archive.run(), "1068 x 4320 x 8640 pixels: tasks, reads, time, memory", data=False)
     add("stations", lambda g: stations.run(), "gain from in-situ samples, on the simulated ocean", data=False)
     return parser
 
