@@ -131,7 +131,7 @@ def test_datasets_return_datasets(ds):
     assert result.attrs["history"].splitlines()[1:] == ["simulated"]
     assert "background(PSC, cond=CHL)" in result.attrs["history"]
     full = ds.gapfill.background("PSC", cond=["CHL"], full=True)
-    assert list(full) == ["PSC", "PSC_spread", "PSC_status"]
+    assert list(full) == ["PSC", "PSC_spread", "PSC_status", "PSC_support"]
     three = ds.gapfill.background(["MICRO", "NANO", "PICO"], full=True)
     assert "NANO_status" in three
     assert "MICRO_spread" in three

@@ -224,7 +224,7 @@ def test_spread_and_status_are_tied():
     """standard_error only where there is a standard_name; flags with values and meanings; ancillary_variables."""
     chl = chl_map((2, 6, 8))
     result = fill(chl, Background(), full=True)
-    assert result.CHL.attrs["ancillary_variables"] == "CHL_spread CHL_spread_log10 CHL_status"
+    assert result.CHL.attrs["ancillary_variables"] == "CHL_spread CHL_spread_log10 CHL_status CHL_support"
     assert result.CHL_spread.attrs["standard_name"] == f"{chl.attrs['standard_name']} standard_error"
     assert result.CHL_spread.attrs["units"] == "mg m-3"
     assert result.CHL_spread_log10.attrs["units"] == "1"

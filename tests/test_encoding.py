@@ -142,7 +142,7 @@ def test_names_of_any_kind(names):
     chl = chl_map((2, 6, 8)).assign_attrs(ancillary_variables=names)
     assert "ancillary_variables" not in fill(chl, Quick()).attrs
     full = fill(chl, Quick(), full=True).CHL.attrs["ancillary_variables"]
-    assert full == "CHL_spread CHL_spread_log10 CHL_status"
+    assert full == "CHL_spread CHL_spread_log10 CHL_status CHL_support"
 
 
 @pytest.mark.parametrize("chunks", [{"time": 1}, {"time": 1, "lat": 10, "lon": -1}])

@@ -75,7 +75,15 @@ def test_plan_and_validate_take_what_the_verbs_take():
     """The same options can be given to a fill, its plan and its validation, but for what these make nothing of."""
     options = {*signature(xgapfill.fill).parameters} - {"da"}
     assert options <= {*signature(xgapfill.plan).parameters}
-    nothing = {"max_gap", "max_distance", "full", "reduce", "interval", "calibration"}  # all hidden pixels are scored
+    nothing = {
+        "max_gap",
+        "max_distance",
+        "min_support",
+        "full",
+        "reduce",
+        "interval",
+        "calibration",
+    }  # all hidden pixels are scored
     assert options - {*signature(validate).parameters} == nothing | {"method", "parameters"}
 
 

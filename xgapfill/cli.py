@@ -79,19 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     drawn = argparse.ArgumentParser(add_help=False)
     drawn.add_argument("--seed", type=int, default=0)
 
-    filled = argparse.ArgumentParser(add_help=False)
-    filled.add_argument("--method", default="repaint", help="(%(default)s)")
-    filled.add_argument("--full", action="store_true", help="write the spread and the status of pixels as well")
-    filled.add_argument("--interval", type=float, help="write bounds that should hold this share of values, as 0.9")
-    filled.add_argument(
-        "--reduce",
-        nargs="+",
-        metavar="STATISTIC",
-        help="write statistics instead of members: mean, std, or a number from 0 to 1 for a quantile",
-    )
-    filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
-    filled.add_argument("--max-distance", type=float, help="km; pixels farther from observed pixels stay missing")
-
+    filled = _filled_parser()
     fill = commands.add_parser("fill", parents=[shared, filled, drawn, computed], help="fill a variable and write it")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name ending in .nc is written as netCDF")
     fill.add_argument(
@@ -120,6 +108,24 @@ def _parser() -> argparse.ArgumentParser:
     methods = commands.add_parser("methods", help="list the methods")
     methods.set_defaults(run=_methods)
     return parser
+
+
+def _filled_parser() -> argparse.ArgumentParser:
+    """Arguments of what a fill returns."""
+    filled = argparse.ArgumentParser(add_help=False)
+    filled.add_argument("--method", default="repaint", help="(%(default)s)")
+    filled.add_argument("--full", action="store_true", help="write spread, status and support of pixels as well")
+    filled.add_argument("--interval", type=float, help="write bounds that should hold this share of values, as 0.9")
+    filled.add_argument(
+        "--reduce",
+        nargs="+",
+        metavar="STATISTIC",
+        help="write statistics instead of members: mean, std, or a number from 0 to 1 for a quantile",
+    )
+    filled.add_argument("--max-gap", type=float, help="days; pixels in longer gaps stay missing")
+    filled.add_argument("--min-support", type=float, help="0 to 1; pixels that owe less to observations stay missing")
+    filled.add_argument("--max-distance", type=float, help="km; pixels farther from observed pixels stay missing")
+    return filled
 
 
 def _maps_parser() -> argparse.ArgumentParser:
@@ -226,9 +232,8 @@ def _methods(given: argparse.Namespace) -> int:
 
 def _options(given: argparse.Namespace) -> dict[str, Any]:
     """Options of a fill, for the verbs and `plan`."""
-    options = {
-        name: getattr(given, name) for name in ("members", "weights", "full", "max_gap", "max_distance", "interval")
-    }
+    words = ("members", "weights", "full", "max_gap", "max_distance", "min_support", "interval")
+    options = {name: getattr(given, name) for name in words}
     if given.device:
         options["device"] = given.device
     if given.reduce:

@@ -32,7 +32,8 @@ RETURNS = """DataArray or Dataset
     bit; land stays missing. Several statistics or a function give a Dataset with ``<name>_<statistic>`` and
     ``<name>_<function>_<statistic>``. With `full`, or for three arrays, a Dataset: the variable, ``<name>_spread``
     (one standard deviation of the error of the mean, 0 where observed), if filled as log10 ``<name>_spread_log10``, and
-    ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land). With
+    ``<name>_status`` (observed, filled, too_little_context, outside_training_range, invalid_input, land), and
+    ``<name>_support`` (share of the answer that comes from observations rather than from the prior, 0 to 1). With
     `interval`, a Dataset with ``<name>_lower`` and ``<name>_upper`` as well."""
 RAISES = """TypeError
     The dtype is not floating, or a parameter does not exist.

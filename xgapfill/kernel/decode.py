@@ -17,11 +17,15 @@ OBSERVED, FILLED, TOO_LITTLE, OUTSIDE, INVALID, LAND = range(6)
 
 
 class Blend(NamedTuple):
-    """Weighted sums of windows on the interior of a block: members (m, k, t, y, x), spread (k, t, y, x), weight."""
+    """Weighted sums of windows on the interior of a block: members (m, k, t, y, x), spread (k, t, y, x), weight.
+
+    Support is that of each pixel, (t, y, x), if it is asked for.
+    """
 
     members: NDArray[np.float32]
     spread: NDArray[np.float32]
     weight: NDArray[np.float32]
+    support: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Decoder:
 
     @property
     def layers(self) -> int:
-        """Layers: members x parts; if full, the spread and the status of each part, log10 spread; interval bounds."""
+        """Layers: members x parts; if full, spread, status and support of each part, log10 spread; interval bounds."""
         parts = self.variable.parts
-        more = 2 * parts + self.variable.logarithmic if self.full else 0
+        more = 3 * parts + self.variable.logarithmic if self.full else 0
         return self.members * parts + more + (0 if self.interval is None else 2 * parts)
 
     def __call__(self, known: BoxChannels, raw: Sequence[NDArray], blend: Blend) -> NDArray:
@@ -69,7 +73,9 @@ class Decoder:
         for slot in range(blend.weight.shape[0]):
             frame = (..., slice(slot, slot + 1), slice(None), slice(None))
             given = np.stack([part[frame[1:]] for part in raw])
-            out[frame] = self._frame(known.within(frame[1:]), given, Blend(*(part[frame] for part in blend)))
+            share = None if blend.support is None else blend.support[frame]
+            one = Blend(blend.members[frame], blend.spread[frame], blend.weight[frame], share)
+            out[frame] = self._frame(known.within(frame[1:]), given, one)
         return out
 
     def _frame(self, known: BoxChannels, raw: NDArray, blend: Blend) -> NDArray:
@@ -97,6 +103,9 @@ class Decoder:
             if self.variable.logarithmic:
                 out.append(_paste(spread[:1], here, zero, present))
             out.append(self._status(known, blend.weight, mean[targets], here).astype(raw.dtype))
+            assert blend.support is not None
+            share = np.broadcast_to(_at(blend.support, here), (len(raw), here.size))
+            out.append(_paste(share, here, np.ones((), raw.dtype), present))
         if self.interval is not None:
             out += [_paste(side, here, raw, present) for side in self._interval(values, width, spread)]
         return np.concatenate(out)

@@ -22,6 +22,7 @@ from xgapfill.kernel.level import Level, levelled
 from xgapfill.kernel.limits import Limits
 from xgapfill.kernel.sensors import Sensors, draw_toward
 from xgapfill.kernel.shared_prior import SharedPrior
+from xgapfill.kernel.support import Support
 from xgapfill.kernel.windows import Cutter
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.noise import Noise
@@ -76,6 +77,8 @@ class FillKernel:
         Other sensors.
     prior : SharedPrior or None
         The prior that all windows share.
+    support : Support or None
+        What the support of a pixel is, and how much it needs; None: it is not asked for.
     interval : float or None
         Spreads on each side of an estimate that its interval has; None: no intervals.
     call : str
@@ -103,6 +106,7 @@ class FillKernel:
     drivers: Drivers | None = None
     also: Sensors | None = None
     prior: SharedPrior | None = None
+    support: Support | None = None
     interval: float | None = None
     call: str = ""
     ever: bool = False
@@ -222,7 +226,16 @@ class FillKernel:
             free = ~known.observed[(slice(0, self.targets), *inner)]
             draw_toward(blend, known.also.within(inner), free, core, self._draws)
         blend.weight[~near] = 0
-        return blend
+        return blend if self.support is None else self._supported(blend, known, core.within(box))
+
+    def _supported(self, blend: Blend, known: BoxChannels, inside: tuple[slice, ...]) -> Blend:
+        """Add the support of each pixel; pixels that have too little are not filled."""
+        assert self.support is not None
+        scale = None if self.prior is None else known.prior.scale[:, :, *inside[1:]]
+        share = self.support.share(blend.spread, blend.weight, scale)
+        if self.support.least is not None:
+            blend.weight[share < np.float32(self.support.least)] = 0
+        return blend._replace(support=share)
 
     @property
     def _draws(self) -> Noise | None:

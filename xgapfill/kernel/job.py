@@ -33,6 +33,7 @@ from xgapfill.kernel.pairs import lay_out_sensors, sensors_of
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.reduce import Reduced, reduced
 from xgapfill.kernel.statistics import Statistic, read
+from xgapfill.kernel.support import Support
 from xgapfill.lattice.grid import Grid
 from xgapfill.lattice.noise import Noise
 from xgapfill.methods.base import Method, SeriesMethod
@@ -67,7 +68,7 @@ class FillOptions:
         only a sample counts as missing; pixels observed by satellite are returned unchanged.
     error : DataArray or sequence of DataArrays, optional
         Standard deviation of the error of `da`, on its grid, in its units, in percent (as ``CHL_uncertainty``) or of
-        log10. Pixels with larger errors than their neighbours get less weight; `da` is returned unchanged.
+        log10. Pixels with larger errors than their neighbours get less weight.
     also : DataArray or list of DataArrays, optional
         Maps of the same variable from other sensors or products, on the lattice of `da`; they may have other dates and
         cover another part of it. Their offset, scale and error against `da` are estimated around each place and date
@@ -84,17 +85,17 @@ class FillOptions:
         How a variable that is not known is filled: positive and varying by factors, between two bounds (by default 0
         and 1), or as it is. Known variables need none.
     max_gap : number of days, str or timedelta, optional
-        Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing
-        (status too_little_context).
+        Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing.
     max_distance : float, optional
         Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
+    min_support : float, optional
+        Least share, 0 to 1, of an answer that is due to observations, not the prior; other pixels stay missing.
     prior : "auto", Dataset or None
         What is known beyond windows of a few frames and pixels, taken from the values before they are filled and given
         back after. The large scale of the map fills gaps of any width; the season of each pixel is fitted to series of
-        three years and more, with up to 134 million values, as part of the lazy result. A Dataset of `xgapfill.season`
-        gives the season of any series, also of a longer or larger one than `da`. None: nothing of both.
+        three years and more, up to 134 million values, lazily. `xgapfill.season` gives that of any series. None: none.
     full : bool
-        Return the spread and the status of each pixel as well.
+        Return the spread, the status and the support of each pixel as well.
     interval : float, optional
         Share of values, such as 0.9, that the intervals ``<name>_lower`` to ``<name>_upper`` should hold; for methods
         that give one estimate. Members have quantiles, see `reduce`.
@@ -122,6 +123,7 @@ class FillOptions:
     transform: Any = None
     max_gap: Any = None
     max_distance: float | None = None
+    min_support: float | None = None
     prior: Any = "auto"
     full: bool = False
     interval: float | None = None
@@ -232,6 +234,7 @@ class Job:
             also=also,
             prior=shared,
             limits=Limits.of(options.max_gap, options.max_distance, grid),
+            support=Support.of(options.min_support, options.full, quantity.variable, shared),
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
             error=None if error is None else error.units,
             call=tokenize(sources, method.name, options.seed),

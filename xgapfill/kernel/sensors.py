@@ -183,7 +183,7 @@ def draw_toward(blend: Blend, seen: Seen, free: NDArray[np.bool_], core: Box, no
     noise : Noise or None
         Members draw the error with it.
     """
-    members, spread, weight = blend
+    members, spread, weight = blend[:3]
     alone = (weight == 0) & (free & np.isfinite(seen.values)).all(axis=0) & (len(seen.values) == spread.shape[0])
     weight[alone] = 1
     for c, (values, variance) in enumerate(zip(seen.values, seen.variance, strict=True)):

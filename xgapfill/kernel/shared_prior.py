@@ -286,7 +286,7 @@ class SharedPrior:
         noise: Noise | None,
     ) -> None:
         """Add the prior to the sums of a core, in place; members draw from it with `noise`."""
-        members, spread, weight = blend
+        members, spread, weight = blend[:3]
         at = fractional(grid, core, box)
         times = slice(core.slots[0] - box.slots[0], core.slots[1] - box.slots[0])
         inner = core.within(box)

@@ -123,6 +123,15 @@ def status_attrs(attrs: Mapping[Hashable, Any], name: str) -> dict[Hashable, Any
     }
 
 
+def support_attrs(attrs: Mapping[Hashable, Any], name: str) -> dict[Hashable, Any]:
+    """Attributes of the support of a variable with `attrs`."""
+    return {
+        "long_name": f"share of filled {attrs.get('long_name') or name} that comes from observations",
+        "units": "1",
+        "comment": "1 - spread^2 / prior spread^2; 1 where the value was observed, 0 where the prior alone speaks",
+    }
+
+
 def with_ancillary(attrs: Mapping[Hashable, Any], names: list[str]) -> dict[Hashable, Any]:
     """Return `attrs` with further ancillary variables."""
     known = listed(attrs.get("ancillary_variables", ""))

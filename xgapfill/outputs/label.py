@@ -20,6 +20,7 @@ from xgapfill.outputs.attributes import (
     interval_attrs,
     spread_attrs,
     status_attrs,
+    support_attrs,
     with_ancillary,
     wrap,
 )
@@ -54,6 +55,7 @@ def label(
                 extra[f"{name}_spread_log10"] = (first, array.dtype, spread_attrs(plain, name, log10=True))
                 first += 1
             extra[f"{name}_status"] = (first, np.dtype(np.int8), status_attrs(plain, name))
+            extra[f"{name}_support"] = (first + parts, array.dtype, support_attrs(plain, name))
             for key, (at, dtype, described) in extra.items():
                 variables[key] = wrap(cut([at + part for part in mine], None, dtype), array, axes, key)
                 variables[key].attrs = described
