@@ -14,6 +14,7 @@ from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
+from xgapfill.api.recommend import recommend
 from xgapfill.api.season import season
 from xgapfill.api.sensors import sensors
 from xgapfill.api.validate import validate
@@ -35,6 +36,7 @@ __all__ = [
     "list_methods",
     "methods",
     "plan",
+    "recommend",
     "season",
     "sensors",
     "set_options",

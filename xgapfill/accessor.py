@@ -15,6 +15,7 @@ from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
+from xgapfill.api.recommend import recommend
 from xgapfill.api.season import season
 from xgapfill.api.sensors import sensors
 from xgapfill.api.signatures import bound, dressed, positional
@@ -79,6 +80,7 @@ class DataArrayGapfill:
     fit = _on_object(fit)
     gaps = _on_object(gaps)
     plan = _on_object(plan)
+    recommend = _on_object(recommend)
     sensors = _on_object(sensors)
     season = _on_object(season)
     validate = _on_object(validate)
@@ -108,6 +110,7 @@ class DatasetGapfill:
     fit = _by_name(fit)
     gaps = _by_name(gaps)
     plan = _by_name(plan)
+    recommend = _by_name(recommend)
     sensors = _by_name(sensors)
     season = _by_name(season)
     validate = _by_name(validate)
