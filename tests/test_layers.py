@@ -25,7 +25,7 @@ GROUND_UP = (
     ("methods", "testing"),
     ("kernel",),
     ("outputs", "validation"),
-    ("pipeline", "training"),
+    ("pipeline", "training", "plot"),
     ("api",),
     ("accessor",),
     ("xgapfill",),
@@ -43,7 +43,7 @@ XARRAY = (
     "kernel.statistics",
     "outputs",
 )
-XARRAY += ("lattice.sea", "pipeline", "stores", "training", "tutorial", "validation")
+XARRAY += ("lattice.sea", "pipeline", "plot", "stores", "training", "tutorial", "validation")
 DASK = (
     "api",
     "blocks",
@@ -127,7 +127,7 @@ def test_the_listing_is_short():
     """The top of the package is read at a glance: few files, folders of one word, and the straight line is short."""
     files = list(PACKAGE.glob("*.py"))
     folders = [path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(files) <= 8
+    assert len(files) <= 9
     assert len(folders) <= 17
     assert all(name.isalpha() for name in folders)
     assert len((PACKAGE / "pipeline.py").read_text(encoding="utf-8").splitlines()) <= 250
@@ -169,7 +169,7 @@ def test_torch_is_imported_where_it_runs(module):
 def test_importing_loads_only_what_labels_need():
     """``import xgapfill`` adds the accessor to xarray, and loads no library for nets, scores, stores or plots."""
     heavy = ("torch", "scipy.stats", "scipy.optimize", "scipy.spatial", "scipy.ndimage", "zarr", "netCDF4")
-    heavy += ("matplotlib", "requests", "distributed", "pint", "xgapfill.training.fit")
+    heavy += ("matplotlib", "cmocean", "requests", "distributed", "pint", "xgapfill.training.fit")
     code = f"import sys, xarray, xgapfill; print([name for name in {heavy} if name in sys.modules])"
     code += "; xarray.Dataset.gapfill"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -25,7 +25,7 @@ from xgapfill.methods.registry import list_methods
 from xgapfill.options import set_options
 
 __version__ = _package_version()
-_later, _, _modules = lazy_loader.attach(__name__, submodules=["testing", "tutorial", "validation"])
+_later, _, _modules = lazy_loader.attach(__name__, submodules=["plot", "testing", "tutorial", "validation"])
 globals().update(_VERBS)  # repaint, posterior_mean, background ...: one per method of the package
 __all__ = [
     "calibrate",
