@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from xgapfill.gaussian import covariance as variogram
-from xgapfill.gaussian.background import ITERATIONS, _usual_error, usual_covariance
+from xgapfill.gaussian.background import ITERATIONS, usual_covariance, usual_error
 from xgapfill.gaussian.priors import Prior, from_mapping, shipped, to_mapping
 from xgapfill.gaussian.spectral import complete, cosine_basis, mode_variances, to_field, to_modes
 from xgapfill.lattice.noise import Noise
@@ -84,12 +84,12 @@ def test_few_iterations_are_enough():
     held = ndimage.gaussian_filter(rng.standard_normal((1, *shape)), (0, 0, 3, 3)) > 0.02
     known = held.ravel()
     exact = covariance[:, known] @ np.linalg.solve(covariance[np.ix_(known, known)], field.numpy().ravel()[known])
-    usual = _usual_error(torch.tensor(held, dtype=torch.float32), smooth, nugget, 8.0, step_km)
+    usual = usual_error(torch.tensor(held, dtype=torch.float32), smooth, nugget, 8.0, step_km)
     found = complete(field, 0 * field, torch.tensor(held), spectrum, usual, ITERATIONS).numpy().ravel()
     assert np.sqrt(np.mean((found - exact)[~known] ** 2)) < 0.02 * field.std()
 
 
-def test_usual_error_is_about_that_of_kriging():
+def testusual_error_is_about_that_of_kriging():
     """The cheap variance of the error is near the exact one of the same covariance, near and far from data."""
     shape = (3, 16, 16)
     p = torch.tensor([[0.7, 0.3, 0.01, 60.0, 15.0, 25.0, 8.0, 1.2]]).double().log()
@@ -104,7 +104,7 @@ def test_usual_error_is_about_that_of_kriging():
     known = observed.ravel()
     gain = np.linalg.solve(covariance[np.ix_(known, known)], covariance[known])
     exact = (np.diag(covariance) - (covariance[known] * gain).sum(0)).reshape(shape)[~observed]
-    found = _usual_error(w, smooth, nugget, 8.0, step_km)[0].numpy()[~observed]
+    found = usual_error(w, smooth, nugget, 8.0, step_km)[0].numpy()[~observed]
     assert np.corrcoef(np.log(found), np.log(exact))[0, 1] > 0.85
     assert 0.5 < np.exp(np.mean(np.log(found / exact))) < 2.0
 

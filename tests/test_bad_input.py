@@ -126,12 +126,6 @@ def test_members(members):
     refused("members must be", CHL, verb="repaint", members=members, weights=tiny_weights("chl"))
 
 
-def test_one_answer_has_no_members():
-    """A method that does not draw is not asked for several members."""
-    with pytest.raises(ValueError, match="gives one estimate"):
-        xgapfill.fill(CHL, PosteriorMean(), members=2, weights=tiny_weights("chl"))
-
-
 @pytest.mark.parametrize(
     ("verb", "target", "cond", "options", "message"),
     [
@@ -257,7 +251,7 @@ def test_no_condition_is_warned_of_once(recwarn):
 
 
 @pytest.mark.parametrize(
-    ("verb", "option"), [("kriging", "weights"), ("background", "smoothing"), ("climatology", "members")]
+    ("verb", "option"), [("kriging", "weights"), ("background", "smoothing"), ("interpolate", "insitu")]
 )
 def test_options_that_a_verb_does_not_take(verb, option):
     """Refused with those that it takes, not passed on and forgotten."""

@@ -188,7 +188,7 @@ def test_what_cannot_be_reduced_is_told_at_the_call(reduce, error, words):
 def test_it_goes_with_members_only():
     """One answer, one member and full= are refused."""
     chl = chl_map()
-    with pytest.raises(ValueError, match="for ensemble methods"):
+    with pytest.raises(ValueError, match="members of at least 2"):
         xgapfill.kriging(chl, reduce="mean")
     with pytest.raises(ValueError, match="at least 2"):
         xgapfill.kriging(chl, members=1, reduce="mean")

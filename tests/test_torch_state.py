@@ -14,7 +14,7 @@ import torch
 from maps import chl_map, same
 
 import xgapfill
-from xgapfill.gaussian.background import _kernel
+from xgapfill.gaussian.nearby import _kernel
 from xgapfill.gaussian.priors import shipped
 from xgapfill.gaussian.spectral import _lags_to_modes, cosine_basis
 from xgapfill.methods.som import _mixture

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from dask.base import tokenize
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.notes import LayerNotes
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.job import FillOptions, Job, series_block
+from xgapfill.kernel.job import FillOptions, Job
 from xgapfill.kernel.reduce import Reduced
 from xgapfill.kernel.sample import fit_lazily, fit_now
 from xgapfill.methods.base import Method
@@ -31,6 +32,8 @@ from xgapfill.outputs.attributes import Provenance
 from xgapfill.outputs.label import alike, label, name_of_array
 from xgapfill.outputs.statistics import label_statistics
 from xgapfill.weights import Card, Weights
+
+SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
 
 
 def fill(
@@ -94,7 +97,7 @@ def lay_out(job: Job, op: Any, *, layers: int | None, dtype: Any, fitted: Any = 
     if isinstance(job.op, Reduced):
         block = job.op.block
     elif op.reach[0] is None:
-        block = series_block(len(job.target.grid.slots))
+        block = _series_block(len(job.target.grid.slots))
     else:
         block = OPTIONS["block"]
     return map_lattice(
@@ -137,7 +140,7 @@ def _provenance(job: Job) -> Provenance:
     if job.kernel.also is not None:
         words.append(f"also={', '.join(job.kernel.also.labels)}")
         attrs["also"] = ", ".join(job.kernel.also.labels)
-    if method.draws:
+    if job.kernel.draws:
         words += [f"members={job.kernel.members}", f"seed={options.seed}"]
         attrs["seed"] = options.seed
     if method.takes_prior and not isinstance(options.prior, str):
@@ -178,3 +181,10 @@ def _simulated_only(card: Card) -> str:
     if not any(channel in card.simulated_only for channel in card.targets):
         return ""
     return f"The weights {card.name!r} were trained on simulated fields of this variable only, never on observed maps."
+
+
+def _series_block(frames: int) -> tuple[int, int, int]:
+    """Block size of a task that reads whole series, small enough for it to hold them and their halo."""
+    side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
+    slots, rows, cols = OPTIONS["series_block"]
+    return slots, min(rows, side), min(cols, side)

@@ -14,8 +14,7 @@ from xgapfill.methods.base import Method
 from xgapfill.methods.registry import parameters_of, unknown_parameter
 
 OPTIONS_OF_FILL = {each.name: each.default for each in fields(FillOptions)}
-OF_MEMBERS, OF_ERRORS = ("members", "seed", "reduce"), ("insitu", "error")
-OF_MEANS = ("interval", "calibration")
+OF_ERRORS, OF_MEANS = ("insitu", "error"), ("interval", "calibration")
 RESULT = "xr.DataArray | xr.Dataset"
 
 TARGET = """da : DataArray or sequence of three
@@ -43,9 +42,7 @@ ValueError
 
 def options_of(kind: type[Method]) -> dict[str, Any]:
     """Options of a fill that a method takes, with their defaults."""
-    drawing = inspect.getattr_static(kind, "draws") is True or kind.ensemble is not Method.ensemble
     left_out = {
-        *(() if drawing else OF_MEMBERS),
         *(OF_MEANS if inspect.getattr_static(kind, "draws") is True else ()),
         *(() if kind.takes_errors else OF_ERRORS),
         *(() if kind.takes_weights else ("weights",)),

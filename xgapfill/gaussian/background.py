@@ -7,19 +7,18 @@ lazy, local and the same for any chunking. It is written in torch, so that netwo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.gaussian.nearby import around, kernels, whole
 from xgapfill.gaussian.priors import DEPENDENT_PIXELS, Prior
 from xgapfill.lattice.windows import Windows
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -87,22 +86,48 @@ def first_guess(
     import torch
 
     results: dict[int, tuple[Tensor, ...]] = {}
-    known = [(channels[c], c) for c in range(targets, len(channels))]
-    for c in conditions_first(targets, len(channels)):
-        prior: Prior = priors[channels[c]]
-        y, w = values[:, :, c], observed[:, :, c]
-        conditions = (
-            {n: on_level(i, level, as_observed(values[:, :, i], observed[:, :, i], *results[i][:2])) for n, i in known}
-            if c < targets
-            else {}
-        )
-        trend, trend_variance = trend_on(y, w, channels[c], priors, conditions)
-        of = interpolate(y, w, trend, prior, step_days, step_km, None if precision is None else precision[:, :, c])
-        error = (of.error2(prior) + trend_variance).sqrt()
-        density = torch.log1p(_around(of.counted, _kernels(y.shape, NEAR, step_days, step_km)))
-        results[c] = trend + of.field - of.noise, error, density, trend, of.spectrum, of.usual.sqrt()
+    near = kernels(values[:, :, 0].shape, NEAR, step_days, step_km)
+    for c, each in guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level):
+        of, density = each.of, torch.log1p(around(each.of.counted, near))
+        results[c] = each.mean, each.error, density, each.trend, of.spectrum, of.usual.sqrt()
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
+
+
+class OfChannel(NamedTuple):
+    """The background of one channel, (b, t, y, x): its mean and error, its trend, and the anomalies from it."""
+
+    mean: Tensor
+    error: Tensor
+    trend: Tensor
+    of: Departures
+
+
+def guesses(
+    values: Tensor,
+    observed: Tensor,
+    step_days: float,
+    step_km: Tensor,
+    channels: tuple[str, ...],
+    targets: int,
+    priors: Mapping[str, Any],
+    precision: Tensor | None = None,
+    level: Tensor | None = None,
+) -> Iterator[tuple[int, OfChannel]]:
+    """Yield each channel and its background, predictors first; arguments as in `first_guess`."""
+    done: dict[int, OfChannel] = {}
+    for c in conditions_first(targets, len(channels)):
+        y, w = values[:, :, c], observed[:, :, c]
+        conditions = {}
+        for i in range(targets, len(channels)) if c < targets else ():
+            predictor = as_observed(values[:, :, i], observed[:, :, i], done[i].mean, done[i].error)
+            conditions[channels[i]] = on_level(i, level, predictor)
+        trend, trend_variance = trend_on(y, w, channels[c], priors, conditions)
+        more = None if precision is None else precision[:, :, c]
+        of = interpolate(y, w, trend, priors[channels[c]], step_days, step_km, more)
+        error = (of.error2(priors[channels[c]]) + trend_variance).sqrt()
+        done[c] = OfChannel(trend + of.field - of.noise, error, trend, of)
+        yield c, done[c]
 
 
 def weighed(windows: Windows, priors: Mapping[str, Prior]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
@@ -188,6 +213,24 @@ def _solve_small(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack(out, dim=1)
 
 
+class Covariance(NamedTuple):
+    """Covariance of the anomalies of one channel from its trend; (b, t, y, x) unless stated otherwise.
+
+    Attributes
+    ----------
+    spectrum : variances of their cosine modes, with noise
+    variance, nugget : (b, 1, 1, 1), of the anomalies and of their noise
+    usual : approximate error variance at every pixel
+    counted : 1 where observed, less for observations with errors: the share of the nugget in their error
+    """
+
+    spectrum: Tensor
+    variance: Tensor
+    nugget: Tensor
+    usual: Tensor
+    counted: Tensor
+
+
 class Departures(NamedTuple):
     """Interpolated anomalies of one channel from its trend; (b, t, y, x) unless stated otherwise.
 
@@ -195,11 +238,8 @@ class Departures(NamedTuple):
     ----------
     field : the interpolated anomalies, equal to the observations where observed
     noise : estimated noise of the observations, 0 where missing
-    spectrum : variances of their cosine modes, with noise
-    variance, nugget : (b, 1, 1, 1), of the anomalies and of their noise
-    usual : approximate error variance at every pixel from the covariance
-    misfit : ratio of the squared misfit of nearby observations to that variance
-    counted : 1 where observed, less for observations with errors: the share of the nugget in their error
+    spectrum, variance, nugget, usual, counted : their covariance
+    misfit : ratio of the squared misfit of nearby observations to the usual error variance
     """
 
     field: Tensor
@@ -208,8 +248,13 @@ class Departures(NamedTuple):
     variance: Tensor
     nugget: Tensor
     usual: Tensor
-    misfit: Tensor
     counted: Tensor
+    misfit: Tensor
+
+    @property
+    def covariance(self) -> Covariance:
+        """Their covariance."""
+        return Covariance(self.spectrum, self.variance, self.nugget, self.usual, self.counted)
 
     def features(self) -> Tensor:
         """Predictors of the log error variance, as a share of the variance of anomalies: (3, b, t, y, x)."""
@@ -237,25 +282,41 @@ def interpolate(
     import torch
 
     from xgapfill.gaussian import covariance as variogram
-    from xgapfill.gaussian.spectral import complete, mode_variances, to_field, to_modes
+    from xgapfill.gaussian.spectral import mode_variances
 
     departure = (y - trend) * w
     variance = departures_variance(departure, w, prior)
     fitted = variogram.fit(departure, w, *usual_covariance(prior, variance, step_days), step_days, step_km)
     variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
     smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
-    spectrum = smooth + nugget
     more = 0 if precision is None else MORE_ITERATIONS
     precision = torch.zeros_like(w) if precision is None else precision
     counted = w + nugget * precision / (1.0 + nugget * precision)
-    usual = _usual_error(counted, smooth, nugget, step_days, step_km)
-    field = complete(y - trend, precision, w > 0, spectrum, usual, ITERATIONS, more)
+    usual = usual_error(counted, smooth, nugget, step_days, step_km)
+    covariance = Covariance(smooth + nugget, variance, nugget, usual, counted)
+    return solved(y - trend, w, covariance, step_days, step_km, precision, more)
+
+
+def solved(
+    anomalies: Tensor,
+    w: Tensor,
+    covariance: Covariance,
+    step_days: float,
+    step_km: Tensor,
+    precision: Tensor,
+    more: int = 0,
+) -> Departures:
+    """Interpolate (b, t, y, x) anomalies with a covariance; those with a precision take `more` iterations."""
+    from xgapfill.gaussian.spectral import complete, to_field, to_modes
+
+    spectrum, _, nugget, usual, _ = covariance
+    field = complete(anomalies, precision, w > 0, spectrum, usual, ITERATIONS, more)
     # Weight of an observed pixel in the solution: its misfit to the other observations over its variance.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget
-    near = _kernels(w.shape, NEAR, step_days, step_km)
-    found, expected = (_around(part, near) + some for part in (weight**2, w / usual))
-    return Departures(field, nugget * weight, spectrum, variance, nugget, usual, found / expected, counted)
+    near = kernels(w.shape, NEAR, step_days, step_km)
+    found, expected = (around(part, near) + some for part in (weight**2, w / usual))
+    return Departures(field, nugget * weight, *covariance, found / expected)
 
 
 def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:
@@ -276,7 +337,7 @@ def usual_covariance(prior: Prior, variance: Tensor, step_days: float) -> tuple[
     return usual, torch.tensor(prior.belief, dtype=torch.float64, device=variance.device)
 
 
-def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, step_km: Tensor) -> Tensor:
+def usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, step_km: Tensor) -> Tensor:
     """Approximate error variance at every pixel of a Gaussian field.
 
     With a random share f of observed pixels, a mode of variance S has the error variance S / (1 + f S / nugget). Modes
@@ -296,45 +357,9 @@ def _usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, st
     typical = squares / totals.clamp_min(1e-12)
     error = torch.zeros_like(w)
     for k, size in enumerate(OCTAVES):
-        kernels = _kernels(w.shape, (size, size / SPEED), step_days, step_km)
-        share = _around(w, kernels) / _whole(kernels)
+        near = kernels(w.shape, (size, size / SPEED), step_days, step_km)
+        share = around(w, near) / whole(near)
         part, ratio = (v.view(-1, 1, 1, 1) for v in (totals[:, k] / (t * y * x), typical[:, k]))
         error = error + part / (1 + ratio / nugget * share)
     all_of_it = smooth.mean((1, 2, 3), keepdim=True)
     return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
-
-
-def _kernels(
-    shape: tuple[int, ...], scale: tuple[float, float], step_days: float, step_km: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gaussian neighbourhood of (km, days), with weight 1 at its centre: (1 or b, n, n) along t, y and x."""
-    km, days = scale
-    north, east = (tuple(steps) for steps in (step_km / km).T.tolist())
-    t, y, x = shape[1:]
-    place = step_km.device
-    return _kernel(t, (step_days / days,), place), _kernel(y, north, place), _kernel(x, east, place)
-
-
-@lru_cache(maxsize=128)  # channels and windows of the same rows share them
-def _kernel(n: int, steps: tuple[float, ...], device: torch.device) -> Tensor:
-    import torch
-
-    with torch.inference_mode(False):  # a cached matrix may be used with gradients
-        place = torch.arange(n, dtype=torch.float32, device=device)
-        step = torch.tensor(steps, dtype=torch.float32, device=device)
-        return torch.exp(-0.5 * ((place[:, None] - place) * step[:, None, None]) ** 2)
-
-
-def _around(field: Tensor, kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Sum of a (b, t, y, x) field over a neighbourhood."""
-    import torch
-
-    time, north, east = kernels
-    blurred = torch.matmul(torch.matmul(north[:, None], field), east[:, None])
-    return torch.matmul(time, blurred.flatten(-2)).unflatten(-1, field.shape[-2:])
-
-
-def _whole(kernels: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Sum of a field of ones over a neighbourhood, (b, t, y, x)."""
-    time, north, east = (kernel.sum(-1) for kernel in kernels)
-    return time[:, :, None, None] * north[:, None, :, None] * east[:, None, None, :]

@@ -25,6 +25,8 @@ class BoxArrays(NamedTuple):
         Maps of other sensors, then fields of cells that compare them with the target.
     prior : tuple of array
         Arrays of the shared prior, on their own grids.
+    donors : tuple of array
+        Maps of other dates, and their prior, for each pair of members in turn.
     """
 
     variables: tuple[tuple[Any, ...], ...]
@@ -33,6 +35,7 @@ class BoxArrays(NamedTuple):
     drivers: tuple[Any, ...] = ()
     also: tuple[Any, ...] = ()
     prior: tuple[Any, ...] = ()
+    donors: tuple[Any, ...] = ()
 
     def frame(self, slot: int) -> BoxArrays:
         """One frame of all arrays."""
@@ -61,7 +64,9 @@ class Layout:
     also : int
         Number of arrays of other sensors, which follow.
     prior : int
-        Number of arrays of the shared prior, which are before the mask.
+        Number of arrays of the shared prior, which follow.
+    donors : int
+        Number of arrays of the donors of members, which are before the mask.
     """
 
     parts: tuple[int, ...]
@@ -70,6 +75,7 @@ class Layout:
     drivers: int = 0
     also: int = 0
     prior: int = 0
+    donors: int = 0
 
     def named(self, arrays: Sequence[Any]) -> BoxArrays:
         """Give names to arrays in the order of the sources."""
@@ -79,4 +85,5 @@ class Layout:
         drivers = tuple(next(left) for _ in range(self.drivers))
         also = tuple(next(left) for _ in range(self.also))
         prior = tuple(next(left) for _ in range(self.prior))
-        return BoxArrays(variables, errors, next(left) if self.sea else None, drivers, also, prior)
+        donors = tuple(next(left) for _ in range(self.donors))
+        return BoxArrays(variables, errors, next(left) if self.sea else None, drivers, also, prior, donors)

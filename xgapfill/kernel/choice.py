@@ -104,12 +104,12 @@ def ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[floa
 
 
 def interval_factor(
-    level: float | None, given: Any, method: Method, weights: Weights | None, channels: tuple[str, ...]
+    level: float | None, given: Any, method: Method, draws: bool, weights: Weights | None, channels: tuple[str, ...]
 ) -> float | None:
     """Spreads on each side of an estimate that its interval has; ValueError if the calibration is of another fill."""
     if level is None:
         return None
-    if method.draws:
+    if draws:
         raise ValueError(
             f"interval= is for one estimate and its spread; {method.name} gives members here: use their quantiles, "
             "members=20, reduce=[{'quantile': [0.05, 0.95]}]"

@@ -16,6 +16,7 @@ from xgapfill.blocks.block import OnBox
 from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.arrays import BoxArrays, Layout
 from xgapfill.kernel.decode import Blend, Decoder
+from xgapfill.kernel.donors import Donors, OtherDate
 from xgapfill.kernel.drivers import Drivers
 from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.level import Level, levelled
@@ -79,6 +80,8 @@ class FillKernel:
         The prior that all windows share.
     support : Support or None
         What the support of a pixel is, and how much it needs; None: it is not asked for.
+    donors : Donors or None
+        Makes the members of a method that gives an estimate and its spread.
     interval : float or None
         Spreads on each side of an estimate that its interval has; None: no intervals.
     call : str
@@ -107,6 +110,7 @@ class FillKernel:
     also: Sensors | None = None
     prior: SharedPrior | None = None
     support: Support | None = None
+    donors: Donors | None = None
     interval: float | None = None
     call: str = ""
     ever: bool = False
@@ -115,14 +119,16 @@ class FillKernel:
     def reach(self) -> tuple[int | None, int, int]:
         """Halo of a pixel: times, rows and columns around it that it depends on; None: all times."""
         limits = (0, 0, 0) if self.limits is None else self.limits.reach(self.grid)
-        slots, rows, cols = (max(pair) for pair in zip(self.tiling.reach, limits, strict=True))
+        donors = (0, 0, 0) if self.donors is None else self.donors.tiling.reach
+        slots, rows, cols = (max(each) for each in zip(self.tiling.reach, limits, donors, strict=True))
         return None if self.tiling.series is not None else slots, rows, cols
 
     def around(self, axis: int, places: tuple[int, int]) -> tuple[int, int]:
         """Return the range of places that cores on a range of places depend on, by windows and limits."""
         low, high = self.tiling.around(axis, places)
         more = 0 if self.limits is None else self.limits.reach(self.grid)[axis]
-        return min(low, places[0] - more), max(high, places[1] + more)
+        wide = places if self.donors is None else self.donors.tiling.around(axis, places)
+        return min(low, places[0] - more, wide[0]), max(high, places[1] + more, wide[1])
 
     def given(self, fitted: Weights) -> FillKernel:
         """Return the kernel with weights that were fitted on the series to be filled."""
@@ -145,8 +151,20 @@ class FillKernel:
     def layout(self) -> Layout:
         """Order of the arrays that the kernel is called with."""
         parts = tuple(each.parts for each in self.variables)
-        more = [0 if each is None else each.arrays for each in (self.drivers, self.also, self.prior)]
-        return Layout(parts, self.error is not None, self.sea is not None or self.ever, *more)
+        drivers, also, prior = (0 if each is None else each.arrays for each in (self.drivers, self.also, self.prior))
+        each = sum(parts) + (0 if self.prior is None else len(self.channels))
+        donors = 0 if self.donors is None else self.donors.real * each
+        return Layout(parts, self.error is not None, self.sea is not None or self.ever, drivers, also, prior, donors)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the result has members."""
+        return self.method.draws or self.donors is not None
+
+    @property
+    def estimates(self) -> int:
+        """Number of results of the method for a window: members, or one estimate."""
+        return self.members if self.donors is None else 1
 
     @property
     def cutter(self) -> Cutter:
@@ -166,7 +184,7 @@ class FillKernel:
     @property
     def decode(self) -> Decoder:
         """Turns blends into physical layers."""
-        return Decoder(self.variables[0], self.method.draws, self.members, self.full, self.ranges, self.interval)
+        return Decoder(self.variables[0], self.draws, self.members, self.full, self.ranges, self.interval)
 
     @property
     def layers(self) -> int:
@@ -177,9 +195,10 @@ class FillKernel:
         """Return (layers, *core.shape) given (t, y, x) arrays in the order of `layout`; the list is emptied."""
         given = self.layout.named(arrays)
         known, raw = self.encode(given, box), self.raw(given, box, core)
+        donors = self.donors_on(given, box)
         del given
         arrays.clear()  # frees their memory before the windows are filled
-        blend = self.blend(known, box, core)
+        blend = self.blend(known, box, core, donors)
         return self.decode(known.within(core.within(box)), raw, blend)
 
     def encode(self, arrays: BoxArrays, box: Box) -> BoxChannels:
@@ -194,16 +213,33 @@ class FillKernel:
             known = known._replace(also=seen, sea=known.sea | water, land=known.land & ~water)
         return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
+    def donors_on(self, arrays: BoxArrays, box: Box) -> list[OtherDate]:
+        """Other dates that members are made of, if any."""
+        if self.donors is None:
+            return []
+        encoder = Encoder.plain(self.grid, self.variables, self.channels)
+        return self.donors.on(arrays.donors, arrays.prior, encoder, self.prior, box)
+
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
         """Parts of the target in the core, unchanged, (t, y, x) each; copies, except of chunks in memory."""
         parts: Sequence[Any] = arrays.variables[0]
         return [part.within(core) if isinstance(part, OnBox) else part[core.within(box)].copy() for part in parts]
 
-    def blend(self, known: BoxChannels, box: Box, core: Box, most: int | None = None) -> Blend:
-        """Fill the windows that have missing pixels in the core, at most `most` batches of them, and sum them."""
+    def blend(
+        self,
+        known: BoxChannels,
+        box: Box,
+        core: Box,
+        others: Sequence[OtherDate] = (),
+        most: int | None = None,
+    ) -> Blend:
+        """Fill the windows that have missing pixels in the core, at most `most` batches of them, and sum them.
+
+        Members of an estimate are made of `others`, other dates.
+        """
         cutter, kept = self.cutter, self.kept_channels
         blend = Blend(
-            np.zeros((self.members, len(kept), *core.shape), np.float32),
+            np.zeros((self.estimates, len(kept), *core.shape), np.float32),
             np.zeros((len(kept), *core.shape), np.float32),
             np.zeros(core.shape, np.float32),
         )
@@ -216,8 +252,11 @@ class FillKernel:
             self._add(filled, starts, seas, core, blend)
         if self.prior is not None:
             for starts, seas in batches(cutter.needed(known, box, core, near, seen=False)):
-                empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.members, self._draws)
+                empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.estimates, self._noise)
                 self._add(empty, starts, seas, core, blend, known.prior.known[core.within(box)])
+        if self.donors is not None:
+            blend = self._with_residuals(blend, others, known, box, core, near)
+        if self.prior is not None:
             self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)
         if known.driven is not None:
             blend.members[:, : self.targets] += known.driven[(slice(None), *core.within(box))] * blend.weight
@@ -237,10 +276,31 @@ class FillKernel:
             blend.weight[share < np.float32(self.support.least)] = 0
         return blend._replace(support=share)
 
+    def _with_residuals(
+        self,
+        blend: Blend,
+        others: Sequence[OtherDate],
+        known: BoxChannels,
+        box: Box,
+        core: Box,
+        near: NDArray[np.bool_],
+    ) -> Blend:
+        """Members of an estimate: its residuals of other dates are added to it, as many spreads as they were there."""
+        assert self.donors is not None
+        encoder = Encoder.plain(self.grid, self.variables, self.channels)
+        numbers = self.noise.members or range(self.members)
+        found = self.donors.residuals(others, self.cutter, known, encoder, self.noise, numbers, box, core, near)
+        return blend._replace(members=blend.members + blend.spread * found[:, self.kept_channels])
+
+    @property
+    def _noise(self) -> Noise | None:
+        """Noise that the results of windows draw from the prior with; None: they are estimates."""
+        return self.noise if self.method.draws else None
+
     @property
     def _draws(self) -> Noise | None:
         """Noise that members draw from the prior with; None: there are no members."""
-        return self.noise if self.method.draws else None
+        return self.noise if self.draws else None
 
     def _add(
         self,
@@ -266,13 +326,13 @@ class FillKernel:
         """The result of the method for a batch of windows, of which the first `used` count."""
         usual = levelled(self.variables) if weights is None else {}
         if not usual:
-            filled = self.method.fill(windows, weights, self.noise, self.members)
-            filled = checked(filled, self.method, windows, self.members, used)
+            filled = self.method.fill(windows, weights, self.noise, self.estimates)
+            filled = checked(filled, self.method, windows, self.estimates, used)
         else:
             level = Level.of(windows, usual)
-            filled = self.method.fill(level.put_on(windows), None, self.noise, self.members)
-            filled = level.taken_off(checked(filled, self.method, windows, self.members, used))
-        return filled if self.prior is None else self.prior.damped(filled, windows, self._draws)
+            filled = self.method.fill(level.put_on(windows), None, self.noise, self.estimates)
+            filled = level.taken_off(checked(filled, self.method, windows, self.estimates, used))
+        return filled if self.prior is None else self.prior.damped(filled, windows, self._noise)
 
     @property
     def kept_channels(self) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
@@ -24,6 +23,7 @@ from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
 from xgapfill.kernel.calibration import check_level
 from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_factor, ranges
+from xgapfill.kernel.donors import Donors, Laid, of_prior
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.ever import ever_observed
@@ -43,8 +43,6 @@ from xgapfill.prior import large, sensors
 from xgapfill.prior.drivers import REACH as DRIVER_REACH
 from xgapfill.weights import Weights, handle
 
-SERIES_CELLS = 1 << 23  # approximate number of values of whole series per task
-
 
 @dataclass(frozen=True)
 class FillOptions:
@@ -54,9 +52,11 @@ class FillOptions:
     ----------
     members : int, optional
         Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean if the method
-        has one, else a single realisation. The first members do not depend on their number.
+        has one, else a single realisation. The first members do not depend on their number. Methods that draw none
+        themselves add residuals of other dates of the series to their estimate, in pairs of opposite sign; series
+        shorter than three months add draws from a fitted covariance.
     seed : int
-        Same seed, same members, on one machine, regardless of subsetting or chunking.
+        Same seed, same members, on one machine, regardless of chunking; and of subsetting, but for residuals.
     weights : str, path or Weights, optional
         Shipped name, path of a safetensors file, URL with its hash, or `xgapfill.weights.Weights`; by default the
         shipped weights for the variable, or a fit on a sample of the data as part of the lazy result.
@@ -146,6 +146,9 @@ class FillOptions:
             raise ValueError(f"full must be True or False, found {self.full!r}")
 
 
+_NOTHING: Laid = (), ()
+
+
 @dataclass(frozen=True)
 class Job:
     """Target, predictors, method and options of a call; nothing has been computed.
@@ -194,7 +197,7 @@ class Job:
         options = FillOptions() if options is None else options
         method = _configured(method, options)
         quantity, given, others = _read(target, cond, method, options)
-        statistics = None if options.reduce is None else _statistics(options, method)
+        statistics = None if options.reduce is None else _statistics(options)
         predictors, driven = divided(method, quantity, given)
         looked_at = tuple(check_values(each) for each in (quantity, *predictors, *driven))
         weights, channels = choose(method, options.weights, quantity, predictors)
@@ -211,20 +214,24 @@ class Job:
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
         also = sensors_of(others, quantity)
         beside = _laid_out(Reader(encoder, shared, drivers, also), driven, others, saved, *own)
+        donors, lent, draws = None, _NOTHING, method.draws or options.members is not None
+        if draws and not method.draws:
+            donors = Donors.of(grid, options.members or 1, options.seed)
+            lent = donors.laid_out(own, *of_prior(shared, beside))
         errors = ((), ()) if error is None else (error.sources, error.grids)
         last = (ever or ()) if mask is None else mask[1:]
-        sources = [*own[0], *errors[0], *beside[0], *last[:1]]
-        grids = [*own[1], *errors[1], *beside[1], *last[1:]]
+        sources = [*own[0], *errors[0], *beside[0], *lent[0], *last[:1]]
+        grids = [*own[1], *errors[1], *beside[1], *lent[1], *last[1:]]
         kernel = FillKernel(
             grid=grid,
             variables=every,
             channels=channels,
             method=method,
             weights=None if weights is None else handle(weights),
-            noise=Noise(options.seed, grid.ncols),
+            noise=Noise(options.seed, grid.ncols, paired=donors is not None),
             members=options.members or 1,
             full=bool(options.full),
-            interval=interval_factor(options.interval, options.calibration, method, weights, channels),
+            interval=interval_factor(options.interval, options.calibration, method, draws, weights, channels),
             sea=None if mask is None else mask[0],
             ranges=ranges(channels, weights),
             checked=looked_at,
@@ -233,6 +240,7 @@ class Job:
             drivers=drivers,
             also=also,
             prior=shared,
+            donors=donors,
             limits=Limits.of(options.max_gap, options.max_distance, grid),
             support=Support.of(options.min_support, options.full, quantity.variable, shared),
             samples=None if options.insitu is None else read_samples(options.insitu, (quantity, *given), channels),
@@ -258,12 +266,14 @@ class Job:
     def alone(self, *, ever: bool = False) -> tuple[Job, list[da.Array]]:
         """Return the job without what reads far more than a block, and the arrays that its blocks would share.
 
-        Drivers, other sensors and what was `ever` observed are left out; constants stand for the arrays of the prior.
+        Drivers, other sensors and what was `ever` observed are left out; constants stand for the arrays of the prior,
+        and each date for its donors.
         The shared arrays depend on the variables alone.
         """
-        count, layout = len(self.sources), self.kernel.layout
-        last = count - layout.sea
-        first, more = last - layout.prior, layout.drivers + layout.also
+        layout = self.kernel.layout
+        own = self.sources[: sum(layout.parts)], self.grids[: sum(layout.parts)]
+        last = len(self.sources) - layout.sea
+        first, more = last - layout.donors - layout.prior, layout.drivers + layout.also
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
         shared: list[da.Array] = []
 
@@ -271,18 +281,20 @@ class Job:
             shared.append(array)
             return [Constant(array.shape[1:], array.dtype, 0.5)] * array.shape[0]
 
-        prior: tuple[Sequence[Source], Sequence[Grid]] = (), ()
+        prior = _NOTHING
         if self.kernel.prior is not None:
-            own = sum(layout.parts)
             of_saved = self.kernel.prior.seasonal if self.kernel.prior.saved else 0
             saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
             kernel, side = self.kernel, OPTIONS["series_block"][1]
             encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
             reader = Reader(encoder, kernel.prior)
-            prior = lay_out_prior(reader, self.sources[:own], self.grids[:own], saved, side, passed)
-        end = count if stays else last
-        sources = (*self.sources[: first - more], *prior[0], *self.sources[last:end])
-        grids = (*self.grids[: first - more], *prior[1], *self.grids[last:end])
+            prior = lay_out_prior(reader, *own, saved, side, passed)
+        end = last + layout.sea if stays else last
+        lent = _NOTHING
+        if self.kernel.donors is not None:
+            lent = self.kernel.donors.laid_out(own, *of_prior(self.kernel.prior, prior), shifted=False)
+        sources = (*self.sources[: first - more], *prior[0], *lent[0], *self.sources[last:end])
+        grids = (*self.grids[: first - more], *prior[1], *lent[1], *self.grids[last:end])
         kernel = replace(self.kernel, ever=self.kernel.ever and ever, drivers=None, also=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids), shared
@@ -290,19 +302,21 @@ class Job:
     @property
     def arrays_of_drivers(self) -> tuple[list[Source], list[Grid]]:
         """Sources and addresses of the variables of the kernel, then of the drivers."""
-        layout, drivers = self.kernel.layout, self.kernel.drivers
-        count = sum(layout.parts)
-        first = count + (layout.parts[0] if layout.errors else 0)
-        kept = [*range(count), *range(first, first + (0 if drivers is None else drivers.raw))]
-        return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
+        drivers = self.kernel.drivers
+        return self._with_variables(0, 0 if drivers is None else drivers.raw)
 
     @property
     def arrays_of_sensors(self) -> tuple[list[Source], list[Grid]]:
         """Sources and addresses of the variables of the kernel, then of other sensors and of their comparison."""
         layout = self.kernel.layout
+        return self._with_variables(layout.drivers, layout.also)
+
+    def _with_variables(self, place: int, number: int) -> tuple[list[Source], list[Grid]]:
+        """Arrays of the variables, and some of those that follow them and their errors."""
+        layout = self.kernel.layout
         count = sum(layout.parts)
-        first = count + (layout.parts[0] if layout.errors else 0) + layout.drivers
-        kept = [*range(count), *range(first, first + layout.also)]
+        first = count + (layout.parts[0] if layout.errors else 0) + place
+        kept = [*range(count), *range(first, first + number)]
         return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
 
     @property
@@ -335,13 +349,9 @@ def _configured(method: Method, options: FillOptions) -> Method:
     return placed_method
 
 
-def _statistics(options: FillOptions, method: Method) -> tuple[Statistic, ...]:
+def _statistics(options: FillOptions) -> tuple[Statistic, ...]:
     """Read ``reduce=`` and check it against the other options."""
     found = read(options.reduce)
-    if not method.draws:
-        raise ValueError(
-            f"reduce= is for ensemble methods, such as repaint(members=8); {method.name} gives one estimate"
-        )
     if options.members is None or options.members < 2:
         raise ValueError(f"reduce= needs members of at least 2, found members={options.members}")
     if options.full:
@@ -391,10 +401,3 @@ def _laid_out(
         added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], saved, side)
         own, theirs = [*own, *added[0]], [*theirs, *added[1]]
     return own, theirs
-
-
-def series_block(frames: int) -> tuple[int, int, int]:
-    """Block size of a task that reads whole series, small enough for it to hold them and their halo."""
-    side = max(32, math.isqrt(SERIES_CELLS // frames) // 32 * 32)
-    slots, rows, cols = OPTIONS["series_block"]
-    return slots, min(rows, side), min(cols, side)

@@ -107,9 +107,10 @@ class Time(Look):
             count = len(self.batches(observed, *each[1:]))
             if count > found:
                 found, known, (part, around, inner) = count, observed, each
+        others = kernel.donors_on(kernel.layout.named(part), around)
         for count in (1, 1, min(TIMED_BATCHES, found)):  # the first one warms up
             start = clock()
-            blend = kernel.blend(known, around, inner, count)
+            blend = kernel.blend(known, around, inner, others, count)
             times.append(clock() - start)
         batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
         beyond = 0.0 if kernel.prior is None else max(times[1] - batch, 0.0) * number * sum(drawn) / kernel.members

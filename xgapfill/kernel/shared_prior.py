@@ -177,11 +177,15 @@ class SharedPrior:
 
     def on(self, arrays: Sequence[Any], grid: Grid, box: Box) -> OnBox:
         """Return the prior on a box, given its arrays there."""
-        count, at = len(self.channels), fractional(grid, box, box)
         layers = np.stack([np.asarray(each) for each in arrays[self.seasonal :]])
-        cells = layers.reshape(count, 1 + len(large.RADII), *layers.shape[1:])
-        level = np.zeros((count, *box.shape), np.float32)
-        scale = np.ones((count, 1, *box.shape[1:]), np.float32)
+        cells = layers.reshape(len(self.channels), 1 + len(large.RADII), *layers.shape[1:])
+        return self.level_on(arrays, cells, grid, box, np.arange(*box.slots))
+
+    def level_on(self, seasons: Sequence[Any], cells: NDArray, grid: Grid, box: Box, slots: NDArray[np.int64]) -> OnBox:
+        """Return the prior at the times of `slots` on a box, given its season there and its large scale on cells."""
+        at = fractional(grid, box, box)
+        level = np.zeros((len(self.channels), *box.shape), np.float32)
+        scale = np.ones((len(self.channels), 1, *box.shape[1:]), np.float32)
         any_known, all_needed = np.zeros(box.shape, bool), np.ones(box.shape, bool)
         for c, each in enumerate(self.channels):
             if not each.sd:
@@ -193,7 +197,7 @@ class SharedPrior:
                 all_needed &= there
             level[c][~there] = 0
             if c in self.season:
-                mean, spread = self.seasonal_on(c, arrays, season.basis(grid.season_of(np.arange(*box.slots))))
+                mean, spread = self.seasonal_on(c, seasons, season.basis(grid.season_of(slots)))
                 scale[c] = spread
                 level[c] *= scale[c]
                 level[c] += mean.astype(np.float32)

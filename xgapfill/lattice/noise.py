@@ -29,6 +29,8 @@ class Noise:
         Columns around the globe.
     members : tuple of int, optional
         Numbers of the members that are requested as 0, 1, 2 ..., so that any subset can be drawn.
+    paired : bool
+        Whether members 2 k and 2 k + 1 have opposite numbers, so that their mean is 0.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Noise:
     seed: int
     ncols: int
     members: tuple[int, ...] | None = None
+    paired: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
@@ -63,14 +66,15 @@ class Noise:
         rows, cols = _parts(row, height, None), _parts(col, width, self.ncols)
         if self.members is not None:
             member = self.members[member]
+        pair, opposite = divmod(int(member), 2) if self.paired else (int(member), 0)
         for channel, frame in product(range(channels), range(frames)):
             for (y, cell_row, in_row), (x, cell_col, in_col) in product(rows, cols):
-                cell = _cell(self.seed, int(member), int(draw), channel, slot + frame, cell_row, cell_col)
+                cell = _cell(self.seed, pair, int(draw), channel, slot + frame, cell_row, cell_col)
                 field[channel, frame, y, x] = cell[in_row, in_col]
-        return field
+        return -field if opposite else field
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Noise", self.seed, self.ncols, self.members
+        return "xgapfill.Noise", self.seed, self.ncols, self.members, self.paired
 
 
 def _parts(first: int, count: int, ncols: int | None) -> list[tuple[slice, int, slice]]:

@@ -31,8 +31,8 @@ class Method(ABC):
     name : str
         Short lower-case name: of the verb ``xgapfill.<name>``, of ``da.gapfill.<name>``, and in results.
     draws : bool
-        Whether it gives members. A member may depend only on its own noise stream, so that any subset of members is
-        reproducible.
+        Whether it draws members itself. A member may depend only on its own noise stream, so that any subset of members
+        is reproducible.
     anchored : bool
         Whether all members depend on the noise of member 0 as well.
     takes_errors : bool
@@ -71,24 +71,19 @@ class Method(ABC):
     takes_prior: ClassVar[bool] = True
     needs: ClassVar[str] = "nothing"
     predictors: ClassVar[str] = "see its documentation"
-    gives: ClassVar[str] = "error"
+    gives: ClassVar[str] = "error, or members"
     costs: ClassVar[str] = "unknown"
     suits: ClassVar[str] = ""
     device: str | None = "cpu"
 
     @property
     def draws(self) -> bool:
-        """Whether it gives members."""
+        """Whether it draws members itself."""
         return False
 
     def ensemble(self) -> Method:
-        """Return the method that gives members; ValueError when there is none."""
-        if self.draws:
-            return self
-        raise ValueError(
-            f"{self.name} gives one estimate and its error; members= is for ensemble methods: repaint, vae and "
-            "kriging. Leave it out"
-        )
+        """Return the method that draws members itself; without one, members are made of its estimate and its spread."""
+        return self
 
     def check(self, channels: tuple[str, ...]) -> None:  # noqa: B027  (a default that subclasses may replace)
         """Raise ValueError when the method cannot fill these channels, targets first."""

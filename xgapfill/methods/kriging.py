@@ -82,7 +82,6 @@ class Kriging(Method):
 
     name: ClassVar[str] = "kriging"
     predictors: ClassVar[str] = "regression"
-    gives: ClassVar[str] = "error, or members"
     costs: ClassVar[str] = "0.05"
     suits: ClassVar[str] = "a covariance model and its error must be reported"
     takes_errors: ClassVar[bool] = True

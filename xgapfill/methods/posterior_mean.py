@@ -48,7 +48,6 @@ class PosteriorMean(NetMethod):
     precision: str = "float32"
 
     name: ClassVar[str] = "posterior_mean"
-    gives: ClassVar[str] = "error"
     costs: ClassVar[str] = "0.034"
     suits: ClassVar[str] = "one best map is needed"
     model: ClassVar[str] = "diffusion"

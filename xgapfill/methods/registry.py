@@ -56,7 +56,7 @@ def list_methods() -> pd.DataFrame:
     --------
     >>> import xgapfill
     >>> xgapfill.list_methods().loc["background", "gives"]
-    'error'
+    'error, or members'
     """
     rows = {kind.name: _row(kind) for kind in BUILT_IN}
     for name, point in _foreign().items():

@@ -1,0 +1,119 @@
+"""Errors that the background makes of other fields under the gaps of a field: the residuals that members are made of.
+
+Conditioning by kriging (Journel & Huijbregts 1978, Mining Geostatistics, chapter 7) adds to an estimate the error that
+the same estimator makes of a simulated field at the same gaps. Here other dates of the series are in place of simulated
+fields, so that errors have the texture and the tails of real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xgapfill.gaussian.background import (
+    Covariance,
+    departures_variance,
+    guesses,
+    on_level,
+    solved,
+    trend_on,
+    usual_error,
+)
+from xgapfill.gaussian.spectral import bases, complete, to_field, to_modes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ITERATIONS = 8  # of the completion of a donor
+MOST = 6.0  # standard deviations: largest anomaly of a donor
+
+
+class Donor(NamedTuple):
+    """Another date on the places of a batch of windows, (b, t, c, y, x) each.
+
+    Attributes
+    ----------
+    values, observed : as in `background.first_guess`
+    level : what was taken from its values, or None
+    white : standard normal numbers, for what was not observed
+    """
+
+    values: Tensor
+    observed: Tensor
+    level: Tensor | None
+    white: Tensor
+
+
+def residuals(
+    values: Tensor,
+    observed: Tensor,
+    donors: Sequence[Donor],
+    step_days: float,
+    step_km: Tensor,
+    channels: tuple[str, ...],
+    targets: int,
+    priors: Mapping[str, Any],
+    precision: Tensor | None = None,
+    level: Tensor | None = None,
+) -> list[Tensor]:
+    """Errors of the background of each donor of which only the pixels `observed` are told, over its stated error.
+
+    The anomalies of a donor from its regression get the variance of those of the field. Where the donor was not
+    observed, a draw with the covariance of the field completes them.
+
+    Parameters
+    ----------
+    values, observed, step_days, step_km, channels, targets, priors, precision, level : as in `background.first_guess`
+    donors : sequence of Donor
+
+    Returns
+    -------
+    list of (b, t, c, y, x), one for each donor, 0 where `observed`.
+    """
+    import torch
+
+    found = [torch.zeros_like(values) for _ in donors]
+    whole: list[dict[int, Tensor]] = [{} for _ in donors]
+    of_field = guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level)
+    for c, guess in of_field:
+        prior, w, covariance = priors[channels[c]], observed[:, :, c], guess.of.covariance
+        nothing = torch.zeros_like(w)
+        for number, donor in enumerate(donors):
+            y, seen = donor.values[:, :, c], donor.observed[:, :, c]
+            given = range(targets, len(channels)) if c < targets else ()
+            conditions = {channels[i]: on_level(i, donor.level, (whole[number][i], nothing)) for i in given}
+            trend, _ = trend_on(y, seen, channels[c], priors, conditions)
+            departure = (y - trend) * seen
+            variance = departures_variance(departure, seen, prior).view(-1, 1, 1, 1)
+            scale = (covariance.variance / variance).sqrt()
+            limit = MOST * covariance.variance.sqrt()
+            anomalies = (scale * departure).clamp(-limit, limit)
+            completed = _completed(anomalies, seen, donor.white[:, :, c], covariance, step_days, step_km)
+            whole[number][c] = torch.where(seen > 0, y, trend + completed / scale)
+            told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km, nothing)
+            error = told.error2(prior).sqrt()
+            found[number][:, :, c] = (1 - w) * (completed - told.field + told.noise) / error
+    return found
+
+
+def _completed(
+    anomalies: Tensor, seen: Tensor, white: Tensor, covariance: Covariance, step_days: float, step_km: Tensor
+) -> Tensor:
+    """A draw with the covariance that takes the anomalies where `seen` (0 or 1), (b, t, y, x)."""
+    import torch
+
+    spectrum, nugget = covariance.spectrum, covariance.nugget
+    drawn = _same_everywhere(spectrum) * to_field(spectrum.sqrt() * to_modes(white))
+    usual = usual_error(seen, spectrum - nugget, nugget, step_days, step_km)
+    away = (anomalies - drawn) * seen
+    return drawn + complete(away, torch.zeros_like(seen), seen > 0, spectrum, usual, ITERATIONS)
+
+
+def _same_everywhere(spectrum: Tensor) -> Tensor:
+    """Factor that gives a field with these mode variances the same variance everywhere, also at the ends of windows."""
+    import torch
+
+    t, y, x = (basis**2 for basis in bases(spectrum))
+    variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
+    variance = torch.matmul(torch.matmul(y.T, variance), x)
+    return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()
