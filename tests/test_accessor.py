@@ -62,8 +62,8 @@ def test_wrong_words_are_told_with_the_right_ones(ds):
     """A parameter that there is not is a TypeError that lists those there are."""
     with pytest.raises(TypeError, match=r"repaint has no parameter 'schedul' .did you mean 'schedule'"):
         ds.CHL.gapfill.repaint(schedul="fast")
-    with pytest.raises(TypeError, match="background has no parameter 'members'"):
-        ds.CHL.gapfill.background(members=2)
+    with pytest.raises(TypeError, match="background has no parameter 'neighbours'"):
+        ds.CHL.gapfill.background(neighbours=3)
     with pytest.raises(TypeError, match=r"dctpls has no parameter 'smoothness'.*smoothing, time_weight"):
         ds.CHL.gapfill.fill("dctpls", smoothness=1)
     with pytest.raises(TypeError, match="fill: missing a required argument: 'method'"):

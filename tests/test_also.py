@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from test_laws import METHODS, filled, maps_of
 
 import xgapfill
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.cells import CELL
 from xgapfill.methods import Background
 from xgapfill.prior import large, sensors

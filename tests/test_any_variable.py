@@ -11,8 +11,9 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
 from xgapfill.kernel.level import Level
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.windows import Filled, Windows
 from xgapfill.methods.background import Background
 from xgapfill.testing import tiny_weights

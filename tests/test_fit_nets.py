@@ -14,7 +14,8 @@ from maps import FIVE_CHUNKINGS, chl_map, chunked, peak_memory, psc_map, same, v
 import xgapfill
 from xgapfill.inputs import read as inputs
 from xgapfill.kernel import patches as extract_module
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.patches import choose_places, extract
 from xgapfill.methods import Background, Repaint, Vae
 from xgapfill.testing import tiny_weights

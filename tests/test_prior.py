@@ -8,7 +8,8 @@ import xarray as xr
 from maps import chl_map, psc_map
 
 import xgapfill
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.cells import CELL, cells_of, grid_of_cells, places_on
 from xgapfill.lattice.grid import Grid
 from xgapfill.methods import Background

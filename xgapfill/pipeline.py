@@ -23,7 +23,8 @@ from dask.base import tokenize
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.notes import LayerNotes
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.reduce import Reduced
 from xgapfill.kernel.sample import fit_lazily, fit_now
 from xgapfill.methods.base import Method

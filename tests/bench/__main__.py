@@ -21,6 +21,7 @@ from bench import (
     fit,
     headroom,
     intervals,
+    members,
     nets,
     prior,
     problems,
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     prior.arguments(add("prior", _prior, "season and large scale: other years, one year, wide gaps of a global map"))
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
+    members.arguments(add("members", _members, "members: skill, texture and cost beside their estimates"))
     add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
     trust.arguments(add("trust", trust.main, "which test catches which planted defect", data=False))
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
@@ -120,6 +122,10 @@ def _fit(given: argparse.Namespace) -> None:
 
 def _prior(given: argparse.Namespace) -> None:
     prior.run(given.data, tuple(given.methods), tuple(given.sets))
+
+
+def _members(given: argparse.Namespace) -> None:
+    members.run(given.data, tuple(given.methods), tuple(given.sets), given.every)
 
 
 def _drivers(given: argparse.Namespace) -> None:

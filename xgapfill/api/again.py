@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xgapfill.api.reconstruct import fill_withheld, own_options
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.also import read_also
-from xgapfill.kernel.job import FillOptions
+from xgapfill.kernel.options import FillOptions
 from xgapfill.methods import Method, find
 from xgapfill.validation.baselines.tuned import BASELINES
 from xgapfill.validation.case import Withheld, cube

@@ -12,7 +12,8 @@ from xgapfill.api.reconstruct import fill_withheld, own_options, withhold
 from xgapfill.api.verbs import Predictors
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.calibration import LEAST_DATES, Calibration, check_level
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
 from xgapfill.methods import Method, NetMethod, find
 from xgapfill.validation.case import Withheld

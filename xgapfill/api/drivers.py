@@ -10,7 +10,8 @@ import pandas as pd
 from xgapfill.api.verbs import Target
 from xgapfill.kernel.drivers import lay_out_moments
 from xgapfill.kernel.encode import Encoder
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.methods import Background
 from xgapfill.prior.drivers import FOLDS, Relation, explained, slopes, sums_of
 

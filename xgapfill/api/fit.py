@@ -10,7 +10,8 @@ import numpy as np
 
 from xgapfill.api.verbs import Predictors, Target
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.patches import extract
 from xgapfill.methods import Background, Method, NetMethod, find
 from xgapfill.nets.device import device_of

@@ -25,7 +25,8 @@ from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.graph import compute_block
 from xgapfill.kernel import reduce as reducing
 from xgapfill.kernel.fill import FillKernel
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.probe import COUNTS, TIMED, Count, Look, Operation, Time
 from xgapfill.kernel.shared_prior import BANDS
 from xgapfill.lattice import sea as seamask

@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xgapfill.inputs.conditions import conditions
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.probe import Look
 from xgapfill.lattice.grid import Box
 from xgapfill.methods import Method, find

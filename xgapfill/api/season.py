@@ -9,7 +9,8 @@ import xarray as xr
 
 from xgapfill.api.verbs import Predictors, Target
 from xgapfill.kernel.encode import Encoder
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.reader import Reader
 from xgapfill.kernel.seasons import lay_out_season, years
 from xgapfill.kernel.shared_prior import SharedPrior

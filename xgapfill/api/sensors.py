@@ -12,7 +12,8 @@ from xgapfill.api.verbs import Target
 from xgapfill.blocks.chunked import Chunked
 from xgapfill.inputs.axes import degrees
 from xgapfill.kernel.encode import Encoder
-from xgapfill.kernel.job import FillOptions, Job
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.pairs import lay_out_pairs
 from xgapfill.lattice.grid import Grid
 from xgapfill.methods import Background

@@ -9,7 +9,7 @@ from dataclasses import fields
 from inspect import Parameter, Signature
 from typing import Any
 
-from xgapfill.kernel.job import FillOptions
+from xgapfill.kernel.options import FillOptions
 from xgapfill.methods.base import Method
 from xgapfill.methods.registry import parameters_of, unknown_parameter
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from xgapfill.api.again import More, consistencies, transfers
 from xgapfill.api.reconstruct import Methods, by_label, reconstruct, withhold
-from xgapfill.kernel.job import FillOptions
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
 from xgapfill.validation.case import Withheld
 from xgapfill.validation.scores import SpreadScale

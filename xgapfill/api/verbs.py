@@ -20,7 +20,7 @@ from xgapfill.api.signatures import (
     positional,
     signature_of,
 )
-from xgapfill.kernel.job import FillOptions
+from xgapfill.kernel.options import FillOptions
 from xgapfill.methods.base import Method
 from xgapfill.methods.registry import BUILT_IN, find, parameters_of
 
