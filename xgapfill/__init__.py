@@ -15,6 +15,7 @@ from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
 from xgapfill.api.recommend import recommend
+from xgapfill.api.report import report
 from xgapfill.api.season import season
 from xgapfill.api.sensors import sensors
 from xgapfill.api.validate import validate
@@ -37,6 +38,7 @@ __all__ = [
     "methods",
     "plan",
     "recommend",
+    "report",
     "season",
     "sensors",
     "set_options",

@@ -16,6 +16,7 @@ from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
 from xgapfill.api.plan import plan
 from xgapfill.api.recommend import recommend
+from xgapfill.api.report import report
 from xgapfill.api.season import season
 from xgapfill.api.sensors import sensors
 from xgapfill.api.signatures import bound, dressed, positional
@@ -54,7 +55,7 @@ def _by_name(function: Callable[..., Any], *, fills: bool = False) -> Callable[.
     def method(self: DatasetGapfill, *given: Any, **keywords: Any) -> Any:
         call = bound(signature, function.__name__, given, keywords)
         target = _picked(self._obj, call.pop("name"))
-        call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error", "also") if word in call}
+        call |= {word: _picked(self._obj, call[word]) for word in ("cond", "error", "also", "other") if word in call}
         if "sea" in signature.parameters:
             call["sea"] = _sea(self._obj, target, call.get("sea"))
         if call.get("time_step") is None:
@@ -81,6 +82,7 @@ class DataArrayGapfill:
     gaps = _on_object(gaps)
     plan = _on_object(plan)
     recommend = _on_object(recommend)
+    report = _on_object(report)
     sensors = _on_object(sensors)
     season = _on_object(season)
     validate = _on_object(validate)
@@ -111,6 +113,7 @@ class DatasetGapfill:
     gaps = _by_name(gaps)
     plan = _by_name(plan)
     recommend = _by_name(recommend)
+    report = _by_name(report)
     sensors = _by_name(sensors)
     season = _by_name(season)
     validate = _by_name(validate)

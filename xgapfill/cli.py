@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
@@ -30,11 +29,10 @@ examples:
   xgapfill fill chl.zarr --var CHL --method background --prior season.zarr --out filled.zarr
   xgapfill fill modis.nc --var CHL --also viirs.nc:CHL --method background --out merged.nc
   xgapfill validate chl.nc --var CHL --method background dctpls kriging
+  xgapfill report chl.nc --var CHL --out report.html
 To resume an interrupted run, repeat the command. URLs such as s3://... read their credentials from the environment.
 """
 CLOSED = 141  # exit status after a broken pipe: 128 + SIGPIPE
-ROUNDING = 1e-5  # degrees, since coordinates are often float32
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T\d\d(:\d\d(:\d\d)?)?)?)?)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--exact", action="store_true", help="use all blocks, not a sample of 32")
     plan.set_defaults(run=_plan)
 
+    report = commands.add_parser("report", parents=[shared, drawn, computed], help="write a report on a fill as HTML")
+    _report_parser(report)
+
     validate = commands.add_parser(
         "validate", parents=[shared, drawn, computed], help="score methods on withheld pixels"
     )
@@ -108,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     methods = commands.add_parser("methods", help="list the methods")
     methods.set_defaults(run=_methods)
     return parser
+
+
+def _report_parser(report: argparse.ArgumentParser) -> None:
+    """Arguments of `report`."""
+    report.add_argument("--method", default="background", help="(%(default)s)")
+    report.add_argument("--matchups", help="table of in-situ samples that the fill does not use, CSV with a header")
+    report.add_argument("--out", default="report.html", help="(%(default)s)")
+    report.set_defaults(run=_report)
 
 
 def _filled_parser() -> argparse.ArgumentParser:
@@ -199,6 +208,20 @@ def _plan(given: argparse.Namespace) -> int:
     return 0
 
 
+def _report(given: argparse.Namespace) -> int:
+    ds = _opened(given)
+    if given.device:
+        raise ValueError("report takes no --device; set the environment variable XGAPFILL_DEVICE")
+    if len(given.var) > 1:
+        raise ValueError("report shows one variable; pass size classes as a variable with a dimension of classes")
+    table = None if given.matchups is None else pd.read_csv(given.matchups)
+    how = {"out": given.out, "members": given.members, "seed": given.seed, "weights": given.weights}
+    cond = given.cond or None
+    with _workers(given):
+        _say(ds.gapfill.report(given.var[0], given.method, cond, matchups=table, **how, **_given(given)))
+    return 0
+
+
 def _validate(given: argparse.Namespace) -> int:
     ds = _opened(given)
     if given.device:
@@ -216,8 +239,10 @@ def _validate(given: argparse.Namespace) -> int:
             **_given(given),
         )
     from xgapfill.validation.table import table_text
+    from xgapfill.validation.tested import verdict_text
 
     _say(table_text(scores, f"{given.input}: {scores.attrs['scored']} at withheld pixels"))
+    _say(f"\n{verdict_text(scores)}")
     if given.out:
         scores.to_netcdf(given.out)
     return 0
@@ -280,6 +305,7 @@ def _names(given: argparse.Namespace) -> Any:
 def _opened(given: argparse.Namespace) -> xr.Dataset:
     """Open the input lazily, without dask, and select region and time."""
     import xgapfill  # noqa: F401  (registers .gapfill)
+    from xgapfill.inputs.select import in_region, in_time
 
     ds = _read(given.input)
     also = (each for each in getattr(given, "also", None) or () if ":" not in each)
@@ -290,9 +316,9 @@ def _opened(given: argparse.Namespace) -> xr.Dataset:
     places: dict[Hashable, NDArray[np.intp]] = {}
     for name in names:
         if given.region is not None:
-            places |= _in_region(ds[name], *given.region)
+            places |= in_region(ds[name], *given.region)
         if given.time is not None:
-            places |= _in_time(ds[name], *given.time)
+            places |= in_time(ds[name], *given.time)
     return ds.isel({dim: _as_slice(index) for dim, index in places.items()})
 
 
@@ -301,64 +327,6 @@ def _read(path: str) -> xr.Dataset:
     netcdf = path.endswith((".nc", ".nc4", ".h5"))
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # metadata that are not consolidated
         return xr.open_dataset(path) if netcdf else xr.open_zarr(path, chunks=None)
-
-
-def _in_region(da: xr.DataArray, south: float, north: float, west: float, east: float) -> dict[Hashable, Any]:
-    """Indices along the dimensions of a map that lie in a region, in the direction of the map."""
-    from xgapfill.inputs.axes import find_axes
-
-    width = east - west + 360 * (east < west)
-    if not (-90 <= south < north <= 90 and 0 < width < np.inf):
-        raise ValueError(
-            f"--region must be SOUTH NORTH WEST EAST in degrees with -90 <= SOUTH < NORTH <= 90 and WEST unequal EAST; "
-            f"found {south:g} {north:g} {west:g} {east:g}"
-        )
-    axes = find_axes(da)
-    lat, lon = (da.coords[axes.names[what]].astype(float) for what in ("latitude", "longitude"))
-    eastward = (lon - west + ROUNDING) % 360
-    inside = (lat >= south - ROUNDING) & (lat <= north + ROUNDING) & (eastward <= width + 2 * ROUNDING)
-    if not inside.any():
-        raise ValueError(
-            f"--region {south:g} {north:g} {west:g} {east:g} has no pixel of {da.name!r}, which extends from "
-            f"{float(lat.min()):g} to {float(lat.max()):g} degrees north and from {float(lon.min()):g} to "
-            f"{float(lon.max()):g} degrees east"
-        )
-    rows = np.flatnonzero(inside.any(axes.lon).values)
-    cols = np.flatnonzero(inside.any(axes.lat).values)
-    if cols.size < da.sizes[axes.lon]:
-        # The map may begin inside the region: join its two parts, in the direction of the map.
-        along = (eastward if eastward.ndim == 1 else eastward.isel({axes.lat: rows[0]})).values[cols]
-        order = np.argsort(along)
-        cols = cols[order if 2 * (np.diff(along) > 0).sum() >= along.size - 1 else order[::-1]]
-    return {axes.lat: rows, axes.lon: cols}
-
-
-def _in_time(da: xr.DataArray, first: str, last: str) -> dict[Hashable, Any]:
-    """Indices along time from one date to another; a date may be a year or a month."""
-    from xgapfill.inputs.axes import find_axes
-
-    first, last = (text.replace(" ", "T") for text in (first, last))
-    for text in (first, last):
-        if not _DATE.fullmatch(text):
-            raise ValueError(f"--time expects dates such as 2015-03-10, 2015-03 or 2015T12:00, found {text!r}")
-    both = min(len(first), len(last))
-    if first[:both] > last[:both]:
-        raise ValueError(f"--time expects FIRST LAST; found {first} after {last}")
-    axes = find_axes(da)
-    if "time" not in axes.names:
-        raise ValueError(f"{da.name!r} has no time; leave --time out")
-    dates = da.coords[axes.names["time"]]
-    try:
-        stamps = np.atleast_1d(dates.dt.strftime("%Y-%m-%dT%H:%M:%S").values).astype(str)
-    except (AttributeError, TypeError):
-        raise ValueError(
-            f"expected dates in {dates.name!r} of {da.name!r}, found dtype {dates.dtype}; leave --time out"
-        ) from None
-    # ISO dates sort as text in any calendar; compare only as many characters as were given.
-    inside = (stamps.astype(f"U{len(first)}") >= first) & (stamps.astype(f"U{len(last)}") <= last)
-    if not inside.any():
-        raise ValueError(f"--time {first} {last} has no date of {da.name!r}, which has {min(stamps)} to {max(stamps)}")
-    return {} if axes.time is None else {axes.time: np.flatnonzero(inside)}
 
 
 def _as_slice(index: NDArray[np.intp]) -> Any:

@@ -5,6 +5,7 @@ Every function returns a `matplotlib.figure.Figure`, which notebooks show and ``
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ LAND = "#b8b8b8"
 MISSING = "#ffffff"
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito (2008)
 MOST = 400  # pixels along each side of a map that are drawn
+SHADES = 62
 INSIDE = (0.02, 0.98)  # quantiles of the values that the colours reach
 
 
@@ -302,6 +304,47 @@ def _plain(bar: Any) -> None:
     bar.ax.yaxis.set_major_formatter(form)
     bar.ax.yaxis.set_minor_formatter(form)
     bar.ax.tick_params(which="both", labelsize=7)
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """A figure as PNG."""
+    to = io.BytesIO()
+    figure.savefig(to, format="png", dpi=dpi)
+    return to.getvalue()
+
+
+def pixels(values: NDArray, land: NDArray[np.bool_], colours: Colormap, norm: Normalize) -> bytes:
+    """A (y, x) map as a small PNG of one pixel each: 62 shades, white where missing, grey on land."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.ma.filled(np.ma.masked_invalid(norm(np.asarray(values, np.float64))), np.nan)
+    missing = np.isnan(values) | np.isnan(share)
+    shade = np.where(missing, SHADES, np.clip(np.nan_to_num(share) * SHADES, 0, SHADES - 1)).astype(np.uint8)
+    shade[land & missing] = SHADES + 1
+    return _indexed(shade, [*shades(colours, SHADES), MISSING, LAND])
+
+
+def categories(values: NDArray, colours: Sequence[str]) -> bytes:
+    """A (y, x) map of categories as a small PNG."""
+    return _indexed(np.asarray(values, np.uint8), colours)
+
+
+def shades(colours: Colormap, count: int = 9) -> tuple[str, ...]:
+    """Colours of a map from low to high, as CSS writes them."""
+    from matplotlib.colors import to_hex
+
+    return tuple(to_hex(colours(share)) for share in np.linspace(0, 1, count))
+
+
+def _indexed(index: NDArray[np.uint8], colours: Sequence[str]) -> bytes:
+    """A PNG of indices into a list of colours."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    made = Image.fromarray(np.ascontiguousarray(index), mode="P")
+    made.putpalette([round(255 * part) for colour in colours for part in to_rgb(colour)])
+    to = io.BytesIO()
+    made.save(to, format="PNG", optimize=True)
+    return to.getvalue()
 
 
 def thinned(values: NDArray, most: int = MOST) -> NDArray:
