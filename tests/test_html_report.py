@@ -90,7 +90,7 @@ def test_all_sections_are_there(page):
     assert page.headings == [*titles, "Calibration and texture", "Match-ups", "Provenance"]
     assert page.all("html")[0]["lang"] == "en"
     assert page.all("label")[0]["for"] == page.all("input")[0]["id"]
-    assert "negative control" in text
+    assert "texture S_1" in text
     assert "<b>made</b> & up" in text  # escaped, so it is text and no tag
     assert not [attrs for tag, attrs in page.tags if tag == "b" and "made" in str(attrs)]
 
