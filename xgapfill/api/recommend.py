@@ -87,7 +87,7 @@ def recommend(
     minutes : float
         Time budget.
     members : int, optional
-        Try methods that draw this many members; by default those that give one estimate.
+        Try this many members of each method; by default estimates.
     methods : sequence of str, optional
         Names of the methods to try; by default all of the package.
     masks, seed
@@ -121,7 +121,7 @@ def recommend(
     withheld = withhold(part, None, masks, cond, options)
     names = _suitable(members) if methods is None else list(methods)
     budget = 60 * float(minutes)
-    tried, left_out = _tried(withheld, names, cond, members, replace(options, members=None), budget)
+    tried, left_out = _tried(withheld, names, cond, members, options, budget)
     if not tried:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise ValueError(f"no method could be tried. {reasons}")
@@ -130,12 +130,7 @@ def recommend(
 
 def _suitable(members: int | None) -> list[str]:
     """Methods of the package that give what is asked for, the fast ones first."""
-    found = []
-    for kind in BUILT_IN:
-        draws = bool(find(kind.name).draws)
-        drawing = draws or kind.ensemble is not find("background").__class__.ensemble
-        if (members is None and not draws) or (members is not None and drawing):
-            found.append(kind.name)
+    found = [kind.name for kind in BUILT_IN if members is not None or not find(kind.name).draws]
     return sorted(found, key=lambda name: (name not in FIRST, _cost(name)))
 
 
@@ -159,7 +154,7 @@ def _tried(
             left_out[name] = f"left out: about {spent + pace * _cost(name):.0f} of {budget:.0f} s"
             continue
         try:
-            method = find(name).ensemble() if members is not None else find(name)
+            method = find(name)
             one = replace(options, insitu=None, error=None) if not method.takes_errors else options
             tried[name] = reconstruct(withheld, {name: method}, cond, members or 2, one, False)[name]
         except (ValueError, TypeError) as problem:

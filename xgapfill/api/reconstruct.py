@@ -84,7 +84,7 @@ def reconstruct(
             own = own_options(withheld, method, cond, options)
             one = replace(fill_withheld(withheld, method, cond, members, own), seconds=time.perf_counter() - start)
             if smoothing:
-                plain = unpasted(_named(withheld.shown), method, cond, own)[:, withheld.observed]
+                plain = unpasted(_named(withheld.shown), method, cond, replace(own, members=None))[:, withheld.observed]
                 one = replace(one, smoothing=_smoothing(withheld, withheld.quantity.variable.score(plain)))
         else:
             one = _fill_whole(withheld, whole, None if each in WITHOUT_CONDITIONS else cond)
@@ -129,13 +129,19 @@ def _smoothing(withheld: Withheld, plain: NDArray) -> float:
 
 
 def fill_withheld(withheld: Withheld, method: Method, cond: Any, members: int, options: FillOptions) -> Reconstruction:
-    """Fill with a method of the package, through the public pipeline."""
+    """Fill with a method of the package, through the public pipeline.
+
+    Members are drawn if the method draws them itself, or if the options ask for them. Those that are made of an
+    estimate come in pairs of opposite sign, so only one of each pair is kept: these are exchangeable with the truth.
+    """
     variable, target = withheld.quantity.variable, _named(withheld.shown)
-    if method.draws:
+    if method.draws or options.members is not None:
+        paired = not (method.draws or method.ensemble().draws)
         drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)]
         filled = np.stack([variable.score(cube(one, withheld.quantity))[:, withheld.hidden] for one in each])
-        return Reconstruction(filled.mean(axis=0), None, filled if members > 1 else None, filled=each[0])
+        alike = filled[::2] if paired and members > 3 else filled
+        return Reconstruction(filled.mean(axis=0), None, alike if members > 1 else None, filled=each[0])
     result = cast(xr.Dataset, fill(target, method, cond, replace(options, full=True)))
     spread_name = f"{target.name}_spread_log10" if variable.logarithmic else f"{target.name}_spread"
     result = result[[target.name, spread_name]].load()

@@ -74,7 +74,7 @@ def report(
     out : path
         File to write.
     members : int, optional
-        Number of members, for methods that draw; two are shown.
+        Number of members; two are shown. Methods that draw them themselves have 8 unless told otherwise.
     baseline : str or None
         A method to compare the scores with.
     matchups : DataFrame, optional
@@ -107,7 +107,6 @@ def report(
     True
     """
     made = find(method, **parameters)
-    made = made if members is None else made.ensemble()
     da = da.rename("target" if da.name is None else str(da.name))
     options = FillOptions(
         seed=seed,
@@ -121,14 +120,21 @@ def report(
         transform=transform,
         prior=prior,
     )
-    count = (members or MEMBERS) if made.draws else None
+    count = MEMBERS if made.draws and members is None else members
     start = time.perf_counter()
     filled = _filled(da, made, cond, replace(options, full=True, members=count))
     again = ["consistency"] if time.perf_counter() - start < QUICKLY else []
     named: dict[str, Any] = {made.name: made} | ({} if baseline is None else {baseline: baseline})
     given = {name: getattr(options, name) for name in FIELDS}
     scores = validate(
-        da, named, cond=cond, members=count or 2, other=other, tests=[*QUICK, "tell_apart", *again], **given
+        da,
+        named,
+        cond=cond,
+        members=count or 2,
+        drawn=members is not None,
+        other=other,
+        tests=[*QUICK, "tell_apart", *again],
+        **given,
     )
     fields = Fields.of(da.compute(), filled)
     sections = _sections(fields, scores, made.name, matchups)

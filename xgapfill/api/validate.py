@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def validate(
     truth: xr.DataArray | None = None,
     masks: Any = None,
     members: int = 8,
+    drawn: bool = False,
     seed: int = 0,
     weights: Any = None,
     insitu: Any = None,
@@ -65,6 +67,9 @@ def validate(
         on each frame.
     members : int
         Number of members of ensemble methods.
+    drawn : bool
+        Score members of the other methods as well, not their estimate with its spread. Members that are made of an
+        estimate come in pairs of opposite sign; ranks and ranges are those of one of each pair.
     seed : int
         Seed of the gaps and of the members.
     insitu, error
@@ -136,6 +141,7 @@ def validate(
     )
     check_tests(tests, "consistency")
     withheld = withhold(da, truth, masks, cond, options)
+    options = replace(options, members=members if drawn else None)
     found = reconstruct(withheld, methods, cond, members, options, smoothing)
     table = score_table(
         withheld.truth, withheld.observed, withheld.hidden, found, scales=scales, labels=withheld.labels

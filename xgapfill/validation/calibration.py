@@ -99,7 +99,7 @@ def spread_test(scene: Scene) -> list[Verdict]:
     >>> spread_test(ocean())[0].passed, spread_test(ocean("narrow"))[0].passed
     (True, False)
     """
-    sums = summed(scene.dates, _variance(scene), scene.error**2)
+    sums = summed(scene.dates, _variance(scene), scene.error_of_members**2)
     found = by_dates("spread over error", sums, lambda s: 0.5 * np.log(s[..., 0] / s[..., 1]), 0.0)
     return [exponential(found)]
 
@@ -121,7 +121,7 @@ def spread_skill(scene: Scene, bins: int = 8) -> pd.DataFrame:
     variance = _variance(scene)
     parts = np.array_split(np.argsort(variance, kind="stable"), bins)
     rows = [
-        (np.sqrt(variance[each].mean()), np.sqrt((scene.error[each] ** 2).mean()), each.size)
+        (np.sqrt(variance[each].mean()), np.sqrt((scene.error_of_members[each] ** 2).mean()), each.size)
         for each in parts
         if each.size
     ]

@@ -56,7 +56,7 @@ def monthly(scene: Scene) -> list[Verdict]:
 
 
 def mean_errors(scene: Scene, units: NDArray) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64] | None]:
-    """Errors of the means of units: their labels, (u,) errors of the estimate, and (m, u) departures of members.
+    """Errors of the means of units: their labels, (u,) errors of the estimate, and (m, u) errors of members.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def mean_errors(scene: Scene, units: NDArray) -> tuple[NDArray, NDArray[np.float
     errors = np.bincount(place, scene.error, labels.size) / count
     if scene.members is None:
         return labels, errors, None
-    away = [np.bincount(place, each - scene.mean, labels.size) / count for each in scene.members]
+    away = [np.bincount(place, each - scene.known, labels.size) / count for each in scene.members]
     return labels, errors, np.array(away)
 
 
@@ -88,7 +88,7 @@ def _judged(name: str, scene: Scene, units: NDArray, date_of: Callable[[NDArray]
     found = [mean_of(f"{name} bias", dates, errors, 0.0)]
     if members is not None and len(members) > 1:
         m = len(members)
-        sums = summed(dates, members.var(axis=0, ddof=1) * (m + 1) / m, errors**2)
+        sums = summed(dates, members.var(axis=0, ddof=1) * (m + 1) / m, members.mean(axis=0) ** 2)
         one = by_dates(f"{name} spread/error", sums, lambda s: 0.5 * np.log(s[..., 0] / s[..., 1]), 0.0)
         found.append(exponential(one))
     return found

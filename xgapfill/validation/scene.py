@@ -78,6 +78,11 @@ class Scene:
         """(n,) estimate minus truth."""
         return np.asarray(self.mean, np.float64) - self.known
 
+    @cached_property
+    def error_of_members(self) -> NDArray[np.float64]:
+        """(n,) mean of the members, or the estimate without members, minus truth."""
+        return self.error if self.members is None else self.members.mean(axis=0, dtype=np.float64) - self.known
+
     @property
     def drawn(self) -> NDArray:
         """(m, n) realisations, or the estimate as the only one."""
