@@ -163,12 +163,23 @@ def test_validate_has_a_row_for_each_test(scored):
     rows = set(scored.test.values)
     assert {"bias", "texture S_1", "seam at borders", "sensor offset", "refill: spread/difference"} <= rows
     assert {"all", "calm", "active", "Mar-May", "worst date"} <= set(scored.group.values)
+    mean = scored.group_rmse.sel(group="regional means")
+    assert (mean < scored.group_rmse.sel(group="all")).all()
     offset = scored.test_value.sel(test="sensor offset", filled_by="background")
     assert abs(float(offset)) < 0.05
     assert_allclose(scored.group_rmse.sel(group="all"), scored.rmse.sel(distance_class="all"), rtol=1e-4)
     low, high = scored.group_rmse_low.sel(group="all"), scored.group_rmse_high.sel(group="all")
     assert ((low < scored.group_rmse.sel(group="all")) & (scored.group_rmse.sel(group="all") < high)).all()
     assert verdict_text(scored).count("\n") == scored.test.size + 1
+
+
+def test_members_of_estimates_are_scored_one_of_each_pair():
+    """`drawn` gives rows that only members have; ranges expect as many as are exchangeable."""
+    chl = chl_map((8, 24, 30), share=0.4)
+    found = chl.gapfill.validate(["background"], members=8, drawn=True)
+    assert "TARP mean" in found.test.values
+    assert_allclose(found.test_expected.sel(test="range coverage", filled_by="background"), 3 / 5)
+    assert "range coverage" not in chl.gapfill.validate(["background"], members=8).test.values
 
 
 def test_unknown_tests_are_refused():

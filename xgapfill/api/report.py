@@ -126,16 +126,8 @@ def report(
     again = ["consistency"] if time.perf_counter() - start < QUICKLY else []
     named: dict[str, Any] = {made.name: made} | ({} if baseline is None else {baseline: baseline})
     given = {name: getattr(options, name) for name in FIELDS}
-    scores = validate(
-        da,
-        named,
-        cond=cond,
-        members=count or 2,
-        drawn=members is not None,
-        other=other,
-        tests=[*QUICK, "tell_apart", *again],
-        **given,
-    )
+    drawn, tests = members is not None, [*QUICK, "tell_apart", *again]
+    scores = validate(da, named, cond=cond, members=count or 2, drawn=drawn, other=other, tests=tests, **given)
     fields = Fields.of(da.compute(), filled)
     sections = _sections(fields, scores, made.name, matchups)
     title = f"{da.name} filled by {LABELS.get(made.name, made.name)}"

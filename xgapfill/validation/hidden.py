@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xgapfill.lattice.distance import NAMES
+from xgapfill.validation.means import mean_errors, regional_units
 from xgapfill.validation.scene import Scene
 from xgapfill.validation.verdict import Verdict, by_dates, mean_of, share, summed
 
@@ -34,7 +35,7 @@ def groups(scene: Scene) -> dict[str, NDArray[np.bool_]]:
 
 
 def errors_by_group(scene: Scene) -> pd.DataFrame:
-    """Root-mean-square error and bias of groups of hidden pixels, with 95 % intervals, and of the worst date.
+    """Root-mean-square error and bias of groups of hidden pixels, of means, and of the worst date, with 95 % intervals.
 
     Returns
     -------
@@ -50,13 +51,14 @@ def errors_by_group(scene: Scene) -> pd.DataFrame:
     """
     rows = {}
     for name, there in groups(scene).items():
-        dates, error = scene.dates[there], scene.error[there]
-        mean = mean_of("bias", dates, error, 0.0)
-        sums = summed(dates, error**2, np.ones(error.size))
-        square = by_dates("rmse", sums, lambda s: np.sqrt(share(s)), 0.0)
-        low = max(square.low, 0.0) if square.tested else np.nan
-        ends = (square.value, low, square.high, mean.value, mean.low, mean.high)
-        rows[name] = (*ends, error.size, mean.dates)
+        rows[name] = _row(scene.dates[there], scene.error[there])
+    units, parts = regional_units(scene)
+    labels, errors, _ = mean_errors(scene, units)
+    rows["regional means"] = _row(labels // parts, errors)
+    if scene.months is not None:
+        months = np.broadcast_to(np.asarray(scene.months)[:, None, None], scene.truth.shape)
+        labels, errors, _ = mean_errors(scene, months)
+        rows["monthly means"] = _row(labels, errors)
     every = np.unique(scene.dates)
     if every.size:
         worst = max(every, key=lambda date: (scene.error[scene.dates == date] ** 2).mean())
@@ -64,6 +66,15 @@ def errors_by_group(scene: Scene) -> pd.DataFrame:
         rows["worst date"] = (np.sqrt((error**2).mean()), np.nan, np.nan, error.mean(), np.nan, np.nan, error.size, 1)
     columns = ["rmse", "rmse_low", "rmse_high", "bias", "bias_low", "bias_high", "values", "dates"]
     return pd.DataFrame.from_dict(rows, "index", columns=columns)
+
+
+def _row(dates: NDArray, error: NDArray) -> tuple[float, ...]:
+    """Row of the table, given errors and the dates they are of."""
+    mean = mean_of("bias", dates, error, 0.0)
+    sums = summed(dates, error**2, np.ones(error.size))
+    square = by_dates("rmse", sums, lambda s: np.sqrt(share(s)), 0.0)
+    low = max(square.low, 0.0) if square.tested else np.nan
+    return square.value, low, square.high, mean.value, mean.low, mean.high, error.size, mean.dates
 
 
 def bias(scene: Scene) -> list[Verdict]:

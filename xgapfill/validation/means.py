@@ -31,11 +31,24 @@ def regional(scene: Scene, regions: tuple[int, int] = REGIONS) -> list[Verdict]:
     >>> [each.passed for each in regional(ocean())]
     [True, True]
     """
+    units, parts = regional_units(scene, regions)
+    return _judged("regional mean", scene, units, lambda unit: unit // parts)
+
+
+def regional_units(scene: Scene, regions: tuple[int, int] = REGIONS) -> tuple[NDArray[np.int64], int]:
+    """Number of the region and date of each pixel, (t, y, x), and the number of regions.
+
+    Examples
+    --------
+    >>> from xgapfill.validation.planted import ocean
+    >>> units, parts = regional_units(ocean())
+    >>> int(units.max()) + 1, parts
+    (96, 4)
+    """
     t, y, x = scene.truth.shape
     rows, cols = (np.arange(n) * parts // n for n, parts in ((y, regions[0]), (x, regions[1])))
-    place = rows[:, None] * regions[1] + cols
-    units = np.arange(t)[:, None, None] * (regions[0] * regions[1]) + place
-    return _judged("regional mean", scene, units, lambda unit: unit // (regions[0] * regions[1]))
+    count = regions[0] * regions[1]
+    return np.arange(t)[:, None, None] * count + rows[:, None] * regions[1] + cols, count
 
 
 def monthly(scene: Scene) -> list[Verdict]:
