@@ -25,6 +25,11 @@ SETS = ("choose-chl", "report-chl", "report-psc")
 MEMBERS = 8
 ORDERS, LAGS = (0.5, 1.0, 2.0), (1, 2, 4, 8)
 
+LEGEND = f"""{MEMBERS} members. CRPS: as they are, and fair (pairs are not independent: one of each pair in brackets).
+RMSE: of their mean, and of the estimate. range: truths within all members, ideally 0.778 (one of each pair: 0.6).
+S: mean of |difference| ** q over that of the truth, at lags 1, 2, 4, 8. area: a classifier tells patches of a member
+from observed ones (0.5: it cannot), in brackets patches of the estimate. Core-seconds."""
+
 
 class Case(NamedTuple):
     """A series with hidden pixels: input, truth in the units of scores, what is hidden, and dates that are scored."""
@@ -47,18 +52,7 @@ def run(folder: Path, methods: tuple[str, ...], sets: tuple[str, ...], every: in
     """Print a table for each set."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    print(
-        f"{MEMBERS} members: CRPS as they are and fair (pairs are not independent: one of each pair in brackets); RMSE"
-    )
-    print(
-        "of their mean, and of the estimate; range: share of truths within all members, ideally 0.778 (in brackets of one"
-    )
-    print(
-        "of each pair, 0.6); S: mean of |difference| ** q over that of the truth, at lags 1, 2, 4, 8; area: a classifier"
-    )
-    print(
-        "tells patches of a member from observed ones (0.5: it cannot), in brackets patches of the estimate; core-seconds"
-    )
+    print(LEGEND)
     for name in sets:
         case = case_of(name, folder, every)
         print(f"\n{name}: {int(case.hidden.isel(time=case.dates).sum())} hidden pixels of {len(case.dates)} dates")
