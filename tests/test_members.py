@@ -13,11 +13,14 @@ from xgapfill import fill
 from xgapfill.gaussian.background import first_guess
 from xgapfill.gaussian.residuals import Donor, residuals
 from xgapfill.kernel.donors import Donors
+from xgapfill.kernel.job import Job
+from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.noise import Noise
+from xgapfill.methods import Background
 from xgapfill.testing import tiny_weights
 from xgapfill.variables import priors
 
-CHL = chl_map((12, 20, 24))
+CHL = chl_map((10, 16, 20))
 METHODS = {"dctpls": {"smoothing": 0.1, "time_weight": 0.1}}
 
 
@@ -26,7 +29,9 @@ def members_of(target, name, members=4, **options):
     return getattr(xgapfill, name)(target, members=members, **METHODS.get(name, {}), **weights, **options)
 
 
-@pytest.mark.parametrize("name", ["background", "dctpls", "posterior_mean"])
+@pytest.mark.parametrize(
+    "name", ["background", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dctpls", "posterior_mean"))]
+)
 def test_laws_hold(name):
     """Lazy, the same bits for any chunks and number of members, observed pixels untouched, members differ in gaps."""
     with raise_if_dask_computes():
@@ -40,8 +45,8 @@ def test_laws_hold(name):
     missing = ~observed.values & np.isfinite(found.values[0])
     assert missing.any()
     assert np.isclose(*found.values[[0, 2]][:, missing]).mean() < 0.01
-    with xgapfill.set_options(block=(7, 20, 13)):
-        parts = members_of(CHL.chunk(time=5, lat=20, lon=9), name, seed=3).compute(scheduler="threads")
+    with xgapfill.set_options(block=(6, 16, 11)):
+        parts = members_of(CHL.chunk(time=5, lat=16, lon=7), name, seed=3).compute(scheduler="threads")
     assert same(parts.values, found.values)
     assert same(members_of(CHL, name, 1, seed=3).values[0], found.values[0])
     assert not same(members_of(CHL, name, 1, seed=4).values[0], found.values[0])
@@ -62,9 +67,9 @@ def test_pairs_are_opposite(target):
 
 def test_members_that_are_reduced_are_those_that_are_drawn():
     """Statistics of members that are drawn a few at a time."""
-    drawn = xgapfill.background(CHL, members=6).compute()
+    drawn = xgapfill.background(CHL, members=4).compute()
     with xgapfill.set_options(member_bytes=2 * CHL.nbytes):
-        found = xgapfill.background(CHL, members=6, reduce=["mean", "std"]).compute()
+        found = xgapfill.background(CHL, members=4, reduce=["mean", "std"]).compute()
     np.testing.assert_allclose(found.CHL_mean, drawn.mean("realization"), rtol=1e-5)
     np.testing.assert_allclose(found.CHL_std, drawn.std("realization"), rtol=2e-3, atol=1e-4)
 
@@ -102,6 +107,13 @@ def test_dates_close_by_lend_nothing():
     assert Donors.of(_grid(chl_map((1, 8, 8))), 4, 0).shifts == (0, 0)
     one = xgapfill.background(chl_map((1, 20, 24)), members=2, time_step="8D").compute()
     assert np.isfinite(one.values).any()
+
+
+def test_a_new_date_changes_the_donors_of_all():
+    """A store of members is not continued with frames that were appended; their estimate is."""
+    for members, halo in ((None, 4), (2, None)):
+        options = FillOptions(members=members, prior=None)
+        assert Job.of(CHL, Background(), None, options).frames_of_halo == halo
 
 
 def test_residuals_of_draws_have_the_stated_size():

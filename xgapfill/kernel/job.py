@@ -153,7 +153,7 @@ class Job:
     def frames_of_halo(self) -> int | None:
         """Frames before the end that a new frame changes; None: all of them."""
         own, prior = self.op.reach[0], self.kernel.prior
-        if own is None or (prior is not None and prior.season and not prior.saved):
+        if own is None or self.kernel.donors is not None or (prior is not None and prior.season and not prior.saved):
             return None
         more, days = 0 if self.kernel.drivers is None else DRIVER_REACH[0], self.kernel.grid.step_days
         more += 0 if self.kernel.also is None else sensors.reach(days)[0]

@@ -113,7 +113,8 @@ class Time(Look):
             blend = kernel.blend(known, around, inner, others, count)
             times.append(clock() - start)
         batch = (times[2] - times[1]) / (TIMED_BATCHES - 1) if found >= TIMED_BATCHES else times[1]
-        beyond = 0.0 if kernel.prior is None else max(times[1] - batch, 0.0) * number * sum(drawn) / kernel.members
+        nothing = kernel.prior is None and kernel.donors is None
+        beyond = 0.0 if nothing else max(times[1] - batch, 0.0) * number * sum(drawn) / kernel.members
         start = clock()
         kernel.decode(known.within(inner.within(around)), kernel.raw(kernel.layout.named(part), around, inner), blend)
         decoding = (clock() - start) * number * sum(drawn) / kernel.members
