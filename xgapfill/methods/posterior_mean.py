@@ -39,7 +39,7 @@ class PosteriorMean(NetMethod):
     >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(time=slice(8, 10), lat=slice(0, 32), lon=slice(0, 32))
     >>> result = xgapfill.posterior_mean(ds.PSC, ds.CHL, full=True)
     >>> list(result)
-    ['PSC', 'PSC_spread', 'PSC_status']
+    ['PSC', 'PSC_spread', 'PSC_status', 'PSC_support']
     >>> bool(abs(result.PSC.sum("size_class") - 1).max() < 1e-5)
     True
     """
