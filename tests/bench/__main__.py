@@ -33,6 +33,7 @@ from bench import (
     variables,
     variants,
     windows,
+    worked,
 )
 from xgapfill.validation.masks import freeze
 
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     members.arguments(add("members", _members, "members: skill, texture and cost beside their estimates"))
     add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
+    worked.arguments(add("worked", worked.main, "all tests on Newfoundland 2015, another sensor, a proxy"))
     trust.arguments(add("trust", trust.main, "which test catches which planted defect", data=False))
     add("headroom", lambda g: headroom.run(g.data), "possible gain: combinations in hindsight, oracles")
     whole = add("blended", lambda g: blended.run(g.data, g.weights), "spread and error of members on maps")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from xgapfill.validation.verdict import Verdict, by_dates, exponential
+from xgapfill.validation.verdict import Verdict, by_dates, exponential, share
 
 
 def transfer(target: ArrayLike, filled: ArrayLike, other: ArrayLike) -> list[Verdict]:
@@ -22,8 +25,9 @@ def transfer(target: ArrayLike, filled: ArrayLike, other: ArrayLike) -> list[Ver
     Returns
     -------
     list of Verdict
-        ``sensor offset``: filled minus other where only the other saw, less target minus other where both did; 0 if
-        nothing is wrong. ``sensor error``: standard deviation of the former over that of the latter: 1 for a fill as
+        ``sensor offset``: mean of filled minus other where only the other saw, less target minus other at the nearest
+        pixel of the frame where both saw, since offsets of sensors change from place to place; 0 if nothing is wrong.
+        ``sensor error``: standard deviation of filled minus other over that of target minus other: 1 for a fill as
         good as a measurement. It tells how good the fill is and is not judged: its expected value is its own.
 
     References
@@ -44,20 +48,28 @@ def transfer(target: ArrayLike, filled: ArrayLike, other: ArrayLike) -> list[Ver
             f"expected three (t, y, x) arrays of one shape, found {target.shape}, {filled.shape} and {other.shape}"
         )
     only, both = np.where(np.isnan(target), filled, np.nan) - other, target - other
-    sums = np.concatenate([_sums(only), _sums(both)], axis=1)
-    sums = sums[(sums[:, 2] > 0) & (sums[:, 5] > 0)]
-    weight = np.minimum(sums[:, 2], sums[:, 5])
+    sums = np.concatenate([_sums(only - _nearest(both)), _sums(only), _sums(both)], axis=1)
+    sums = sums[(sums[:, 2] > 0) & (sums[:, 8] > 0)]
+    offset = by_dates("sensor offset", sums[:, [0, 2]], share, 0.0)
+    error = exponential(by_dates("sensor error", sums[:, 3:], _ratio, 0.0))
+    return [offset, replace(error, expected=error.value)]
 
-    def offset(s: NDArray) -> NDArray:
-        return np.asarray(s[..., 0] / s[..., 2] - s[..., 3] / s[..., 5])
 
-    def ratio(s: NDArray) -> NDArray:
-        first, second = (s[..., k + 1] / s[..., k + 2] - (s[..., k] / s[..., k + 2]) ** 2 for k in (0, 3))
-        return np.asarray(0.5 * np.log(first / second))
+def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the ratio of two standard deviations, given sum, sum of squares and number of each."""
+    first, second = (sums[..., k + 1] / sums[..., k + 2] - (sums[..., k] / sums[..., k + 2]) ** 2 for k in (0, 3))
+    return np.asarray(0.5 * np.log(first / second))
 
-    error = exponential(by_dates("sensor error", sums, ratio, 0.0, weight=weight))
-    told = Verdict(error.name, error.value, error.value, error.low, error.high, error.dates)
-    return [by_dates("sensor offset", sums, offset, 0.0, weight=weight), told]
+
+def _nearest(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Value of the nearest known pixel of each frame; NaN in frames without any."""
+    found = np.full(difference.shape, np.nan)
+    for frame, values in enumerate(difference):
+        known = np.isfinite(values)
+        if known.any():
+            place = scipy.ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+            found[frame] = values[tuple(place)]
+    return found
 
 
 def _sums(difference: NDArray[np.float64]) -> NDArray[np.float64]:
