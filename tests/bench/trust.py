@@ -63,8 +63,8 @@ def run(seeds: int = 400, planted: int = 40) -> pd.DataFrame:
     """Print the table."""
     columns = {"none": alarms("", seeds)} | {defect: alarms(defect, planted) for defect in DEFECTS}
     table = pd.DataFrame(columns)
-    print(f"percentage of oceans in which a test fails: {seeds} filled from the truth's own law (none), {planted} with")
-    print(f"each defect: {', '.join(f'{name} ({text})' for name, text in DEFECTS.items())};")
+    print(f"percentage of oceans in which a test fails: {seeds} filled from the truth's own law, {planted} each with")
+    print("; ".join(f"{name}: {text}" for name, text in DEFECTS.items()))
     print("* marks what a test claims to catch")
     print(f"{'':26}" + "".join(f"{name:>11}" for name in table.columns))
     for name, row in table.iterrows():

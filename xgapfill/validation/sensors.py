@@ -32,7 +32,7 @@ def transfer(target: ArrayLike, filled: ArrayLike, other: ArrayLike) -> list[Ver
 
     References
     ----------
-    Withholding one satellite: observing-system experiments, Le Guillou et al. (2023), doi:10.5194/gmd-16-2119-2023.
+    Withholding one satellite: observing-system experiments of OceanBench, Johnson et al. (2023), arXiv:2309.15599.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xgapfill.validation.case import Withheld
 from xgapfill.validation.hidden import errors_by_group
 from xgapfill.validation.scene import Scene
-from xgapfill.validation.table import LABELS, Reconstruction
+from xgapfill.validation.table import Reconstruction
 from xgapfill.validation.verdict import Verdict
 from xgapfill.validation.verdicts import verdicts
 
@@ -132,7 +132,7 @@ def expected_text(scores: xr.Dataset, test: str) -> str:
 
 
 def _heads(scores: xr.Dataset) -> str:
-    return "".join(f"{LABELS.get(str(name), str(name))[:15]:>16}" for name in scores.filled_by.values)
+    return "".join(f"{str(name)[:15]:>16}" for name in scores.filled_by.values)
 
 
 def _mark(passed: float) -> str:
