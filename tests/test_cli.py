@@ -133,6 +133,12 @@ def test_validate_prints_a_table(store, capsys):
     out = capsys.readouterr().out
     assert "per-pixel mean" in out
     assert "background" in out
+    assert "texture S_1" in out
+    few = ["validate", store, "--var", "CHL", "--method", "pixel_mean", "--tests", "bias"]
+    assert main(few) == 0
+    out = capsys.readouterr().out
+    assert "bias" in out
+    assert "texture S_1" not in out
 
 
 def test_plan_is_printed(store, capsys):

@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "validate", parents=[shared, drawn, computed], help="score methods on withheld pixels"
     )
     validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
+    validate.add_argument("--tests", nargs="+", help="tests of each fill, by default the quick ones")
     validate.add_argument("--out", help="write the scores as netCDF")
     validate.set_defaults(run=_validate)
 
@@ -236,6 +237,7 @@ def _validate(given: argparse.Namespace) -> int:
             **({} if given.members is None else {"members": given.members}),
             seed=given.seed,
             weights=given.weights,
+            **({} if given.tests is None else {"tests": given.tests}),
             **_given(given),
         )
     from xgapfill.validation.table import table_text

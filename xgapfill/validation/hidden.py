@@ -106,7 +106,7 @@ def unused(scene: Scene) -> list[Verdict]:
 
     References
     ----------
-    Tests of whether forecasts use all information: Mincer & Zarnowitz (1969), NBER, Economic Forecasts and Expectations.
+    Tests of whether forecasts use all information: Mincer & Zarnowitz (1969), in Economic Forecasts and Expectations.
 
     Examples
     --------
