@@ -64,6 +64,7 @@ def _blocks(chl: xr.DataArray, _: Path) -> None:
     """Whole months and whole squares withheld."""
     seen = np.isfinite(chl.values)
     print("\nRMSE of log10 CHL where whole blocks are withheld (95 % interval from resampling dates)")
+    print(f"{'':24}" + "".join(f"{name:>22}" for name in METHODS))
     masks = {"clouds of other dates": None, "months": blocks_of_time(seen, length=4)}
     masks["squares of 32 pixels"] = blocks_of_space(seen, side=32)
     for name, mask in masks.items():
