@@ -115,6 +115,15 @@ def test_classes_and_latitude_downward(tmp_path):
     assert "PSC filled by background" in written.read_text()
 
 
+@pytest.mark.filterwarnings("ignore:the period of the only map")
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_single_map_has_a_report(timed, tmp_path):
+    """Discs are withheld from it, and the slider has one date; there are too few dates for verdicts."""
+    one = chl_map((1, 40, 50), share=0.3)
+    written = xgapfill.report(one if timed else one.isel(time=0, drop=True), out=tmp_path / "one.html", baseline=None)
+    assert json.loads(next(w for w in Page(written.read_text()).words if w.startswith('{"dates"')))["dates"]
+
+
 def test_the_command_writes_it(chl, tmp_path, capsys):
     """From a file to a file."""
     chl.to_netcdf(tmp_path / "in.nc")

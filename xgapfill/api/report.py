@@ -20,11 +20,13 @@ from xgapfill.api.describe import describe
 from xgapfill.api.strips import Fields, strips_of
 from xgapfill.api.validate import validate
 from xgapfill.api.verbs import Predictors
+from xgapfill.inputs.axes import find_axes
 from xgapfill.kernel.job import FillOptions
 from xgapfill.methods import Method, find
 from xgapfill.outputs import page
 from xgapfill.pipeline import fill
 from xgapfill.validation import insitu as samples_of
+from xgapfill.validation.masks import disc_blocks
 from xgapfill.validation.table import LABELS
 from xgapfill.validation.tested import expected_text
 from xgapfill.validation.verdicts import QUICK
@@ -43,6 +45,7 @@ def report(
     out: str | os.PathLike[str] = "report.html",
     members: int | None = None,
     baseline: str | None = "interpolate",
+    masks: Any = None,
     matchups: pd.DataFrame | None = None,
     other: Any = None,
     seed: int = 0,
@@ -77,6 +80,8 @@ def report(
         Number of members; two are shown. Methods that draw them themselves have 8 unless told otherwise.
     baseline : str or None
         A method to compare the scores with.
+    masks : optional
+        Pixels to withhold, as in `validate`; of a single map discs, since there are no gaps of other dates.
     matchups : DataFrame, optional
         In-situ samples that were not used for the fill: time, lat, lon and the variable.
     other : DataArray, optional
@@ -127,6 +132,7 @@ def report(
     named: dict[str, Any] = {made.name: made} | ({} if baseline is None else {baseline: baseline})
     given = {name: getattr(options, name) for name in FIELDS}
     drawn, tests = members is not None, [*QUICK, "tell_apart", *again]
+    given["masks"] = _discs(da) if masks is None else masks
     scores = validate(da, named, cond=cond, members=count or 2, drawn=drawn, other=other, tests=tests, **given)
     fields = Fields.of(da.compute(), filled)
     sections = _sections(fields, scores, made.name, matchups)
@@ -149,6 +155,16 @@ FIELDS = (
     "transform",
     "prior",
 )
+
+
+def _discs(da: xr.DataArray) -> Any:
+    """Discs to withhold from a single map; None for series."""
+    axes = find_axes(da)
+    if axes.time is not None and da.sizes[axes.time] > 1:
+        return None
+    seen = da.notnull().all([dim for dim in da.dims if dim not in (axes.lat, axes.lon)])
+    frame = seen.transpose(axes.lat, axes.lon).values[None]
+    return disc_blocks(frame, radius=(2.0, max(2.0, min(frame.shape[1:]) / 10)))
 
 
 def _filled(da: xr.DataArray, method: Method, cond: Any, options: FillOptions) -> xr.Dataset:
@@ -257,12 +273,13 @@ def _lead(fields: Fields, scores: xr.Dataset, name: str) -> str:
     at = one.sel(group="all")
     failed = [str(test) for test in one.test.values if float(one.test_passed.sel(test=test)) == 0]
     failed = [test for test in failed if "control" not in test]
-    text = (
-        f"{fields.missing:.0%} of the sea was missing. At withheld pixels the error is {float(at.group_rmse):.3g} "
-        f"({float(at.group_rmse_low):.3g} to {float(at.group_rmse_high):.3g}, {scores.attrs['scored']}). "
-    )
+    low, high = float(at.group_rmse_low), float(at.group_rmse_high)
+    limits = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
+    text = f"{fields.missing:.0%} of the sea was missing. "
+    text += f"At withheld pixels the error is {float(at.group_rmse):.3g}{limits}"
+    text += f", {scores.attrs['scored']}. "
     count = int(np.isfinite(one.test_passed).sum()) - sum("control" in str(test) for test in one.test.values)
-    return text + f"{count - len(failed)} of {count} tests passed."
+    return text + (f"{count - len(failed)} of {count} tests passed." if count else "Too few dates for tests.")
 
 
 def _first(scores: xr.Dataset) -> xr.Dataset:
