@@ -10,6 +10,9 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 LEAST = 3  # dates without which nothing is said
+LEAST_ALIKE = 8  # dates without which nothing is known of how alike neighbours are
+SIGNIFICANT = 1.645  # standard deviations of a correlation
+MOST_ALIKE = 0.8  # largest correlation of neighbouring dates that is allowed for
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def by_dates(
     ----------
     name : str
     sums : (d, k) float
-        Sums by date, as of `summed`.
+        Sums by date, as of `summed`, in the order of time: where neighbouring dates are significantly alike, the
+        interval becomes wider.
     statistic : callable
         Value of the statistic, given (..., k) sums.
     expected : float
@@ -111,7 +115,8 @@ def by_dates(
 
     References
     ----------
-    Jackknife: Tukey (1958), doi:10.1214/aoms/1177706647.
+    Jackknife: Tukey (1958), doi:10.1214/aoms/1177706647. Dates that are alike: Bayley & Hammersley (1946),
+    doi:10.2307/2983560; bias of their correlation: Kendall (1954), doi:10.1093/biomet/41.3-4.403.
 
     Examples
     --------
@@ -131,9 +136,25 @@ def by_dates(
         alike = weight.sum() ** 2 / max((weight**2).sum(), 1e-300)
     if count < LEAST or alike < 2 or not np.isfinite(left).all():
         return Verdict(name, value, expected, np.nan, np.nan, count)
-    error = np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
+    away = left - left.mean()
+    error = np.sqrt((count - 1) / count * (away**2).sum() * _together(away))
     reach = float(scipy.special.stdtrit(alike - 1, (1 + level) / 2) * error)
     return Verdict(name, value, expected, value - reach, value + reach, count)
+
+
+def _together(away: NDArray[np.float64]) -> float:
+    """Factor of the variance where neighbouring dates are alike: (1 + r) / (1 - r) with the correlation r at lag 1.
+
+    It is 1 unless r is significantly above 0. The estimate of r is corrected for its bias in short series.
+    """
+    count, whole = away.size, (away**2).sum()
+    if count < LEAST_ALIKE or whole == 0:
+        return 1.0
+    r = float((away[1:] * away[:-1]).sum() / whole)
+    if r <= SIGNIFICANT / np.sqrt(count):
+        return 1.0
+    r = min(r + (1 + 3 * r) / count, MOST_ALIKE)
+    return (1 + r) / (1 - r)
 
 
 def mean_of(name: str, dates: ArrayLike, values: NDArray[np.floating], expected: float, level: float = 0.95) -> Verdict:
