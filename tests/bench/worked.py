@@ -6,6 +6,7 @@ import argparse
 import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,7 +14,11 @@ import xarray as xr
 
 import xgapfill
 from xgapfill.validation import proxy, verdict_text
+from xgapfill.validation.insitu import pairs
 from xgapfill.validation.masks import blocks_of_space, blocks_of_time
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHODS = ("background", "kriging", "interpolate")
 MEMBERS = 16
@@ -121,10 +126,20 @@ def _figures(chl: xr.DataArray, folder: Path) -> None:
         "gaps": xgapfill.plot.gaps(chl),
         "reliability": xgapfill.plot.reliability(scores),
         "spectrum": xgapfill.plot.spectrum(scores),
+        "matchups": _match_ups(),
     }
     for name, figure in pictures.items():
         figure.savefig(folder / f"{name}.png", dpi=DPI)
         print(folder / f"{name}.png")
+
+
+def _match_ups() -> Figure:
+    """Samples of the simulated ocean with an error of 0.15 in log10, beside the map and its fill."""
+    ds = xgapfill.tutorial.open_dataset("ocean")
+    samples = ds.CHL_truth.rename("CHL").to_series().dropna().sample(300, random_state=0).reset_index()
+    samples["CHL"] *= 10 ** (0.15 * np.random.default_rng(0).normal(size=len(samples)))
+    filled = xgapfill.background(ds.CHL).compute()
+    return xgapfill.plot.matchups(pairs(filled, samples, ds.CHL), "log10 CHL")
 
 
 PARTS = {"tests": _tests, "members": _members, "blocks": _blocks, "proxy": _proxy, "sensor": _sensor}
