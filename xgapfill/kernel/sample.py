@@ -60,6 +60,11 @@ def _sample(
     layout = kernel.layout
     if kernel.ever:  # a fit does not heed it
         kernel, sources, grids = replace(kernel, ever=False), sources[:-1], grids[:-1]
+    if kernel.donors is not None:  # nor what members are made of
+        last = len(sources) - kernel.layout.sea
+        kept = [n for n in range(len(sources)) if not last - layout.donors <= n < last]
+        kernel = replace(kernel, donors=None)
+        sources, grids = [sources[n] for n in kept], [grids[n] for n in kept]
     if kernel.also is not None:  # nor other sensors
         before = sum(layout.parts) + layout.parts[0] * layout.errors + layout.drivers
         kept = [n for n in range(len(sources)) if not before <= n < before + layout.also]
