@@ -23,6 +23,7 @@ from xgapfill.validation.texture import structure
 METHODS = ("kriging", "background", "posterior_mean", "dctpls")
 SETS = ("choose-chl", "report-chl", "report-psc")
 MEMBERS = 8
+PLACES = ("time", "lat", "lon")
 ORDERS, LAGS = (0.5, 1.0, 2.0), (1, 2, 4, 8)
 
 LEGEND = f"""{MEMBERS} members. CRPS: as they are, and fair (pairs are not independent: one of each pair in brackets).
@@ -65,9 +66,9 @@ def case_of(name: str, folder: Path, every: int) -> Case:
     if name == "report-psc":
         with xr.open_dataset(folder / "newfoundland_psc_2015_8day.nc") as data:
             ds = data.load().set_coords("mask")
-        hidden = ds.truth.notnull() & ds.PSC.isnull()
+        hidden = (ds.truth.notnull() & ds.PSC.isnull()).all([d for d in ds.truth.dims if d not in PLACES])
         dates = np.arange(0, ds.sizes["time"], every)
-        return Case(ds.PSC, ds.truth, hidden.all("size_class"), dates, {"cond": ds.CHL})
+        return Case(ds.PSC, ds.truth, hidden, dates, {"cond": ds.CHL})
     if name == "report-chl":
         found = problems.report_problem(folder)
         dates = np.arange(0, len(found.truth), every)
@@ -92,9 +93,9 @@ def _row(method: str, case: Case) -> None:
     estimate = _filled(method, case, **extra)
     estimate = estimate.mean("realization") if "realization" in estimate.dims else estimate
     truth, hidden = case.truth.isel(time=case.dates), case.hidden.isel(time=case.dates)
-    order = [d for d in ("realization", "size_class", "time", "lat", "lon") if d in drawn.dims]
-    drawn, estimate, truth = (each.transpose(..., *order[1:]) for each in (drawn, estimate, truth))
-    there = np.broadcast_to(hidden.transpose("time", "lat", "lon").values, truth.shape)
+    order = [*(d for d in truth.dims if d not in PLACES), *PLACES]
+    drawn, estimate, truth = (each.transpose(..., *order) for each in (drawn, estimate, truth))
+    there = np.broadcast_to(hidden.transpose(*PLACES).values, truth.shape)
     there = there & np.isfinite(truth.values) & np.isfinite(drawn.values).all(0) & np.isfinite(estimate.values)
     members, alone, right = drawn.values[:, there], estimate.values[there], truth.values[there]
     mean, best = (float(np.sqrt(np.mean((each - right) ** 2))) for each in (members.mean(0), alone))
