@@ -137,6 +137,15 @@ def test_only_series_methods_are_fitted():
         xgapfill.fit(chl_map((2, 4, 4)), "background")
 
 
+def test_a_large_series_is_read_twice_with_the_same_result(monkeypatch):
+    """Chunks of a large dask array are computed by the tasks of the large scale; the fit is the same."""
+    chl = chl_map((12, 30, 40)).chunk(time=5, lat=17, lon=13)
+    expected = xgapfill.fit(chl, "dineof", modes=2)
+    monkeypatch.setattr(fitting, "HELD", 0)
+    found = xgapfill.fit(chl, "dineof", modes=2)
+    assert all(same(found.arrays[name], expected.arrays[name]) for name in expected.arrays)
+
+
 # 5 GB, more than it may hold; all of it sea, since a window need not have observed every pixel
 FILL = """
 filled = chl.gapfill.fill(xgapfill.methods.find("{}"), sea=(chl.lat + chl.lon).notnull()).isel(lat=slice(0, 1080))

@@ -14,9 +14,14 @@ import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
 
+from xgapfill.blocks.chunked import Chunked
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.source import Source, part_of
+from xgapfill.blocks.streams import on_demand
+from xgapfill.kernel.beyond import lay_out_prior
+from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.fill import FillKernel
+from xgapfill.kernel.reader import Reader
 from xgapfill.lattice.grid import Box, Grid
 from xgapfill.lattice.windows import Series
 from xgapfill.methods.base import Method, SeriesMethod
@@ -24,6 +29,7 @@ from xgapfill.options import OPTIONS
 from xgapfill.weights import Weights
 
 CELL = 16  # rows or columns of a band
+HELD = 2 << 30  # bytes of a dask array whose chunks may be held
 BLOCK = 64  # rows and columns of the sample encoded by one task
 
 
@@ -47,8 +53,27 @@ def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids
     sources, grids
         As for `map_lattice`, the target first. The sample has at most ``sample_bytes`` of `set_options`.
     """
-    encoded, fit = _sample(method, kernel, sources, grids)
+    encoded, fit = _sample(method, kernel, _read_twice(kernel, sources, grids), grids)
     return fit(encoded.compute())
+
+
+def _read_twice(kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Sequence[Source]:
+    """Let the large scale of a large dask array compute its chunks itself, once for itself and once for the sample.
+
+    Chunks that the sample needs as well would be held until the large scale of all maps is known.
+    """
+    prior, layout = kernel.prior, kernel.layout
+    count, last = sum(layout.parts), len(sources) - layout.sea - layout.donors
+    size = sum(math.prod(each.shape) * each.dtype.itemsize for each in sources[:count] if isinstance(each, Chunked))
+    if prior is None or kernel.drivers is not None or kernel.also is not None or size <= HELD:
+        return sources
+    first = last - layout.prior
+    seasons = slice(first, first + prior.seasonal)
+    saved = list(zip(sources[seasons], grids[seasons], strict=True)) if prior.saved else []
+    reader = Reader(Encoder.plain(kernel.grid, kernel.variables, kernel.channels), prior)
+    own = [on_demand(each) for each in sources[:count]]
+    anew, _ = lay_out_prior(reader, own, grids[:count], saved, OPTIONS["series_block"][1])
+    return [*sources[:first], *anew, *sources[last:]]
 
 
 def _sample(
