@@ -38,6 +38,14 @@ class Slow(Quick):
         return super().fill(*arguments)
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Tests may run in the background of a shell, where signals of Ctrl-C are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def chl():
     """One block of many windows: more than ten seconds of `Slow`."""

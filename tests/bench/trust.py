@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from xgapfill.validation.consistency import consistency
-from xgapfill.validation.planted import DEFECTS, ocean, other_sensor, refilled
+from xgapfill.validation.insitu import difference
+from xgapfill.validation.planted import DEFECTS, ocean, other_sensor, refilled, samples
 from xgapfill.validation.sensors import transfer
 from xgapfill.validation.verdict import Verdict
 from xgapfill.validation.verdicts import TESTS, verdicts
@@ -23,7 +24,7 @@ CLAIMS = {
     "narrow": ("rank width", "range coverage", "spread over error", "TARP mean"),
     "smooth": ("texture S_1", "exponent zeta(1)", "tell apart"),
     "seams": ("seam at borders", "seam along a line", "texture S_1"),
-    "sensor": ("sensor offset", "bias", "regional mean bias", "monthly mean bias"),
+    "sensor": ("sensor offset", "match-up difference", "bias", "regional mean bias", "monthly mean bias"),
     "mean": ("unused observations", "TARP mean", "TARP width", "error over that of mean", "refill: texture S_1"),
 }
 REQUIREMENTS = ("error over that of mean",)  # no law says how often these hold
@@ -35,7 +36,8 @@ def found(defect: str = "", seed: int = 0, tests: tuple[str, ...] = tuple(TESTS)
     target = np.where(scene.observed, scene.truth, np.nan)
     # an offset of sensors is taken off by a good fill, so it is the same at both kinds of pixels
     beside = transfer(target, scene.made(scene.mean), other_sensor(scene, seed))[:1]
-    return [*verdicts(scene, tests), *consistency(refilled(scene, defect, seed)), *beside]
+    ships = difference(samples(scene, seed))
+    return [*verdicts(scene, tests), *consistency(refilled(scene, defect, seed)), *beside, ships]
 
 
 def alarms(defect: str, seeds: int) -> dict[str, float]:

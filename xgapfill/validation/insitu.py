@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.validation.case import cube
-from xgapfill.validation.verdict import by_dates, mean_of, share, summed
+from xgapfill.validation.verdict import Verdict, by_dates, mean_of, share, summed
 from xgapfill.variables import Given
 
 LEAST = 3  # match-ups of which statistics are made
@@ -120,8 +120,34 @@ def matchups(
     rows["difference"] = [second[name] - first[name] for name in STATISTICS]
     found = pd.DataFrame.from_dict(rows, "index", columns=list(STATISTICS))
     found.loc["difference", "n"] = np.nan
-    found.loc["difference", ["bias_low", "bias_high"]] = _difference(both)
+    limits = difference(both)
+    found.loc["difference", ["bias_low", "bias_high"]] = limits.low, limits.high
     return found
+
+
+def difference(both: pd.DataFrame) -> Verdict:
+    """Bias of a map at filled pixels less that at observed ones: 0 if filling costs nothing on average.
+
+    Parameters
+    ----------
+    both : DataFrame
+        From `pairs`.
+
+    Returns
+    -------
+    Verdict
+        With an interval from resampling dates.
+
+    Examples
+    --------
+    >>> from xgapfill.validation.planted import ocean, samples
+    >>> difference(samples(ocean("sensor"))).passed, difference(samples(ocean())).passed
+    (False, True)
+    """
+    away, made = (both["map"] - both["sample"]).to_numpy(float), (both["where"] == "filled").to_numpy()
+    sums = summed(both["date"].to_numpy(int), away * made, made, away * ~made, ~made)
+    weight = sums[:, 1] + sums[:, 3]
+    return by_dates("match-up difference", sums, lambda s: share(s[..., :2]) - share(s[..., 2:]), 0.0, weight=weight)
 
 
 def reduced_major_axis(x: NDArray, y: NDArray) -> float:
@@ -148,15 +174,6 @@ def _statistics(part: pd.DataFrame) -> Sequence[float]:
     limits = (mean.value, mean.low, mean.high)
     r = float(np.corrcoef(x, y)[0, 1])
     return [x.size, *limits, np.sqrt((away**2).mean()), np.median(np.abs(away)), reduced_major_axis(x, y), r]
-
-
-def _difference(both: pd.DataFrame) -> tuple[float, float]:
-    """Limits of the difference of both biases, dates resampled."""
-    away, made = (both["map"] - both["sample"]).to_numpy(float), (both["where"] == "filled").to_numpy()
-    sums = summed(both["date"].to_numpy(int), away * made, made, away * ~made, ~made)
-    weight = sums[:, 1] + sums[:, 3]
-    found = by_dates("", sums, lambda s: share(s[..., :2]) - share(s[..., 2:]), 0.0, weight=weight)
-    return found.low, found.high
 
 
 def _cube(array: xr.DataArray, quantity: inputs.Quantity) -> NDArray[np.float64]:

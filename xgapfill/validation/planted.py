@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ BLUR = 1.2  # pixels
 STEP = 0.25  # standard deviation of the level of a window
 SHIFT = 0.2  # of the other sensor
 NOISE = 0.05  # of the other sensor
+SAMPLES, ERROR = 40, 0.1  # samples of a date, and their error
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,22 @@ def other_sensor(scene: Scene, seed: int = 0) -> NDArray[np.float64]:
     """
     noise = NOISE * np.random.default_rng([seed, 7]).normal(size=scene.truth.shape)
     return np.where(seen_by_other(seed), scene.truth + SHIFT + noise, np.nan)
+
+
+def samples(scene: Scene, seed: int = 0) -> pd.DataFrame:
+    """Samples in the water beside a scene, at observed pixels and at hidden ones, as from `insitu.pairs`.
+
+    Examples
+    --------
+    >>> list(samples(ocean()).columns)
+    ['sample', 'map', 'where', 'date']
+    """
+    generator = np.random.default_rng([seed, 10])
+    date = np.repeat(np.arange(DATES), SAMPLES)
+    at = date, *generator.integers(0, SIDE, (2, date.size))
+    sample = scene.truth[at] + ERROR * generator.normal(size=date.size)
+    where = np.where(scene.hidden[at], "filled", "observed")
+    return pd.DataFrame({"sample": sample, "map": scene.made(scene.mean)[at], "where": where, "date": date})
 
 
 def seen_by_other(seed: int) -> NDArray[np.bool_]:
