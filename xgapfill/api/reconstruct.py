@@ -37,7 +37,7 @@ class _Unpasted(Look):
     def __call__(self, arrays: list[NDArray], box: Box, core: Box) -> NDArray:
         given = self.kernel.layout.named(arrays)
         known = self.kernel.encode(given, box)
-        blend = self.kernel.blend(known, box, core)
+        blend = self.kernel.blend(known, box, core, self.kernel.donors_on(given, box))
         inside = known.within(core.within(box))
         nothing = inside._replace(present=np.zeros_like(inside.present))
         return self.kernel.decode(nothing, self.kernel.raw(given, box, core), blend)

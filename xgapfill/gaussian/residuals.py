@@ -77,7 +77,7 @@ def residuals(
     of_field = guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level)
     for c, guess in of_field:
         prior, w, covariance = priors[channels[c]], observed[:, :, c], guess.of.covariance
-        nothing = torch.zeros_like(w)
+        nothing, even = torch.zeros_like(w), _same_everywhere(covariance.spectrum)
         for number, donor in enumerate(donors):
             y, seen = donor.values[:, :, c], donor.observed[:, :, c]
             given = range(targets, len(channels)) if c < targets else ()
@@ -88,7 +88,8 @@ def residuals(
             scale = (covariance.variance / variance).sqrt()
             limit = MOST * covariance.variance.sqrt()
             anomalies = (scale * departure).clamp(-limit, limit)
-            completed = _completed(anomalies, seen, donor.white[:, :, c], covariance, step_days, step_km)
+            drawn = even * to_field(covariance.spectrum.sqrt() * to_modes(donor.white[:, :, c]))
+            completed = _completed(anomalies, seen, drawn, covariance, step_days, step_km)
             whole[number][c] = torch.where(seen > 0, y, trend + completed / scale)
             told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km, nothing)
             error = told.error2(prior).sqrt()
@@ -97,13 +98,12 @@ def residuals(
 
 
 def _completed(
-    anomalies: Tensor, seen: Tensor, white: Tensor, covariance: Covariance, step_days: float, step_km: Tensor
+    anomalies: Tensor, seen: Tensor, drawn: Tensor, covariance: Covariance, step_days: float, step_km: Tensor
 ) -> Tensor:
-    """A draw with the covariance that takes the anomalies where `seen` (0 or 1), (b, t, y, x)."""
+    """Condition a draw with the covariance on the anomalies where `seen` (0 or 1), (b, t, y, x)."""
     import torch
 
     spectrum, nugget = covariance.spectrum, covariance.nugget
-    drawn = _same_everywhere(spectrum) * to_field(spectrum.sqrt() * to_modes(white))
     usual = usual_error(seen, spectrum - nugget, nugget, step_days, step_km)
     away = (anomalies - drawn) * seen
     return drawn + complete(away, torch.zeros_like(seen), seen > 0, spectrum, usual, ITERATIONS)

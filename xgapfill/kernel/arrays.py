@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 
@@ -76,6 +77,29 @@ class Layout:
     also: int = 0
     prior: int = 0
     donors: int = 0
+
+    def place(self, kind: str) -> slice:
+        """Return where the arrays of a kind are: variables, errors, drivers, also, prior, donors or sea."""
+        first, stop = self._ends[kind]
+        return slice(first, stop)
+
+    def without(self, *kinds: str) -> list[int]:
+        """Return the numbers of the arrays of all other kinds."""
+        return [n for kind, ends in self._ends.items() if kind not in kinds for n in range(*ends)]
+
+    @property
+    def _ends(self) -> dict[str, tuple[int, int]]:
+        counts = {
+            "variables": sum(self.parts),
+            "errors": self.parts[0] * self.errors,
+            "drivers": self.drivers,
+            "also": self.also,
+            "prior": self.prior,
+            "donors": self.donors,
+            "sea": int(self.sea),
+        }
+        stops = list(accumulate(counts.values()))
+        return {kind: (stop - count, stop) for (kind, count), stop in zip(counts.items(), stops, strict=True)}
 
     def named(self, arrays: Sequence[Any]) -> BoxArrays:
         """Give names to arrays in the order of the sources."""

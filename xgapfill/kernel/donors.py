@@ -9,7 +9,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from xgapfill.gaussian.background import weighed
 from xgapfill.gaussian.priors import shipped
 from xgapfill.kernel.arrays import Layout
 from xgapfill.kernel.encode import BoxChannels, Encoder
-from xgapfill.kernel.level import Level, levelled
+from xgapfill.kernel.level import Level
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.kernel.windows import Cutter
 from xgapfill.lattice.grid import Box, Grid
@@ -35,7 +35,6 @@ from xgapfill.prior import large
 FIELD = 9000  # number of the noise field that completes donors
 APART = 32.0  # days between a date and its donor, and at least GUARD steps
 GUARD = 3
-
 
 Laid = tuple[Sequence[Source], Sequence[Grid]]
 """Arrays and their grids."""
@@ -112,31 +111,40 @@ class Donors:
         return sources * len(shifts), [self.relabelled(grid, shift) for shift in shifts for grid in grids]
 
     def on(
-        self, arrays: Sequence[Any], seasons: Sequence[Any], encoder: Encoder, prior: SharedPrior | None, box: Box
-    ) -> list[OtherDate]:
-        """Read the donors on a box, given their arrays there and those of the prior of the box."""
+        self,
+        arrays: Sequence[Any],
+        seasons: Sequence[Any],
+        encoder: Encoder,
+        prior: SharedPrior | None,
+        box: Box,
+        pairs: Iterable[int],
+    ) -> dict[int, OtherDate | None]:
+        """Read the donors of some pairs on a box, given the arrays of all there and those of the prior of the box."""
         layout = Layout(tuple(each.parts for each in encoder.variables))
-        count = sum(layout.parts)
-        each, found = count + (0 if prior is None else len(encoder.channels)), []
-        for number in range(self.real):
-            given = arrays[number * each : (number + 1) * each]
-            nowhere = np.broadcast_to(np.False_, box.shape)
+        count, nowhere = sum(layout.parts), np.broadcast_to(np.False_, box.shape)
+        each = len(arrays) // max(self.real, 1)
+        found: dict[int, OtherDate | None] = {}
+        for pair in pairs:
+            if pair >= self.real:
+                found[pair] = None
+                continue
+            given = arrays[pair * each : (pair + 1) * each]
             known = encoder.channels_of(layout.named(given[:count]), nowhere, nowhere)
             if prior is None:
-                found.append(OtherDate(known.values, known.observed, None))
+                found[pair] = OtherDate(known.values, known.observed, None)
                 continue
             cells = np.stack([np.asarray(part) for part in given[count:]])[:, None]
-            slots = self.slots(np.arange(*box.slots), self.shifts[number])
+            slots = self.slots(np.arange(*box.slots), self.shifts[pair])
             on = prior.level_on(seasons, cells, encoder.grid, box, slots)
-            found.append(OtherDate(known._replace(prior=on).anomalies(), known.observed, on.level))
+            found[pair] = OtherDate(known._replace(prior=on).anomalies(), known.observed, on.level)
         return found
 
     def residuals(
         self,
-        donors: Sequence[OtherDate],
+        donors: Mapping[int, OtherDate | None],
         cutter: Cutter,
         known: BoxChannels,
-        encoder: Encoder,
+        usual: Mapping[str, float | None],
         noise: Noise,
         members: Sequence[int],
         box: Box,
@@ -145,18 +153,18 @@ class Donors:
     ) -> NDArray[np.float32]:
         """Residual of each member, of all channels on the core, (m, c, t, y, x); 0 where nothing is missing."""
         cutter, size = replace(cutter, tiling=self.tiling), self.tiling.size
-        pairs = sorted({member // 2 for member in members})
+        pairs = pairs_of(members)
         total = np.zeros((len(pairs), len(cutter.channels), *core.shape), np.float32)
         weights = np.zeros(core.shape, np.float32)
-        usual = levelled(encoder.variables)
         seen = (True,) if known.prior is None else (True, False)
         needed = (window for each in seen for window in cutter.needed(known, box, core, near, each))
         for starts, seas in batches(needed):
             windows = cutter.cut(known, box, starts, seas)
             if usual:
                 windows = Level.of(windows, usual).put_on(windows)
-            given = [_cut(donors[pair], windows, box, starts, usual) if pair < len(donors) else None for pair in pairs]
-            found = _residuals(windows, given, [_white(noise, pair, windows) for pair in pairs])
+            given = [donors[pair] for pair in pairs]
+            cut = [None if each is None else _cut(each, windows, box, starts, usual) for each in given]
+            found = _residuals(windows, cut, [_white(noise, pair, windows) for pair in pairs])
             for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
                 at, part = overlap(start, size, core)
                 weight = self.tiling.weight[part] * sea[part[1:]]
@@ -165,6 +173,11 @@ class Donors:
         np.divide(total, weights, out=total, where=weights > 0)
         signs = [1 - 2 * (member % 2) for member in members]
         return np.stack([total[pairs.index(m // 2)] * np.float32(sign) for m, sign in zip(members, signs, strict=True)])
+
+
+def pairs_of(members: Iterable[int]) -> list[int]:
+    """Numbers of the pairs of some members."""
+    return sorted({member // 2 for member in members})
 
 
 def of_prior(prior: SharedPrior | None, laid: Laid) -> tuple[Laid, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ from xgapfill.blocks.block import OnBox
 from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.arrays import BoxArrays, Layout
 from xgapfill.kernel.decode import Blend, Decoder
-from xgapfill.kernel.donors import Donors, OtherDate
+from xgapfill.kernel.donors import Donors, OtherDate, pairs_of
 from xgapfill.kernel.drivers import Drivers
 from xgapfill.kernel.encode import BoxChannels, Encoder
 from xgapfill.kernel.level import Level, levelled
@@ -213,12 +213,18 @@ class FillKernel:
             known = known._replace(also=seen, sea=known.sea | water, land=known.land & ~water)
         return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
-    def donors_on(self, arrays: BoxArrays, box: Box) -> list[OtherDate]:
-        """Other dates that members are made of, if any."""
+    def donors_on(self, arrays: BoxArrays, box: Box) -> dict[int, OtherDate | None]:
+        """Other dates that members are made of, if any, by the number of the pair; None: a draw."""
         if self.donors is None:
-            return []
+            return {}
         encoder = Encoder.plain(self.grid, self.variables, self.channels)
-        return self.donors.on(arrays.donors, arrays.prior, encoder, self.prior, box)
+        pairs = pairs_of(self._numbers)
+        return self.donors.on(arrays.donors, arrays.prior, encoder, self.prior, box, pairs)
+
+    @property
+    def _numbers(self) -> Sequence[int]:
+        """Numbers of the members."""
+        return self.noise.members or range(self.members)
 
     def raw(self, arrays: BoxArrays, box: Box, core: Box) -> list[Any]:
         """Parts of the target in the core, unchanged, (t, y, x) each; copies, except of chunks in memory."""
@@ -230,7 +236,7 @@ class FillKernel:
         known: BoxChannels,
         box: Box,
         core: Box,
-        others: Sequence[OtherDate] = (),
+        others: Mapping[int, OtherDate | None],
         most: int | None = None,
     ) -> Blend:
         """Fill the windows that have missing pixels in the core, at most `most` batches of them, and sum them.
@@ -279,7 +285,7 @@ class FillKernel:
     def _with_residuals(
         self,
         blend: Blend,
-        others: Sequence[OtherDate],
+        others: Mapping[int, OtherDate | None],
         known: BoxChannels,
         box: Box,
         core: Box,
@@ -287,9 +293,8 @@ class FillKernel:
     ) -> Blend:
         """Members of an estimate: its residuals of other dates are added to it, as many spreads as they were there."""
         assert self.donors is not None
-        encoder = Encoder.plain(self.grid, self.variables, self.channels)
-        numbers = self.noise.members or range(self.members)
-        found = self.donors.residuals(others, self.cutter, known, encoder, self.noise, numbers, box, core, near)
+        usual = levelled(self.variables)
+        found = self.donors.residuals(others, self.cutter, known, usual, self.noise, self._numbers, box, core, near)
         return blend._replace(members=blend.members + blend.spread * found[:, self.kept_channels])
 
     @property

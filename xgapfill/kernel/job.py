@@ -110,10 +110,11 @@ class Job:
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
         also = sensors_of(others, quantity)
         beside = _laid_out(Reader(encoder, shared, drivers, also), driven, others, saved, *own)
-        donors, lent, draws = None, _NOTHING, method.draws or options.members is not None
-        if draws and not method.draws:
-            donors = Donors.of(grid, options.members or 1, options.seed)
+        donors, lent = None, _NOTHING
+        if options.members is not None and not method.draws:
+            donors = Donors.of(grid, options.members, options.seed)
             lent = donors.laid_out(own, *of_prior(shared, beside))
+        draws = method.draws or donors is not None
         errors = ((), ()) if error is None else (error.sources, error.grids)
         last = (ever or ()) if mask is None else mask[1:]
         sources = [*own[0], *errors[0], *beside[0], *lent[0], *last[:1]]
@@ -163,13 +164,11 @@ class Job:
         """Return the job without what reads far more than a block, and the arrays that its blocks would share.
 
         Drivers, other sensors and what was `ever` observed are left out; constants stand for the arrays of the prior,
-        and each date for its donors.
-        The shared arrays depend on the variables alone.
+        and each date for its donors. The shared arrays depend on the variables alone.
         """
         layout = self.kernel.layout
-        own = self.sources[: sum(layout.parts)], self.grids[: sum(layout.parts)]
-        last = len(self.sources) - layout.sea
-        first, more = last - layout.donors - layout.prior, layout.drivers + layout.also
+        variables, first = layout.place("variables"), layout.place("prior").start
+        own = self.sources[variables], self.grids[variables]
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
         shared: list[da.Array] = []
 
@@ -185,12 +184,12 @@ class Job:
             encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
             reader = Reader(encoder, kernel.prior)
             prior = lay_out_prior(reader, *own, saved, side, passed)
-        end = last + layout.sea if stays else last
         lent = _NOTHING
         if self.kernel.donors is not None:
             lent = self.kernel.donors.laid_out(own, *of_prior(self.kernel.prior, prior), shifted=False)
-        sources = (*self.sources[: first - more], *prior[0], *lent[0], *self.sources[last:end])
-        grids = (*self.grids[: first - more], *prior[1], *lent[1], *self.grids[last:end])
+        before, mask = slice(layout.place("drivers").start), layout.place("sea") if stays else slice(0)
+        sources = (*self.sources[before], *prior[0], *lent[0], *self.sources[mask])
+        grids = (*self.grids[before], *prior[1], *lent[1], *self.grids[mask])
         kernel = replace(self.kernel, ever=self.kernel.ever and ever, drivers=None, also=None)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids), shared
@@ -198,22 +197,18 @@ class Job:
     @property
     def arrays_of_drivers(self) -> tuple[list[Source], list[Grid]]:
         """Sources and addresses of the variables of the kernel, then of the drivers."""
-        drivers = self.kernel.drivers
-        return self._with_variables(0, 0 if drivers is None else drivers.raw)
+        first, drivers = self.kernel.layout.place("drivers").start, self.kernel.drivers
+        return self._with_variables(slice(first, first + (0 if drivers is None else drivers.raw)))
 
     @property
     def arrays_of_sensors(self) -> tuple[list[Source], list[Grid]]:
         """Sources and addresses of the variables of the kernel, then of other sensors and of their comparison."""
-        layout = self.kernel.layout
-        return self._with_variables(layout.drivers, layout.also)
+        return self._with_variables(self.kernel.layout.place("also"))
 
-    def _with_variables(self, place: int, number: int) -> tuple[list[Source], list[Grid]]:
-        """Arrays of the variables, and some of those that follow them and their errors."""
-        layout = self.kernel.layout
-        count = sum(layout.parts)
-        first = count + (layout.parts[0] if layout.errors else 0) + place
-        kept = [*range(count), *range(first, first + number)]
-        return [self.sources[n] for n in kept], [self.grids[n] for n in kept]
+    def _with_variables(self, others: slice) -> tuple[list[Source], list[Grid]]:
+        """Arrays of the variables, and some of the others."""
+        own = self.kernel.layout.place("variables")
+        return [*self.sources[own], *self.sources[others]], [*self.grids[own], *self.grids[others]]
 
     @property
     def channels(self) -> tuple[str, ...]:

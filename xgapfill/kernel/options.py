@@ -20,7 +20,7 @@ class FillOptions:
         Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean if the method
         has one, else a single realisation. The first members do not depend on their number. Methods that draw none
         themselves add residuals of other dates of the series to their estimate, in pairs of opposite sign; series
-        shorter than three months add draws from a fitted covariance.
+        of less than two months, or of less than six maps, add draws from a fitted covariance.
     seed : int
         Same seed, same members, on one machine, regardless of chunking; and of subsetting, but for residuals.
     weights : str, path or Weights, optional
@@ -34,7 +34,7 @@ class FillOptions:
         only a sample counts as missing; pixels observed by satellite are returned unchanged.
     error : DataArray or sequence of DataArrays, optional
         Standard deviation of the error of `da`, on its grid, in its units, in percent (as ``CHL_uncertainty``) or of
-        log10. Pixels with larger errors than their neighbours get less weight.
+        log10. Pixels with larger errors than their neighbours get less weight; `da` is returned unchanged.
     also : DataArray or list of DataArrays, optional
         Maps of the same variable from other sensors or products, on the lattice of `da`; they may have other dates and
         cover another part of it. Their offset, scale and error against `da` are estimated around each place and date
@@ -51,7 +51,8 @@ class FillOptions:
         How a variable that is not known is filled: positive and varying by factors, between two bounds (by default 0
         and 1), or as it is. Known variables need none.
     max_gap : number of days, str or timedelta, optional
-        Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing.
+        Longest gap between observed dates that is filled, as in ``interpolate_na``; pixels in longer gaps stay missing
+        (status too_little_context).
     max_distance : float, optional
         Largest distance in km to the nearest observed pixel of the same frame; pixels farther away stay missing.
     min_support : float, optional
@@ -59,7 +60,8 @@ class FillOptions:
     prior : "auto", Dataset or None
         What is known beyond windows of a few frames and pixels, taken from the values before they are filled and given
         back after. The large scale of the map fills gaps of any width; the season of each pixel is fitted to series of
-        three years and more, up to 134 million values, lazily. `xgapfill.season` gives that of any series. None: none.
+        three years and more, with up to 134 million values, as part of the lazy result. A Dataset of `xgapfill.season`
+        gives the season of any series, also of a longer or larger one than `da`. None: nothing of both.
     full : bool
         Return the spread, the status and the support of each pixel as well.
     interval : float, optional

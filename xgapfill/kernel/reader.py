@@ -73,8 +73,8 @@ class Reader:
         said, variance, _ = self.sensors.of_channels(seen)
         there = np.isfinite(said) & ~known.observed[:targets]
         values, observed = known.values.copy(), known.observed.copy()
-        observed[:targets] = np.isfinite(said) & ~known.observed[:targets]
-        values[:targets] = np.where(observed[:targets], said, 0)
+        observed[:targets] = there
+        values[:targets] = np.where(there, said, 0)
         found, there = self.departures(known._replace(values=values, observed=observed))
         sd = np.array([each.sd or 1 for each in self.prior.channels[:targets]])[:, None, None, None]
         return found[:targets], np.where(there[:targets], variance / sd**2, np.nan)

@@ -63,17 +63,17 @@ def _read_twice(kernel: FillKernel, sources: Sequence[Source], grids: Sequence[G
     Chunks that the sample needs as well would be held until the large scale of all maps is known.
     """
     prior, layout = kernel.prior, kernel.layout
-    count, last = sum(layout.parts), len(sources) - layout.sea - layout.donors
-    size = sum(math.prod(each.shape) * each.dtype.itemsize for each in sources[:count] if isinstance(each, Chunked))
+    variables, place = layout.place("variables"), layout.place("prior")
+    own = sources[variables]
+    size = sum(math.prod(each.shape) * each.dtype.itemsize for each in own if isinstance(each, Chunked))
     if prior is None or kernel.drivers is not None or kernel.also is not None or size <= HELD:
         return sources
-    first = last - layout.prior
-    seasons = slice(first, first + prior.seasonal)
+    seasons = slice(place.start, place.start + prior.seasonal)
     saved = list(zip(sources[seasons], grids[seasons], strict=True)) if prior.saved else []
     reader = Reader(Encoder.plain(kernel.grid, kernel.variables, kernel.channels), prior)
-    own = [on_demand(each) for each in sources[:count]]
-    anew, _ = lay_out_prior(reader, own, grids[:count], saved, OPTIONS["series_block"][1])
-    return [*sources[:first], *anew, *sources[last:]]
+    alone = [on_demand(each) for each in own]
+    anew, _ = lay_out_prior(reader, alone, grids[variables], saved, OPTIONS["series_block"][1])
+    return [*sources[: place.start], *anew, *sources[place.stop :]]
 
 
 def _sample(
@@ -82,19 +82,10 @@ def _sample(
     """Channels of the sample (c, t, y, x), lazily, and the function that fits the method to them."""
     if not isinstance(method, SeriesMethod):
         raise TypeError(f"{method.name} has no fit(); it needs no fit, or comes with weights")
-    layout = kernel.layout
-    if kernel.ever:  # a fit does not heed it
-        kernel, sources, grids = replace(kernel, ever=False), sources[:-1], grids[:-1]
-    if kernel.donors is not None:  # nor what members are made of
-        last = len(sources) - kernel.layout.sea
-        kept = [n for n in range(len(sources)) if not last - layout.donors <= n < last]
-        kernel = replace(kernel, donors=None)
-        sources, grids = [sources[n] for n in kept], [grids[n] for n in kept]
-    if kernel.also is not None:  # nor other sensors
-        before = sum(layout.parts) + layout.parts[0] * layout.errors + layout.drivers
-        kept = [n for n in range(len(sources)) if not before <= n < before + layout.also]
-        kernel = replace(kernel, also=None)
-        sources, grids = [sources[n] for n in kept], [grids[n] for n in kept]
+    # a fit heeds neither other sensors, nor what members are made of, nor what was ever observed
+    kept = kernel.layout.without("also", "donors", *(["sea"] if kernel.ever else []))
+    kernel = replace(kernel, ever=False, also=None, donors=None)
+    sources, grids = [sources[n] for n in kept], [grids[n] for n in kept]
     first = grids[0]
     frames = max(first.slots) - min(first.slots) + 1
     pixels = max(CELL**2, OPTIONS["sample_bytes"] // (5 * len(kernel.channels) * frames))
