@@ -18,12 +18,16 @@ from xgapfill.api import plan as planning
 from xgapfill.api.validate import validate
 from xgapfill.kernel import beyond, probe
 from xgapfill.kernel import reduce as reducing
+from xgapfill.kernel.drivers import Drivers
+from xgapfill.kernel.sensors import Sensors
 from xgapfill.kernel.shared_prior import SharedPrior
 from xgapfill.lattice.sea import sea
 from xgapfill.lattice.windows import Filled
 from xgapfill.methods.base import Method
 from xgapfill.options import OPTIONS
+from xgapfill.prior import drivers as relation
 from xgapfill.prior import large, season
+from xgapfill.prior import sensors as compared
 from xgapfill.testing import tiny_weights
 
 
@@ -115,6 +119,27 @@ def test_the_prior_costs_time(monkeypatch):
     assert wide > usual + 0.1 * -(-40 // beyond.FRAMES)
     monkeypatch.setattr(SharedPrior, "give_back", spun(SharedPrior.give_back, 1.0))
     assert xgapfill.plan(chl, Cheap(), prior=given).seconds > wide + 0.5
+
+
+@pytest.mark.slow
+def test_drivers_and_other_sensors_cost_time(monkeypatch):
+    """The relation to drivers, the comparison with a sensor, and what each block does with them."""
+    chl = chl_map((6, 40, 40), share=0.5)
+    wind = chl_map((6, 40, 40), share=0.0).rename("wind").drop_attrs()
+    given = {"cond": wind, "also": 2 * chl_map((6, 40, 40), share=0.2).assign_attrs(chl.attrs), "prior": None}
+    usual = xgapfill.plan(chl, Cheap(), **given).seconds
+    for place, name in (
+        (relation, "slopes"),
+        (relation, "moments"),
+        (relation, "references"),
+        (Drivers, "on"),
+        (compared, "compare"),
+        (compared, "cell_pairs"),
+        (Sensors, "on"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, spun(getattr(place, name), 1.0))
+            assert xgapfill.plan(chl, Cheap(), **given).seconds > usual + 0.5, name
 
 
 def patchy() -> xr.DataArray:

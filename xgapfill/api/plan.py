@@ -103,8 +103,8 @@ class Plan:
 
 _PLAN = """Estimate the cost of a fill from at most 32 of its blocks and the measured speed of this machine.
 
-The estimate includes what many blocks share, the season and the large scale. It excludes fits of series methods: pass
-``weights=`` from `xgapfill.fit`."""
+The estimate includes what many blocks share: the season, the large scale, and the relation to drivers and to other
+sensors. It excludes fits of series methods: pass ``weights=`` from `xgapfill.fit`."""
 _OWN = """method : str or Method
     As in `xgapfill.fill`.
 cond : DataArray or sequence of DataArrays, optional
@@ -252,7 +252,8 @@ def _memory(job: Job, counted: Any) -> float:
     core = Box((0, int(block[0])), (0, int(block[1])), (0, int(block[2])))
     members, parts = max(look.drawn(core, 4)), kernel.variables[0].parts
     beside = 0 if kernel.prior is None else len(kernel.channels)  # levels, and draws of each width of the large scale
-    read = np.prod(around) * 4 * (len(job.sources) - kernel.layout.prior)  # freed before windows are filled
+    of_pixels = len(job.sources) - kernel.layout.prior - _of_cells(kernel)
+    read = np.prod(around) * 4 * of_pixels  # freed before windows are filled
     variances = 0 if kernel.error is None else kernel.targets
     if isinstance(op, reducing.Reduced) and op.series and kernel.reach[0] is not None:
         around[0] = min(around[0], reducing.SLAB + 2 * kernel.reach[0])  # filled one slab at a time
@@ -261,6 +262,12 @@ def _memory(job: Job, counted: Any) -> float:
     held = np.prod(block) * 4 * (layers * 2 + members * len(kernel.channels) + 2 * len(BANDS) * beside)
     window = np.prod(kernel.tiling.size) * BATCH * len(kernel.channels) * 4 * (60 + 2 * members)
     return float(known + max(read, held + window) + _chunks(job, counted))
+
+
+def _of_cells(kernel: FillKernel) -> int:
+    """Arrays of the relation to drivers and to other sensors, which have few values."""
+    drivers = 0 if kernel.drivers is None else kernel.drivers.arrays - kernel.drivers.raw
+    return drivers + (0 if kernel.also is None else kernel.also.fields)
 
 
 def _gathered(op: reducing.Reduced) -> int:

@@ -63,10 +63,8 @@ def sensors(
     if described is None:
         raise ValueError("also= must be maps of the target from other sensors, found None")
     encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
-    sources, grids = job.arrays_of_sensors
-    own = sum(kernel.layout.parts) + described.parts
-    sums, cells = lay_out_pairs(described, encoder, sources[:own], grids[:own])
-    first = sources[own]
+    sums, cells = lay_out_pairs(described, encoder, *job.arrays_of_sensors)
+    first = job.sources[kernel.layout.place("also")][described.parts]
     assert isinstance(first, Chunked)
     shape = len(described.variables), len(described.units)
     pairs, fields = (

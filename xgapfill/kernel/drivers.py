@@ -5,7 +5,7 @@ The relation to them is laid out as lazy arrays that all blocks share, so it doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -270,16 +270,28 @@ def lay_out_moments(
     return sums, places
 
 
+def layers_of(array: da.Array) -> list[Source]:
+    """Each layer of a lazy array as a source."""
+    return [Chunked(array, (1, 2, 3), ((0, layer),), token=array.name) for layer in range(array.shape[0])]
+
+
 def lay_out_drivers(
-    encoder: Encoder, drivers: Drivers, sources: Sequence[Source], grids: Sequence[Grid]
+    encoder: Encoder,
+    drivers: Drivers,
+    sources: Sequence[Source],
+    grids: Sequence[Grid],
+    passed: Callable[[da.Array], list[Source]] = layers_of,
 ) -> tuple[list[Source], list[Grid]]:
-    """Return the arrays of the relation and their grids, given those of the variables and of the drivers."""
+    """Return the arrays of the relation and their grids, given those of the variables and of the drivers.
+
+    `passed` gives the layers of an array that the next ones get.
+    """
     cells = grid_of_cells(encoder.grid, CELL)
     sums, places = lay_out_moments(encoder, drivers, sources, grids)
     margin = with_margin(places)
     slopes = map_lattice(
         Slopes(drivers),
-        layers_of(sums),
+        passed(sums),
         [places] * sums.shape[0],
         layers=drivers.targets * drivers.columns,
         reach=relation.REACH,
@@ -304,7 +316,7 @@ def lay_out_drivers(
     margin_of_cells = with_margin(cells)
     references = map_lattice(
         References(drivers),
-        layers_of(means),
+        passed(means),
         [cells] * means.shape[0],
         layers=3 * drivers.columns,
         reach=relation.REACH_WIDE,
@@ -314,10 +326,5 @@ def lay_out_drivers(
         grid=margin_of_cells,
         beside=True,
     )
-    of_places, of_cells = layers_of(slopes), layers_of(references)
+    of_places, of_cells = passed(slopes), passed(references)
     return [*of_places, *of_cells], [margin] * len(of_places) + [margin_of_cells] * len(of_cells)
-
-
-def layers_of(array: da.Array) -> list[Source]:
-    """Each layer of a lazy array as a source."""
-    return [Chunked(array, (1, 2, 3), ((0, layer),), token=array.name) for layer in range(array.shape[0])]

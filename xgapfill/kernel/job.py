@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -22,7 +22,7 @@ from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
 from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_factor, ranges
 from xgapfill.kernel.donors import Donors, Laid, of_prior
-from xgapfill.kernel.drivers import Drivers, lay_out_drivers
+from xgapfill.kernel.drivers import Drivers, lay_out_drivers, layers_of
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.ever import ever_observed
 from xgapfill.kernel.fill import FillKernel
@@ -109,7 +109,10 @@ class Job:
         drivers = Drivers.of(driven, quantity.variable)
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
         also = sensors_of(others, quantity)
-        beside = _laid_out(Reader(encoder, shared, drivers, also), driven, others, saved, *own)
+        if drivers is not None:
+            warn_of_useless(driven)
+        reader = Reader(encoder, shared, drivers, also)
+        beside = _laid_out(reader, own, _arrays_of(driven), _arrays_of(others), saved)
         donors, lent = None, _NOTHING
         if options.members is not None and not method.draws:
             donors = Donors.of(grid, options.members, options.seed)
@@ -163,10 +166,10 @@ class Job:
     def alone(self, *, ever: bool = False) -> tuple[Job, list[da.Array]]:
         """Return the job without what reads far more than a block, and the arrays that its blocks would share.
 
-        Drivers, other sensors and what was `ever` observed are left out; constants stand for the arrays of the prior,
-        and each date for its donors. The shared arrays depend on the variables alone.
+        What was `ever` observed is left out; constants stand for the shared arrays of drivers, of other sensors and of
+        the prior, and each date for its donors. The shared arrays depend on the variables alone.
         """
-        layout = self.kernel.layout
+        kernel, layout = self.kernel, self.kernel.layout
         variables, first = layout.place("variables"), layout.place("prior").start
         own = self.sources[variables], self.grids[variables]
         stays = self.kernel.sea is not None or (self.kernel.ever and ever)
@@ -176,39 +179,51 @@ class Job:
             shared.append(array)
             return [Constant(array.shape[1:], array.dtype, 0.5)] * array.shape[0]
 
-        prior = _NOTHING
-        if self.kernel.prior is not None:
-            of_saved = self.kernel.prior.seasonal if self.kernel.prior.saved else 0
-            saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
-            kernel, side = self.kernel, OPTIONS["series_block"][1]
-            encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
-            reader = Reader(encoder, kernel.prior)
-            prior = lay_out_prior(reader, *own, saved, side, passed)
+        of_saved = 0 if kernel.prior is None or not kernel.prior.saved else kernel.prior.seasonal
+        saved = list(zip(self.sources, self.grids, strict=True))[first : first + of_saved]
+        encoder = Encoder.plain(kernel.grid, kernel.variables, kernel.channels)
+        reader = Reader(encoder, kernel.prior, kernel.drivers, kernel.also)
+        beside = _laid_out(reader, own, self._of_drivers, self._of_sensors, saved, passed)
         lent = _NOTHING
-        if self.kernel.donors is not None:
-            lent = self.kernel.donors.laid_out(own, *of_prior(self.kernel.prior, prior), shifted=False)
+        if kernel.donors is not None:
+            lent = kernel.donors.laid_out(own, *of_prior(kernel.prior, beside), shifted=False)
         before, mask = slice(layout.place("drivers").start), layout.place("sea") if stays else slice(0)
-        sources = (*self.sources[before], *prior[0], *lent[0], *self.sources[mask])
-        grids = (*self.grids[before], *prior[1], *lent[1], *self.grids[mask])
-        kernel = replace(self.kernel, ever=self.kernel.ever and ever, drivers=None, also=None)
+        sources = (*self.sources[before], *beside[0], *lent[0], *self.sources[mask])
+        grids = (*self.grids[before], *beside[1], *lent[1], *self.grids[mask])
+        kernel = replace(kernel, ever=kernel.ever and ever)
         op = replace(self.op, kernel=kernel) if isinstance(self.op, Reduced) else kernel
         return replace(self, kernel=kernel, op=op, sources=sources, grids=grids), shared
 
     @property
-    def arrays_of_drivers(self) -> tuple[list[Source], list[Grid]]:
+    def arrays_of_drivers(self) -> Laid:
         """Sources and addresses of the variables of the kernel, then of the drivers."""
-        first, drivers = self.kernel.layout.place("drivers").start, self.kernel.drivers
-        return self._with_variables(slice(first, first + (0 if drivers is None else drivers.raw)))
+        return self._with_variables(self._of_drivers)
 
     @property
-    def arrays_of_sensors(self) -> tuple[list[Source], list[Grid]]:
-        """Sources and addresses of the variables of the kernel, then of other sensors and of their comparison."""
-        return self._with_variables(self.kernel.layout.place("also"))
+    def arrays_of_sensors(self) -> Laid:
+        """Sources and addresses of the variables of the kernel, then of other sensors."""
+        return self._with_variables(self._of_sensors)
 
-    def _with_variables(self, others: slice) -> tuple[list[Source], list[Grid]]:
+    @property
+    def _of_drivers(self) -> Laid:
+        """Sources and addresses of the drivers, without those of their relation to the target."""
+        drivers = self.kernel.drivers
+        return self._first_of("drivers", 0 if drivers is None else drivers.raw)
+
+    @property
+    def _of_sensors(self) -> Laid:
+        """Sources and addresses of other sensors, without those of their comparison with the target."""
+        also = self.kernel.also
+        return self._first_of("also", 0 if also is None else also.parts)
+
+    def _first_of(self, kind: str, count: int) -> Laid:
+        first = self.kernel.layout.place(kind).start
+        return self.sources[first : first + count], self.grids[first : first + count]
+
+    def _with_variables(self, others: Laid) -> Laid:
         """Arrays of the variables, and some of the others."""
         own = self.kernel.layout.place("variables")
-        return [*self.sources[own], *self.sources[others]], [*self.grids[own], *self.grids[others]]
+        return [*self.sources[own], *others[0]], [*self.grids[own], *others[1]]
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -272,23 +287,27 @@ def _arrays_of(variables: Sequence[inputs.Quantity]) -> tuple[list[Source], list
 
 def _laid_out(
     reader: Reader,
-    driven: Sequence[inputs.Quantity],
-    others: Sequence[inputs.Quantity],
+    own: Laid,
+    of_drivers: Laid,
+    of_sensors: Laid,
     saved: Sequence[tuple[Source, Grid]],
-    sources: Sequence[Source],
-    grids: Sequence[Grid],
-) -> tuple[list[Source], list[Grid]]:
+    passed: Callable[[da.Array], list[Source]] = layers_of,
+) -> Laid:
     """The arrays of drivers, of other sensors and of the prior, and their grids, given those of the variables."""
-    own, theirs = _arrays_of(driven)
+    sources, grids = list(own[0]), list(own[1])
+
+    def add(laid: Laid) -> None:
+        sources.extend(laid[0])
+        grids.extend(laid[1])
+
     if reader.drivers is not None:
-        warn_of_useless(driven)
-        added = lay_out_drivers(reader.encoder, reader.drivers, [*sources, *own], [*grids, *theirs])
-        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
+        add(of_drivers)
+        add(lay_out_drivers(reader.encoder, reader.drivers, sources, grids, passed))
     if reader.sensors is not None:
-        added = lay_out_sensors(reader.sensors, others, reader.encoder, sources, grids)
-        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
+        add(of_sensors)
+        both = [*own[0], *of_sensors[0]], [*own[1], *of_sensors[1]]
+        add(lay_out_sensors(reader.encoder, reader.sensors, *both, passed))
     if reader.prior is not None:
-        side = OPTIONS["series_block"][1]
-        added = lay_out_prior(reader, [*sources, *own], [*grids, *theirs], saved, side)
-        own, theirs = [*own, *added[0]], [*theirs, *added[1]]
-    return own, theirs
+        add(lay_out_prior(reader, sources, grids, saved, OPTIONS["series_block"][1], passed))
+    count = len(own[0])
+    return sources[count:], grids[count:]

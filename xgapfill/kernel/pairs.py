@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,16 +115,18 @@ def lay_out_pairs(
 
 
 def lay_out_sensors(
-    described: Sensors, given: Sequence[Quantity], encoder: Encoder, sources: Sequence[Source], grids: Sequence[Grid]
+    encoder: Encoder,
+    described: Sensors,
+    sources: Sequence[Source],
+    grids: Sequence[Grid],
+    passed: Callable[[da.Array], list[Source]] = layers_of,
 ) -> tuple[list[Source], list[Grid]]:
-    """Return the arrays of other sensors, theirs and the fields of cells, and their grids.
+    """Return the fields of cells and their grids, given the arrays of the variables and of the sensors.
 
-    `sources` and `grids` are those of the target and its predictors, which `encoder` reads.
+    `passed` gives the layers of an array that the next ones get.
     """
-    theirs = [source for each in given for source in each.sources]
-    their_grids = [places for each in given for places in each.source_grids()]
-    sums, cells = lay_out_pairs(described, encoder, [*sources, *theirs], [*grids, *their_grids])
-    pairs, step_days = layers_of(sums), cells.step_days
+    sums, cells = lay_out_pairs(described, encoder, sources, grids)
+    pairs, step_days = passed(sums), cells.step_days
     compared = map_lattice(
         Comparison(cells),
         pairs,
@@ -136,5 +138,5 @@ def lay_out_sensors(
         dtype=np.float32,
         beside=True,
     )
-    fields = layers_of(compared)
-    return [*theirs, *fields], [*their_grids, *[cells] * len(fields)]
+    fields = passed(compared)
+    return fields, [cells] * len(fields)
