@@ -83,7 +83,14 @@ def single_year(folder: Path) -> tuple[xr.DataArray, NDArray, NDArray]:
     return target, np.log10(target.values), np.asarray(found.hidden)
 
 
-SETS = {"oman": oman, "oman-wide": oman_wide, "single-year": single_year}
+def newfoundland(folder: Path) -> tuple[xr.DataArray, NDArray, NDArray]:
+    """The test set: 8-day composites of one year."""
+    found = problems.report_problem(folder)
+    target = problems.as_chl(found._replace(values=np.asarray(found.truth)))
+    return target, np.log10(target.values), np.asarray(found.hidden)
+
+
+SETS = {"oman": oman, "oman-wide": oman_wide, "single-year": single_year, "newfoundland": newfoundland}
 REPORT_FROM = 2021
 
 
