@@ -109,15 +109,49 @@ def test_unknown_name():
 
 
 def test_drivers_are_complete_and_change_nothing_else(ocean, folder, monkeypatch):
-    """With drivers=True temperature without gaps and velocities are added; the rest keeps its bits."""
+    """With drivers=True temperature without gaps, velocities and forcings are added; the rest keeps its bits."""
     monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(folder))
     more = tutorial.open_dataset("ocean", drivers=True)
-    assert set(more.data_vars) - set(ocean.data_vars) == {"SST_L4", "UGOS", "VGOS"}
+    added = {"SST_L4", "UGOS", "VGOS", "SWR", "TAUX", "TAUY", "MLD"}
+    assert set(more.data_vars) - set(ocean.data_vars) == added
     assert more[list(ocean.data_vars)].identical(ocean)
     sea = ocean.sea.values.astype(bool)
-    for name in ("SST_L4", "UGOS", "VGOS"):
+    for name in sorted(added):
         assert (np.isfinite(more[name].values) == sea).all()
     assert (
         more.SST_L4.where(ocean.SST.notnull()).values[ocean.SST.notnull().values]
         == ocean.SST.values[ocean.SST.notnull().values]
     ).all()
+    assert 5 < float(more.MLD.min()) < float(more.MLD.max()) < 500
+    assert 0 < float(more.SWR.min()) < float(more.SWR.max()) < 400
+    smooth = {name: rows_and_frames_off(np.log10(more[name])) for name in ("MLD", "CHL_truth")}
+    assert 0.3 < float(xr.corr(smooth["MLD"], smooth["CHL_truth"])) < 0.8
+
+
+def rows_and_frames_off(field):
+    """Anomalies from the means of rows and of frames, smoothed over 13 pixels."""
+    field = field - field.mean(("lat", "lon")) - field.mean(("time", "lon")) + field.mean()
+    return field.rolling(lat=13, lon=13, center=True).mean()
+
+
+def test_monthly_ocean_responds_to_its_drivers_by_region(folder, monkeypatch):
+    """Months of the whole sea: complete drivers, gaps in chlorophyll alone, a response that differs between regimes."""
+    monkeypatch.setenv("XGAPFILL_CACHE_DIR", str(folder))
+    ds = tutorial.open_dataset("monthly")
+    assert dict(ds.sizes) == {"time": 120, "lat": 48, "lon": 120}
+    assert ds.attrs["comment"].startswith("Every value is simulated")
+    sea = ds.sea.values.astype(bool)
+    assert 0.6 < sea.mean() < 0.8
+    for name in ("CHL_truth", "SST", "SLA", "UWND", "VWND", "UCUR", "VCUR", "SWR"):
+        assert (np.isfinite(ds[name].values) == sea).all()
+        assert ds[name].attrs["units"]
+    observed = ds.CHL.notnull()
+    assert 0.65 < float(observed.where(ds.sea == 1).mean()) < 0.85
+    assert bool((ds.CHL_truth == ds.CHL).where(observed, True).all())
+    chl, slopes = np.log10(ds.CHL_truth), {}
+    for number, regime in enumerate(ds.REGIME.attrs["flag_meanings"].split()):
+        there = (number == ds.REGIME) & (ds.sea == 1)
+        y, x = (field.where(there) for field in (chl, ds.SST))
+        slopes[regime] = float(xr.cov(y, x) / x.var())
+    assert slopes["gyre"] < -0.03
+    assert slopes["iron"] > 0.03

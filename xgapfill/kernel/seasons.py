@@ -67,13 +67,20 @@ class SeasonOf:
         """Add some maps to the sums of each channel."""
         grid = self.reader.grid
         low = slots[0] - min(grid.slots)
-        parts = [np.asarray(each[low : low + slots.size]) for each in arrays]
+        parts = [_maps(each, low, slots.size) for each in arrays]
         years = grid.years_of(slots)
         for t, wave in enumerate(season.waves(grid.season_of(slots))):
             here = replace(box, slots=(int(slots[t]), int(slots[t]) + 1))
             values, observed = self.reader.departures(self.reader.read([part[t : t + 1] for part in parts], here))
             for c, each in sums.items():
                 each.add(int(years[t] % 2), wave, values[c, 0], observed[c, 0])
+
+
+def _maps(array: Any, first: int, count: int) -> NDArray:
+    """Consecutive maps of an array; one without time counts for all times."""
+    if array.shape[0] == 1:
+        return np.broadcast_to(np.asarray(array[:1]), (count, *array.shape[1:]))
+    return np.asarray(array[first : first + count])
 
 
 def _tiles(part: slice) -> list[tuple[slice, slice, slice]]:

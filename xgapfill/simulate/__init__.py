@@ -6,7 +6,21 @@ averaged to composites. Everything is numpy; a seed fixes every value.
 """
 
 from xgapfill.simulate.clouds import clouds
+from xgapfill.simulate.forcing import Forcing, forcing
+from xgapfill.simulate.monthly import REGIMES, Monthly, simulate_months
 from xgapfill.simulate.ocean import Ocean, simulate, size_class_anomalies
 from xgapfill.simulate.regime import Regime, draw_regime
 
-__all__ = ["Ocean", "Regime", "clouds", "draw_regime", "simulate", "size_class_anomalies"]
+__all__ = [
+    "REGIMES",
+    "Forcing",
+    "Monthly",
+    "Ocean",
+    "Regime",
+    "clouds",
+    "draw_regime",
+    "forcing",
+    "simulate",
+    "simulate_months",
+    "size_class_anomalies",
+]
