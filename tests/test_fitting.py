@@ -162,10 +162,11 @@ assert int(filled.count()) == filled.size
         'xgapfill.fit(chl, "som", rows=4, cols=4)',
         FILL.format("climatology"),
         FILL.format("regression"),
+        "xgapfill.season(chl).compute()",
     ],
-    ids=["dineof", "som", "climatology", "regression"],
+    ids=["dineof", "som", "climatology", "regression", "season"],
 )
 def test_long_series_stream(script):
-    """On a virtual array of 7.6 GB in many small chunks a fit, or a fill by window, takes less than 3 GB."""
+    """On a virtual array of 7.6 GB in many small chunks a fit, a season, or a fill by window, takes less than 3 GB."""
     assert virtual_chl().nbytes > 7.5e9
     assert peak_memory(script) < 3

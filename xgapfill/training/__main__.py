@@ -16,7 +16,7 @@ from xgapfill.nets.scene import SIGMA_MAX
 from xgapfill.training.background import fit_priors
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import mixture
-from xgapfill.weights import Card, Weights
+from xgapfill.weights import Card, Weights, load
 
 # Transformed units; a fill beyond them is flagged.
 RANGES = {"log10_chl": (-2.0, 2.0), "psc_ilr1": (-5.0, 5.0), "psc_ilr2": (-4.0, 4.0)}
@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder of the real series; without it only simulated oceans")
     parser.add_argument("--cache", type=Path, default=Path("training"), help="simulated oceans and checkpoints")
     parser.add_argument("--out", type=Path, default=Path("xgapfill/weights/files"))
+    parser.add_argument("--init", help="weights to start from: a name or a path; by default random ones")
     parser.add_argument("--priors", type=Path, help="fit the priors of NAME's targets into this JSON file instead")
     parser.add_argument("--windows", type=int, default=400, help="training windows that priors are fitted on")
     given = parser.parse_args(arguments)
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = {"batch": given.batch, "fresh": max(1, given.batch // 4), "pool": 96 * given.batch}
     settings = Settings(seed=given.seed, rate=given.rate, **sizes)
     trainer = Trainer(made, priors, settings, given.device, objective)
+    if given.init is not None:
+        trainer.begin({name: torch.from_numpy(array) for name, array in load(given.init).arrays.items()})
     checkpoint = given.cache / f"{given.name}-{given.seed}.pt"
     if trainer.resume(checkpoint):
         print(f"resuming {checkpoint} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")

@@ -17,6 +17,8 @@ from xgapfill.variables.transforms import ilr
 OCEANS = 16
 CHOOSE_OCEANS = range(900, 903)
 REAL_SHARE = 0.65  # share of real windows for chlorophyll
+MONTH = 365.25 / 12  # days
+SHARES = {8.0: 3.0, 1.0: 1.0, MONTH: 3.0}  # of windows, by days of a step
 TRAIN_ENDS = np.datetime64("2020-06-01")
 CHOOSE_BEGINS = np.datetime64("2020-06-09")
 
@@ -76,11 +78,11 @@ def _chlorophyll(oceans: list[Series], real: list[Series], gaps: GapShapes, anom
 
 
 def _size_classes(oceans: list[Series], real: list[Series], gaps: GapShapes, anomalies: list[NDArray]) -> Mixture:
-    eight_day = [series for series in real if series.step_days == 8]
+    composites = [series for series in real if series.step_days > 1]
 
     def draw(rng: np.random.Generator) -> Sample:
-        if eight_day and rng.random() < 0.4:
-            series = eight_day[int(rng.integers(len(eight_day)))]
+        if composites and rng.random() < 0.4:
+            series = composites[int(rng.choice(len(composites), p=_shares(composites)))]
             stirred = anomalies[int(rng.integers(len(anomalies)))]
             return size_class_sample(rng, series, gaps, 0.3 * _noise(rng), stirred)
         series = oceans[int(rng.integers(len(oceans)))]
@@ -101,8 +103,8 @@ def _noise(rng: np.random.Generator) -> float:
 
 
 def _shares(real: list[Series]) -> NDArray[np.float64]:
-    """Probabilities of series: 8-day series three times as often as daily ones."""
-    weights = np.array([3.0 if series.step_days == 8 else 1.0 for series in real])
+    """Probabilities of series."""
+    weights = np.array([SHARES[series.step_days] for series in real])
     return weights / weights.sum()
 
 
@@ -112,7 +114,8 @@ def _trained_on(real: list[Series]) -> str:
         return simulated + "."
     return (
         simulated + "; chlorophyll of MODIS-Aqua, NE Pacific 2020 before 1 June (8-day and daily), and of SeaWiFS, "
-        "NE Pacific 2009 (8-day), as prepared by PhytoFit (MIT) from NASA OBPG data."
+        "NE Pacific 2009 (8-day), as prepared by PhytoFit (MIT) from NASA OBPG data; months of MODIS-Aqua, August 2015 "
+        "to May 2016, global without two boxes, as prepared by oceaneos (Apache-2.0) from NASA NEO data."
     )
 
 
@@ -151,6 +154,7 @@ def real_series(folder: Path) -> list[Series]:
         _read(folder / "ne_pacific_modis_2020_8day.nc", 8.0, ends=TRAIN_ENDS),
         _read(folder / "ne_pacific_seawifs_2009_8day.nc", 8.0),
         _read(folder / "ne_pacific_modis_2020_daily.nc", 1.0, ends=TRAIN_ENDS),
+        _read_months(folder / "neo_global_modis_monthly_2015_2016_0.1deg.nc"),
     ]
 
 
@@ -181,4 +185,18 @@ def _read(
             float(np.median(np.diff(ds.lon.values))),
             days.astype(float),
             step_days,
+        )
+
+
+def _read_months(file: Path) -> Series:
+    """The ten global maps of months that follow each other."""
+    with xr.open_dataset(file) as ds:
+        ds = ds.isel(time=slice(1, 11))
+        return Series(
+            ds.log10_CHL.values.astype(np.float32)[None],
+            ds.ocean.values.astype(bool),
+            ds.lat.values.astype(float),
+            float(np.median(np.diff(ds.lon.values))),
+            ds.time.dt.dayofyear.values + MONTH / 2,
+            MONTH,
         )
