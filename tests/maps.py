@@ -203,7 +203,7 @@ ORDERS = tuple(itertools.permutations(("time", "lat", "lon")))
 
 
 def virtual_chl() -> xr.DataArray:
-    """Chlorophyll of 7.6 GB, half of it missing, in many small chunks that are made when they are read."""
+    """Chlorophyll of 3.8 GB, half of it missing, in many small chunks that are made when they are read."""
 
     def block(block_info: Any) -> np.ndarray:
         place = block_info[None]["array-location"]
@@ -214,10 +214,10 @@ def virtual_chl() -> xr.DataArray:
         field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + 0.2 * np.cos(t / 23))
         return np.where(observed, field, np.nan).astype(np.float32)
 
-    chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (1620, 540), (4680, 585)))
+    chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (1080, 540), (3510, 585)))
     years = np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")
     time = np.concatenate([year + 8 * np.arange(46) for year in years])[:250].astype("M8[ns]")
-    coords = {"time": time, "lat": 60 - np.arange(1620) / 24, "lon": -179.979 + np.arange(4680) / 24}
+    coords = {"time": time, "lat": 60 - np.arange(1080) / 24, "lon": -179.979 + np.arange(3510) / 24}
     values = dask.array.map_blocks(block, chunks=chunks, dtype="f4")
     return xr.DataArray(values, coords, ("time", "lat", "lon"), "CHL", {"units": "mg m-3"})
 
