@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,9 @@ from maps import chl_map, psc_map
 
 import xgapfill
 from xgapfill.kernel.calibration import Calibration
+from xgapfill.testing import tiny_weights
 from xgapfill.validation.intervals import activity, coverage_table
+from xgapfill.weights import Weights
 
 LEVEL = 0.9
 
@@ -40,6 +44,22 @@ def test_a_normal_interval_is_that_of_the_spread(ocean):
     assert "CHL_lower" in found.CHL.attrs["ancillary_variables"]
     assert "normal" in found.attrs["xgapfill_interval"]
     assert found.CHL_upper.attrs["units"] == ocean.CHL.attrs["units"]
+
+
+def test_the_card_of_weights_tells_how_wide(ocean):
+    """Estimates of a network have the factor of its card; between its levels it follows a normal distribution."""
+    weights = tiny_weights("chl")
+    card = replace(weights.card, intervals={"levels": (0.5, 0.9), "factors": (0.6745, 2 * 1.6449)})
+    chl = ocean.CHL.isel(time=slice(8, 10))
+    found = {
+        level: xgapfill.posterior_mean(chl, weights=Weights(card, weights.arrays), interval=level, full=True).load()
+        for level in (0.5, 0.9, 0.95)
+    }
+    assert "calibrated with the weights tiny-chl" in found[0.9].attrs["xgapfill_interval"]
+    for level, factor in ((0.5, 0.6745), (0.9, 2 * 1.6449), (0.95, 2 * 1.96)):
+        assert np.allclose(spreads_away(found[level], chl.isnull()), factor, rtol=1e-3)
+    plain = xgapfill.posterior_mean(chl, weights=weights, interval=0.9)
+    assert "normal" in plain.attrs["xgapfill_interval"]
 
 
 def test_bounds_of_fractions_are_fractions(ocean):

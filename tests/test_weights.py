@@ -137,6 +137,10 @@ def test_card_is_a_value():
         ({"inflation": float("nan")}, "inflation must be a positive"),
         ({"scores": {"rmse": None}}, "scores.rmse is a NoneType"),
         ({"network": 3}, "network must be a dict"),
+        ({"intervals": {"levels": (0.9,)}}, "intervals need levels"),
+        ({"intervals": {"levels": (0.9, 0.5), "factors": (1.7, 1.8)}}, "intervals need levels"),
+        ({"intervals": {"levels": (0.5, 0.9), "factors": (1.7, 0.8)}}, "intervals need levels"),
+        ({"intervals": {"levels": (0.5, 0.9), "factors": (-1.0, 0.8)}}, "intervals need levels"),
     ],
 )
 def test_impossible_cards(changes, message):

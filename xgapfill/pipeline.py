@@ -22,6 +22,7 @@ from dask.base import tokenize
 
 from xgapfill.blocks.graph import map_lattice
 from xgapfill.blocks.notes import LayerNotes
+from xgapfill.kernel.choice import calibrated_card
 from xgapfill.kernel.fill import FillKernel
 from xgapfill.kernel.job import Job
 from xgapfill.kernel.options import FillOptions
@@ -174,7 +175,10 @@ def _season_in_words(job: Job) -> str:
 
 def _interval_in_words(job: Job) -> str:
     level, given = float(job.options.interval or 0), job.options.calibration
-    how = "normal" if given is None else f"calibrated on {given.pixels} values of {given.dates} dates"
+    card = calibrated_card(job.method, job.weights)
+    how = "normal" if card is None else f"calibrated with the weights {card.name}"
+    if given is not None:
+        how = f"calibrated on {given.pixels} values of {given.dates} dates"
     return f"{100 * level:g} %, {job.kernel.interval:.3g} spreads on each side, {how}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -76,6 +77,16 @@ def check_level(level: float) -> None:
     number = isinstance(level, (int, float, np.integer, np.floating)) and not isinstance(level, bool)
     if not (number and 0 < level < 1):
         raise ValueError(f"interval must be the share of values that it should hold, between 0 and 1; found {level!r}")
+
+
+def card_factor(level: float, intervals: Mapping[str, Sequence[float]]) -> float:
+    """Return the number of spreads on each side that held this share of the data that weights were calibrated on.
+
+    `intervals` are those of their card; between its levels, the ratio to a normal distribution is interpolated.
+    """
+    levels = list(intervals["levels"])
+    ratios = [factor / normal_factor(each) for each, factor in zip(levels, intervals["factors"], strict=True)]
+    return float(np.interp(level, levels, ratios)) * normal_factor(level)
 
 
 def normal_factor(level: float) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 from xgapfill.inputs.conditions import check_channels
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.calibration import Calibration, normal_factor
+from xgapfill.kernel.calibration import Calibration, card_factor, normal_factor
 from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.ready import check_network
 from xgapfill.variables import SizeClasses, priors
-from xgapfill.weights import Weights, load
+from xgapfill.weights import Card, Weights, load
 
 
 def by_class(method: Method, weights: Any) -> bool:
@@ -103,6 +103,13 @@ def ranges(channels: Sequence[str], weights: Weights | None) -> tuple[tuple[floa
     return tuple((float(low), float(high)) for low, high in (known.get(c, (-np.inf, np.inf)) for c in channels))
 
 
+def calibrated_card(method: Method, weights: Weights | None) -> Card | None:
+    """Card of weights whose network gives the estimate and was calibrated with it; None without."""
+    if weights is None or not isinstance(method, NetMethod) or not weights.card.intervals:
+        return None
+    return weights.card
+
+
 def interval_factor(
     level: float | None, given: Any, method: Method, draws: bool, weights: Weights | None, channels: tuple[str, ...]
 ) -> float | None:
@@ -115,7 +122,8 @@ def interval_factor(
             "members=20, reduce=[{'quantile': [0.05, 0.95]}]"
         )
     if given is None:
-        return normal_factor(level)
+        known = calibrated_card(method, weights)
+        return normal_factor(level) if known is None else card_factor(level, known.intervals)
     if not isinstance(given, Calibration):
         raise TypeError(f"calibration must come from xgapfill.calibrate, found {type(given).__name__}")
     own = weights.sha256 if weights is not None and isinstance(method, NetMethod) else ""

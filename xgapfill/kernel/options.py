@@ -68,8 +68,8 @@ class FillOptions:
         Share of values, such as 0.9, that the intervals ``<name>_lower`` to ``<name>_upper`` should hold; for methods
         that give one estimate. Members have quantiles, see `reduce`.
     calibration : Calibration, optional
-        Made by `xgapfill.calibrate` with the same method, variable and weights. Without it the intervals are those of a
-        normal distribution with the stated spread.
+        Made by `xgapfill.calibrate` with the same method, variable and weights. Without it the intervals are as wide as
+        the card of the weights says, or else those of a normal distribution with the stated spread.
     reduce : optional
         Statistics over members instead of the members, which are drawn a few at a time and never stored: ``"mean"``,
         ``"std"``, ``{"quantile": [0.05, 0.95]}``, as the xarray methods of these names over ``realization``; a function

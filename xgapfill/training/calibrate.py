@@ -25,7 +25,9 @@ from xgapfill.training.samples import Sample
 from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
 from xgapfill.weights import Weights, load
 
+LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 FACTORS = np.exp(0.05 * np.arange(-14, 15))
+CHOSEN = "choose: windows of the NE Pacific from 9 June 2020 and of simulated boxes that no training saw"
 CLASSES = ("<= 2 px", "3-8 px", "> 8 px")
 
 
@@ -203,6 +205,12 @@ def least_crps(mean: NDArray, departures: NDArray, truth: NDArray, factors: NDAr
     return float(min(factors, key=lambda f: float(np.mean(crps_ensemble(mean + f * departures, truth)))))
 
 
+def intervals(hidden: Hidden) -> dict[str, list[float]]:
+    """Factors on the spread of estimates whose intervals hold shares of the hidden pixels."""
+    ratio = np.abs(hidden.mean - hidden.truth) / np.maximum(hidden.spread, 1e-6)
+    return {"levels": list(LEVELS), "factors": [round(float(q), 4) for q in np.quantile(ratio, LEVELS)]}
+
+
 def score(hidden: Hidden, channels: tuple[str, ...], least: int = 100) -> dict[str, dict[str, float]]:
     """RMSE, CRPS and coverage (90 %) by channel and distance class with at least `least` pixels."""
     table: dict[str, dict[str, float]] = {}
@@ -249,29 +257,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--inflation", type=float, help="of the members' anomalies; by default that with the least CRPS"
     )
+    parser.add_argument("--keep", action="store_true", help="keep factors and scores of the card; add intervals")
     parser.add_argument("--out", type=Path, help="file for the calibrated weights; by default only print")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    weights = without_factors(load(given.weights))
+    weights = load(given.weights) if given.keep else without_factors(load(given.weights))
     made = mixture(weights.card.name.removesuffix("-vae"), given.data, given.cache, part="choose")
     model = MODELS[weights.card.method]
     drawing = model.members if given.members > 1 else None
     hidden = collect(drawn(made, given.batches, 0), weights, model.estimate, drawing, given.members, seed=0)
-    found = Factors.best(hidden)
-    if given.inflation is not None:
-        found = replace(found, inflation=given.inflation)
-    print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
-    scores = score(found.on(hidden), made.targets)
+    if not given.keep:
+        found = Factors.best(hidden)
+        if given.inflation is not None:
+            found = replace(found, inflation=given.inflation)
+        print(f"mean factors {found.means}, spread factor {found.spread:.3f}, inflation {found.inflation:.3f}")
+        weights, hidden = found.put(weights), found.on(hidden)
+    scores = score(hidden, made.targets)
     print(text(scores))
+    card = replace(weights.card, intervals=intervals(hidden))
+    print(f"intervals {card.intervals}")
+    if not given.keep:
+        card = replace(card, scores={"set": CHOSEN, **scores})
     if given.out is not None:
-        weights = found.put(weights)
-        card = replace(
-            weights.card,
-            scores={
-                "set": "choose: windows of the NE Pacific from 9 June 2020 and of simulated boxes that no training saw",
-                **scores,
-            },
-        )
         print(Weights(card, weights.arrays).save(given.out))
 
 

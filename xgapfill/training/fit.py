@@ -20,7 +20,7 @@ from xgapfill.gaussian.priors import Prior
 from xgapfill.methods.base import BATCH
 from xgapfill.nets.device import new_tensors_on
 from xgapfill.nets.scene import SIGMA_MAX
-from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, score
+from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, intervals, score
 from xgapfill.training.gappy import Gappy
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import Mixture
@@ -113,7 +113,8 @@ def fit(
     scores = {"set": SCORED, "before": score(before, targets, least=1), "after": score(after, targets, least=1)}
     minutes = round((time.monotonic() - start) / 60, 1)
     network = {**best.card.network, "steps": trainer.step, "minutes": minutes}
-    return Fitted(replace(best, card=replace(best.card, scores=scores, network=network)), True, interrupted)
+    card = replace(best.card, scores=scores, network=network, intervals=intervals(after))
+    return Fitted(replace(best, card=card), True, interrupted)
 
 
 def _trainer(

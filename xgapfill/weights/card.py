@@ -37,6 +37,9 @@ class Card:
         Range of the training data, transformed (dimensionless) units.
     inflation : float
         Factor on the spread of the members, found on data withheld from training; 1: unchanged.
+    intervals : mapping
+        ``levels`` between 0 and 1, and the ``factors`` on the spread of an estimate whose intervals held these shares
+        of data withheld from training; empty: unknown.
     sigma_max : float
         Largest noise level of the training, in units of the scaled residual.
     trained_on : str
@@ -67,6 +70,7 @@ class Card:
     taken: str = ""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     inflation: float = 1.0
+    intervals: Mapping[str, Any] = field(default_factory=dict, hash=False)
     sigma_max: float = 1.0
     trained_on: str = ""
     simulated_only: tuple[str, ...] = ()
@@ -138,7 +142,7 @@ _NETWORK: dict[str, tuple[float, float]] = {
 _RESOLUTIONS = 16  # largest number of resolutions of a network
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("targets", "conditions", "simulated_only"), tuple),
-    **dict.fromkeys(("network", "background", "ranges", "scores"), dict),
+    **dict.fromkeys(("network", "background", "ranges", "scores", "intervals"), dict),
     **dict.fromkeys(_NUMBERS, float),
     "format_version": int,
 }
@@ -178,6 +182,7 @@ def _check(card: Card) -> None:
                 f"the weight card's {name} must be a positive number up to {most:g}, found {getattr(card, name)}"
             )
     _check_network(card)
+    _check_intervals(card.intervals)
     for name in ("network", "background"):
         for where, value in _leaves(getattr(card, name), name):
             if isinstance(value, float) and not math.isfinite(value):
@@ -205,6 +210,25 @@ def _check_network(card: Card) -> None:
     if not isinstance(widths, tuple) or not 1 <= len(widths) <= _RESOLUTIONS:
         raise ValueError(
             f"the weight card's network.widths must be a list of 1 to {_RESOLUTIONS} numbers, found {str(widths)[:80]}"
+        )
+
+
+def _check_intervals(intervals: Mapping[str, Any]) -> None:
+    """Raise ValueError unless there are none, or levels and factors that grow together."""
+    if not intervals:
+        return
+    levels, factors = (intervals.get(name, ()) for name in ("levels", "factors"))
+    numbers = all(isinstance(each, tuple) and all(map(_is_number, each)) for each in (levels, factors))
+    if not (
+        numbers
+        and len(levels) == len(factors) > 0
+        and (0, *levels, 1) == tuple(sorted({0, *levels, 1}))
+        and factors[0] > 0
+        and factors == tuple(sorted(factors))
+    ):
+        raise ValueError(
+            "the weight card's intervals need levels that grow from 0 to 1 and a positive factor for each that grows "
+            f"with them, found {str(dict(intervals))[:120]}"
         )
 
 
