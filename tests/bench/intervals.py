@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import xgapfill
 from bench.scores import problem
+from xgapfill.kernel.calibration import card_factor
 
 METHODS = ("background", "kriging", "dctpls", "posterior_mean")
 SETS = ("report-chl", "report-psc")
@@ -29,4 +31,9 @@ def run(folder: Path, sets: tuple[str, ...] = SETS, methods: tuple[str, ...] = M
             if truth is not None:  # the test set of size classes has its truth in a variable of its own
                 options["masks"] = (truth.notnull() & target.isnull()).all([d for d in truth.dims if d not in MAPS])
                 target = target.fillna(truth)
-            print(f"\n{name}\n{xgapfill.calibrate(target, method, **options)!r}", flush=True)
+            found = xgapfill.calibrate(target, method, **options)
+            print(f"\n{name}\n{found!r}", flush=True)
+            if method == "posterior_mean":
+                card = xgapfill.weights.load("psc-chl" if name == "report-psc" else "chl").card
+                held = np.mean(np.array(found.ratios) <= card_factor(0.9, card.intervals))
+                print(f"those of the card hold {held:.3f}", flush=True)
