@@ -59,8 +59,8 @@ few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthC
 def weights_of(name, variable, prior="auto"):
     """Small weights of a method, untrained or fitted on a map like those of the tests."""
     if name in PRETRAINED:
-        kind = "-vae" if name == "vae" else ""
-        return tiny_weights(("psc-chl" if variable == "PSC" else "chl") + kind)
+        model = METHODS[name].model
+        return tiny_weights(("psc-chl" if variable == "PSC" else "chl") + ("" if model == "diffusion" else f"-{model}"))
     if name not in FITTED:
         return None
     target, cond = maps_of(variable, shape=(12, 30, 40))

@@ -12,7 +12,8 @@ from scipy import ndimage
 from xgapfill.gaussian import covariance as variogram
 from xgapfill.gaussian.priors import shipped
 from xgapfill.gaussian.spectral import complete, mode_variances, to_field
-from xgapfill.nets.scene import SIGMA_MAX
+from xgapfill.nets.losses import DENOISING
+from xgapfill.nets.scene import SIGMA_MAX, Scene
 from xgapfill.training.loop import Settings, Trainer, collate, prepare
 from xgapfill.training.mixtures import Mixture
 from xgapfill.training.samples import GapShapes, Sample, Series, chlorophyll_sample, size_class_sample
@@ -81,6 +82,7 @@ def test_training_on_gappy_data_goes_towards_kriging():
             observed[:, None],
             np.ones((64, 64), bool),
             np.linspace(40, 43, 64, dtype=np.float32),
+            np.zeros(64, np.float32),
             np.zeros((5, 2), np.float32),
             8.0,
             np.full(2, step_km, np.float32),
@@ -92,7 +94,9 @@ def test_training_on_gappy_data_goes_towards_kriging():
         trainer.advance(min(1.0, (1500 - step) / 600))
     trainer.net.load_state_dict(trainer.average)
     windows = prepare([draw(rng) for _ in range(16)], made, {"log10_chl": PRIOR}, "cpu")
-    scene, truth, hidden = collate(windows, np.random.default_rng(1))
+    batch = collate(windows, DENOISING, np.random.default_rng(1))
+    truth, hidden = batch.pop("truth"), batch.pop("hidden")
+    scene = Scene(**batch)
     with torch.no_grad():
         blind = torch.full((16,), SIGMA_MAX)
         mean, log_variance = trainer.net.eval()(torch.zeros_like(truth), blind, scene)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from xgapfill.gaussian import priors
 from xgapfill.lattice.windows import Windows
+from xgapfill.methods.base import NetMethod
+from xgapfill.methods.registry import find
 from xgapfill.variables.registry import filling
 from xgapfill.weights import Card, Weights
 
@@ -59,25 +61,25 @@ def tiny_weights(name: str) -> Weights:
 
     Parameters
     ----------
-    name : "psc-chl" or "chl", or these with "-vae"
+    name : "psc-chl" or "chl", or these with the name of another method with a net: "chl-vae", "chl-dincae"
 
     Examples
     --------
     >>> tiny_weights("chl").card.targets
     ('log10_chl',)
     """
-    from xgapfill.nets.autoencoder import Vae
-    from xgapfill.nets.denoiser import Denoiser
     from xgapfill.nets.scene import SIGMA_MAX
 
-    kind, net = ("vae", Vae) if name.endswith("-vae") else ("diffusion", Denoiser)
-    conditions = _CONDITIONS[name.removesuffix("-vae")]
-    targets = filling(name.removesuffix("-vae")).channels
+    shipped, _, verb = (name, "", "repaint") if name in _CONDITIONS else name.rpartition("-")
+    method = find(verb)
+    assert isinstance(method, NetMethod)
+    conditions, targets = _CONDITIONS[shipped], filling(shipped).channels
     channels = targets + conditions
-    network = {"frames": 5, "channels": len(channels), "widths": (8, 16)}
+    objective = method.objective()
+    network = objective.shape(targets, conditions, (8, 16), None)
     card = Card(
         name=f"tiny-{name}",
-        method=kind,
+        method=method.model,
         targets=targets,
         conditions=conditions,
         network=network,
@@ -87,12 +89,12 @@ def tiny_weights(name: str) -> Weights:
         trained_on="nothing",
         licence="BSD-3-Clause",
     )
-    shapes = {n: p.shape for n, p in net.of(network).state_dict().items()}
+    shapes = {n: p.shape for n, p in objective.network(network).state_dict().items()}
     rng = np.random.default_rng(0)
     arrays = {}
     for parameter, shape in shapes.items():
         fan = int(np.prod(shape[1:])) if len(shape) > 1 else 0
         scale = 0.7 / fan**0.5 if fan else 0.0
-        start = 1.0 if "norm" in parameter and parameter.endswith("weight") else 0.0
+        start = 1.0 if "norm" in parameter and parameter.endswith(("weight", "running_var")) else 0.0
         arrays[parameter] = (start + scale * rng.standard_normal(tuple(shape))).astype(np.float32)
     return Weights(card, arrays)

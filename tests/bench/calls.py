@@ -21,8 +21,9 @@ from xgapfill.methods.repaint import FAST_CALLS, FAST_ETA, FAST_SIGMA_MAX, FAST_
 from xgapfill.nets.device import computing
 from xgapfill.nets.ready import address_noise, prepare
 from xgapfill.nets.scene import SIGMA_MAX
-from xgapfill.training.calibrate import drawn, least_crps, white, windows_of
+from xgapfill.training.calibrate import drawn, least_crps, white
 from xgapfill.training.mixtures import mixture
+from xgapfill.training.samples import windows_of
 from xgapfill.validation.scores import crps_ensemble, spread_over_rmse
 from xgapfill.weights import Weights, load
 

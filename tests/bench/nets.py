@@ -20,11 +20,12 @@ from xgapfill.methods.base import BATCH
 from xgapfill.nets import losses as loss_module
 from xgapfill.nets.denoiser import Denoiser
 from xgapfill.nets.losses import DENOISING
+from xgapfill.nets.objective import Objective
 from xgapfill.nets.scene import Scene, gaussian_mean
 from xgapfill.training import fit, loop, mixtures
 from xgapfill.training.__main__ import weights_of
 from xgapfill.training.calibrate import Factors, collect, drawn
-from xgapfill.training.loop import Prepared, Settings, Trainer, collate, prepare
+from xgapfill.training.loop import Settings, Trainer, Window, collate, prepare
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS
 from xgapfill.training.samples import Sample
@@ -43,7 +44,7 @@ class Variant(NamedTuple):
     name: str
     settings: Mapping[str, Any] = {}
     constants: tuple[tuple[ModuleType, str, Any], ...] = ()
-    loss: Loss = DENOISING.loss
+    loss: Loss = DENOISING.score
     decay: float = 1e-4
 
 
@@ -51,21 +52,20 @@ def by_size(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generato
     """The loss with pixels weighted by the background's error variance, as in errors of maps."""
     size = (2 * scene.maps[:, :, :, 0]).exp()
     size = size / (size * hidden).sum() * hidden.sum()
-    return DENOISING.loss(net, truth, hidden * size, scene, generator)
+    return DENOISING.score(net, truth, hidden * size, scene, generator)
 
 
-def transposing(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
+def transposing(windows: list[Window], objective: Objective, rng: np.random.Generator) -> Window:
     """A batch with rows and columns exchanged in half of the windows."""
-    scene, truth, hidden = collate(windows, rng)
+    batch = collate(windows, objective, rng)
     chosen = torch.from_numpy(rng.random(len(windows)) < 0.5)
 
     def turned(part: Tensor) -> Tensor:
         return torch.where(chosen.view(-1, *[1] * (part.ndim - 1)), part.transpose(-1, -2), part)
 
-    fields = {name: turned(part) for name, part in vars(scene).items() if name != "numbers"}
-    swapped = scene.numbers[:, [0, 1, 2, 3, 4, 6, 5]]
-    numbers = torch.where(chosen[:, None], swapped, scene.numbers)
-    return Scene(**fields, numbers=numbers), turned(truth), turned(hidden)
+    numbers = batch.pop("numbers")
+    swapped = torch.where(chosen[:, None], numbers[:, [0, 1, 2, 3, 4, 6, 5]], numbers)
+    return {name: turned(part) for name, part in batch.items()} | {"numbers": swapped}
 
 
 VARIANTS = (
@@ -103,7 +103,7 @@ def trained(variant: Variant, made: Mixture, steps: int) -> tuple[Trainer, float
     """A network after `steps` steps, and the core-seconds per step."""
     channels = made.targets + made.conditions
     priors = {channel: prior_file.shipped()[channel] for channel in channels}
-    objective = replace(DENOISING, loss=variant.loss)
+    objective = replace(DENOISING, score=variant.loss)
     trainer = Trainer(made, priors, Settings(**{**BASE, **variant.settings}), "cpu", objective)
     for group in trainer.optimiser.param_groups:
         group["weight_decay"] = variant.decay
@@ -134,7 +134,9 @@ def denoising(trainer: Trainer, choose: Mixture, batches: list[list[Sample]], si
     ours = base = 0.0
     for number, samples in enumerate(batches):
         windows = prepare(samples, choose, trainer.priors, "cpu")
-        scene, truth, hidden = collate(windows, np.random.default_rng(number))
+        batch = collate(windows, DENOISING, np.random.default_rng(number))
+        truth, hidden = batch.pop("truth"), batch.pop("hidden")
+        scene = Scene(**batch)
         noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(number))
         level = torch.full((len(samples),), sigma)
         x = truth + sigma * noise

@@ -13,7 +13,8 @@ from xgapfill.inputs.warn import warn
 from xgapfill.kernel.job import Job
 from xgapfill.kernel.options import FillOptions
 from xgapfill.kernel.patches import extract
-from xgapfill.methods import Background, Method, NetMethod, find
+from xgapfill.methods import Method, NetMethod, find
+from xgapfill.methods.untrained import Untrained
 from xgapfill.nets.device import device_of
 from xgapfill.pipeline import fit_series
 from xgapfill.weights import Weights
@@ -142,7 +143,7 @@ def tune(
         job.channels,
         _described(job),
         budget,
-        model=method.model,
+        method=method,
         init=first,
         name=_name(method, first),
         device=device_of(method),
@@ -171,9 +172,9 @@ def _check(minutes: float | None, steps: int | None, seed: int) -> None:
 
 def _job(target: Any, method: NetMethod, cond: Any, options: FillOptions, init: Any) -> Job:
     """The job to fit, with its initial weights if there are any."""
-    if init is None:  # the background method accepts every channel that has a prior
-        return Job.of(target, Background(), cond, options)
     shipped = isinstance(init, str) and init == "shipped"
+    if init is None or (shipped and not method.shipped):
+        return Job.of(target, Untrained(method), cond, options)
     return Job.of(target, method, cond, replace(options, weights=None if shipped else init))
 
 

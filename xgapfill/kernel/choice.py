@@ -79,7 +79,7 @@ def divided(method: Method, target: Quantity, given: Sequence[Quantity]) -> tupl
 def _check_weights(method: Method, weights: Weights) -> None:
     """Raise ValueError when weights of users are of another method or do not fit its network."""
     if isinstance(method, NetMethod):
-        check_network(weights, method.model)
+        check_network(weights, method.model, method.objective().network)
     elif isinstance(method, SeriesMethod) and weights.card.method != method.name:
         raise ValueError(
             f"{method.name} needs weights of its own fit, found {weights!r}; leave weights= out to fit it to these data"

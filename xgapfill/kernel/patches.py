@@ -129,6 +129,7 @@ def _patch(array: NDArray[np.float32], grid: Grid) -> Patch:
         sea=(mask > 0).any(axis=0) | ~(mask < 0).any(axis=0),
         start=(grid.slots[0], grid.rows[0], grid.cols[0]),
         lat=grid.lat_of(rows).astype(np.float32),
+        lon=grid.lon_of(np.array(grid.cols)).astype(np.float32),
         season=grid.season_of(grid.slots),
         step_days=grid.step_days,
         step_km=np.stack(grid.step_km(rows + (SIZE[1] - 1) / 2), axis=-1).astype(np.float32),

@@ -126,6 +126,7 @@ class Patch:
     sea : (y, x) bool
     start : (slot, row, col) of the first pixel
     lat : (y,) float32
+    lon : (x,) float32, in [0, 360)
     season : (t, 2) float32
     step_days : float
     step_km : (y, 2) float32, size of a pixel in the middle of a window that begins at this row
@@ -135,6 +136,7 @@ class Patch:
     sea: NDArray[np.bool_]
     start: tuple[int, int, int]
     lat: NDArray[np.float32]
+    lon: NDArray[np.float32]
     season: NDArray[np.float32]
     step_days: float
     step_km: NDArray[np.float32]

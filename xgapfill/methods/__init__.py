@@ -6,6 +6,7 @@ from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method, NetMethod, SeriesMethod
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.dctpls import DctPls
+from xgapfill.methods.dincae import Dincae
 from xgapfill.methods.dineof import Dineof
 from xgapfill.methods.interpolate import Interpolate
 from xgapfill.methods.kriging import Kriging
@@ -15,12 +16,14 @@ from xgapfill.methods.regression import Regression
 from xgapfill.methods.repaint import Repaint
 from xgapfill.methods.som import Som
 from xgapfill.methods.vae import Vae
+from xgapfill.methods.vconstruct import VConstruct
 
 __all__ = [
     "BATCH",
     "Background",
     "Climatology",
     "DctPls",
+    "Dincae",
     "Dineof",
     "Filled",
     "Interpolate",
@@ -35,6 +38,7 @@ __all__ = [
     "SeriesMethod",
     "Som",
     "Tiling",
+    "VConstruct",
     "Vae",
     "Windows",
     "find",

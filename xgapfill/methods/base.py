@@ -13,6 +13,7 @@ from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Filled, Noise, Series, Windows
 
 if TYPE_CHECKING:
+    from xgapfill.nets.objective import Objective
     from xgapfill.weights import Weights
 
 # Methods are always called with this many space-time tiles (windows), padded with empty ones, because the last bits of
@@ -141,9 +142,12 @@ class NetMethod(Method):
     ----------
     model : str
         Kind of network, the `method` on the card of its weights.
+    shipped : bool
+        Whether the package has weights of it for some variables; `xgapfill.fit` starts from them.
     """
 
     model: ClassVar[str]
+    shipped: ClassVar[bool] = True
     takes_weights: ClassVar[bool] = True
     needs: ClassVar[str] = "weights"
     predictors: ClassVar[str] = "those of the weights"
@@ -151,6 +155,14 @@ class NetMethod(Method):
     def uses(self, channel: str) -> bool:
         """Whether it uses a predictor itself: those of its weights, which it is trained with."""
         return True
+
+    @abstractmethod
+    def objective(self) -> Objective:
+        """What its net is trained on."""
+
+    def estimate(self, windows: Windows, weights: Weights | None, noise: Noise) -> Filled:
+        """Mean about which members are drawn, with the spread of `fill`."""
+        return self.fill(windows, weights, noise, 1)
 
 
 class InvalidFillError(ValueError):

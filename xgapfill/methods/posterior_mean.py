@@ -12,6 +12,7 @@ from xgapfill.nets.device import check_device, computing
 from xgapfill.nets.ready import prepare, shipped_weights
 
 if TYPE_CHECKING:
+    from xgapfill.nets.objective import Objective
     from xgapfill.weights import Weights
 
 
@@ -56,6 +57,12 @@ class PosteriorMean(NetMethod):
     def __post_init__(self) -> None:
         check_device(self.device)
         choice("precision", self.precision, ("float32", "bfloat16"))
+
+    def objective(self) -> Objective:
+        """What its net is trained on."""
+        from xgapfill.nets.losses import DENOISING
+
+        return DENOISING
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""

@@ -15,6 +15,7 @@ from xgapfill.methods.background import Background
 from xgapfill.methods.base import Method
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.dctpls import DctPls
+from xgapfill.methods.dincae import Dincae
 from xgapfill.methods.dineof import Dineof
 from xgapfill.methods.interpolate import Interpolate
 from xgapfill.methods.kriging import Kriging
@@ -23,6 +24,7 @@ from xgapfill.methods.regression import Regression
 from xgapfill.methods.repaint import Repaint
 from xgapfill.methods.som import Som
 from xgapfill.methods.vae import Vae
+from xgapfill.methods.vconstruct import VConstruct
 
 GROUP = "xgapfill.methods"
 
@@ -38,6 +40,8 @@ BUILT_IN: tuple[type[Method], ...] = (
     Climatology,
     Dineof,
     Som,
+    Dincae,
+    VConstruct,
 )
 """A new method is one file and one name in this list: verbs, accessor, table, documents and laws follow from it."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xgapfill.diffusion.samplers import Draw
+    from xgapfill.nets.objective import Objective
     from xgapfill.weights import Weights
 # The "fast" schedule: more function evaluations do not lower the CRPS on the validation set, and small-scale
 # variability is as observed there.
@@ -88,6 +89,12 @@ class Repaint(NetMethod):
                 "schedule must be 'fast', 'paper' or a list of steps (from sigma, to sigma) that ends at 0; "
                 f"found {self.schedule!r}"
             )
+
+    def objective(self) -> Objective:
+        """What its net is trained on."""
+        from xgapfill.nets.losses import DENOISING
+
+        return DENOISING
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""

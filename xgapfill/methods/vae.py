@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xgapfill.gaussian.background import Guess
     from xgapfill.nets.autoencoder import Prior
     from xgapfill.nets.autoencoder import Vae as Net
+    from xgapfill.nets.objective import Objective
     from xgapfill.nets.scene import Scene
     from xgapfill.weights import Weights
 
@@ -77,6 +78,12 @@ class Vae(NetMethod):
     def __post_init__(self) -> None:
         check_device(self.device)
         whole("proposals", self.proposals, 1, MOST)
+
+    def objective(self) -> Objective:
+        """What its net is trained on."""
+        from xgapfill.nets.losses import VARIATIONAL
+
+        return VARIATIONAL
 
     def default_weights(self, channels: tuple[str, ...]) -> str | None:
         """Shipped weights for these channels."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xgapfill.nets.autoencoder import Vae
 from xgapfill.nets.bound import importance_weighted_bound, log_normal, log_ratio, masked_log_likelihood
 from xgapfill.nets.denoiser import Denoiser
+from xgapfill.nets.objective import OnBackground
 from xgapfill.nets.scene import SIGMA_MAX, Scene
 from xgapfill.nets.texture import gaussian_departure
 
@@ -92,30 +89,11 @@ def bound_loss(net: Vae, truth: Tensor, hidden: Tensor, scene: Scene, generator:
     return -(bound / count.clamp_min(1.0)).mean() + size.sum() / missing.sum().clamp_min(1)
 
 
-@dataclass(frozen=True)
-class Objective:
-    """A kind of network and its loss.
-
-    Attributes
-    ----------
-    method : kind of model, as on the card
-    network : the `network` entry of a card -> the net, untrained
-    loss : (net, truth, hidden, scene, generator) -> scalar; truth (b, t, c, y, x) standardised residuals where
-        `hidden` (bool: hidden and known), anything finite elsewhere; all random numbers come from the generator
-    widths : feature maps of the shipped networks, finest first
-    """
-
-    method: str
-    network: Callable[[Mapping[str, Any]], nn.Module]
-    loss: Callable[[Any, Tensor, Tensor, Scene, torch.Generator], Tensor]
-    widths: tuple[int, ...]
-
-
 def _denoising(net: Denoiser, truth: Tensor, hidden: Tensor, scene: Scene, generator: torch.Generator) -> Tensor:
     sigma = sample_sigma(len(truth), generator).to(truth.device)
     noise = torch.randn(truth.shape, generator=generator, dtype=torch.float32).to(truth.device)
     return denoising_loss(net, truth, hidden, sigma, noise, scene)
 
 
-DENOISING = Objective("diffusion", Denoiser.of, _denoising, (32, 64, 96, 128))
-VARIATIONAL = Objective("vae", Vae.of, bound_loss, (16, 32, 48, 64))
+DENOISING = OnBackground("diffusion", (32, 64, 96, 128), Denoiser.of, _denoising)
+VARIATIONAL = OnBackground("vae", (16, 32, 48, 64), Vae.of, bound_loss)

@@ -193,11 +193,11 @@ def of_kind(weights: Weights | None, kind: str) -> Weights:
     return weights
 
 
-def check_network(weights: Weights, kind: str) -> None:
-    """Raise ValueError unless the weights are a complete network of this kind; the check takes no memory."""
-    from xgapfill.nets.autoencoder import Vae
-    from xgapfill.nets.denoiser import Denoiser
+def check_network(weights: Weights, kind: str, make: Callable[[Mapping[str, Any]], Any]) -> None:
+    """Raise ValueError unless the weights are a complete network of this kind; the check takes no memory.
 
+    `make` builds the network from the `network` entry of a card.
+    """
     card = of_kind(weights, kind).card
     try:
         priors = prior_file.from_mapping(card.background)
@@ -211,7 +211,7 @@ def check_network(weights: Weights, kind: str) -> None:
                 f"weights {_whence(weights)}: array {name!r} has numbers up to {np.abs(array).max():g}, expected at "
                 f"most {LARGEST:g} for a network"
             )
-    _assembled(weights, {"diffusion": Denoiser.of, "vae": Vae.of}[kind])
+    _assembled(weights, make)
 
 
 def _whence(weights: Weights) -> str:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from xgapfill.gaussian.priors import from_mapping
 from xgapfill.lattice.distance import distance_class, distance_to_observed
-from xgapfill.lattice.windows import Noise, Windows
+from xgapfill.lattice.windows import Filled, Noise
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import BATCH, Method
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.models import MODELS, Estimate
-from xgapfill.training.samples import Sample
+from xgapfill.training.samples import Sample, windows_of
 from xgapfill.validation.scores import coverage_t, crps_ensemble, crps_gaussian
-from xgapfill.weights import Weights, load
+from xgapfill.weights import Card, Weights, load
 
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 FACTORS = np.exp(0.05 * np.arange(-14, 15))
@@ -53,24 +53,6 @@ class Hidden:
     channel: NDArray[np.int64]
 
 
-def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -> Windows:
-    """Input of a method for samples with the same time step."""
-    observed = np.stack([s.observed for s in samples])
-    return Windows(
-        values=np.where(observed, np.stack([s.values for s in samples]), np.float32(0)),
-        observed=observed,
-        sea=np.stack([s.sea for s in samples]),
-        channels=channels,
-        targets=targets,
-        starts=np.array([[0, 0, 64 * k] for k in range(len(samples))]),
-        lat=np.stack([s.lat for s in samples]),
-        lon=np.zeros((len(samples), samples[0].sea.shape[-1]), np.float32),  # samples lie anywhere
-        season=np.stack([s.season for s in samples]),
-        step_days=samples[0].step_days,
-        step_km=np.stack([s.step_km for s in samples]),
-    )
-
-
 def white(seed: int) -> Noise:
     """Noise for isolated windows."""
 
@@ -95,8 +77,20 @@ def drawn(made: Mixture, batches: int, seed: int) -> Iterator[list[Sample]]:
         yield samples
 
 
+def backgrounds(batches: Iterable[list[Sample]], card: Card) -> list[Filled]:
+    """Background of batches of windows with the priors of a card."""
+    background, targets = Background(from_mapping(card.background)), len(card.targets)
+    return [background.fill(windows_of(each, card.channels, targets), None, white(0), 1) for each in batches]
+
+
 def collect(
-    batches: Iterable[list[Sample]], weights: Weights, estimate: Estimate, members: Method | None, count: int, seed: int
+    batches: Iterable[list[Sample]],
+    weights: Weights,
+    estimate: Estimate,
+    members: Method | None,
+    count: int,
+    seed: int,
+    before: list[Filled] | None = None,
 ) -> Hidden:
     """Estimates of every kind at the hidden pixels of the middle frames of batches of windows.
 
@@ -107,14 +101,15 @@ def collect(
     estimate : gives the mean about which members are drawn, and its error
     members : method that draws `count` members, optional
     seed : of the members
+    before : backgrounds of the batches, where they are known
     """
     card = weights.card
-    background, targets = Background(from_mapping(card.background)), len(card.targets)
+    targets, batches = len(card.targets), list(batches)
     rows: list[list[NDArray]] = []
-    for batch, samples in enumerate(batches):
+    firsts = backgrounds(batches, card) if before is None else before
+    for batch, (samples, first) in enumerate(zip(batches, firsts, strict=False)):
         windows = windows_of(samples, card.channels, targets)
         noise = white(seed * 1000 + batch)
-        first = background.fill(windows, None, noise, 1)
         mean = estimate(windows, weights, noise)
         drawn = mean if members is None else members.fill(windows, weights, noise, count)
         where = np.stack([s.known & ~s.observed for s in samples])
@@ -151,9 +146,13 @@ class Factors:
     inflation: float = 1.0
 
     @classmethod
-    def best(cls, hidden: Hidden) -> Factors:
-        """Best factors for the hidden pixels of weights without factors."""
-        means = tuple(round(best_mean(hidden, c), 4) for c in range(int(hidden.channel.max()) + 1))
+    def best(cls, hidden: Hidden, from_background: bool = True) -> Factors:
+        """Best factors for the hidden pixels of weights without factors.
+
+        A mean that does not start `from_background` is left as it is.
+        """
+        channels = range(int(hidden.channel.max()) + 1)
+        means = tuple(round(best_mean(hidden, c), 4) if from_background else 1.0 for c in channels)
         hidden = cls(means, 1.0).on(hidden)
         inflation = best_inflation(hidden) if len(hidden.members) > 1 else 1.0
         return cls(means, round(best_spread(hidden.mean, hidden.spread, hidden.truth), 4), round(inflation, 4))

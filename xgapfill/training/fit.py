@@ -17,11 +17,23 @@ from tqdm.auto import tqdm
 
 from xgapfill.gaussian import priors as prior_file
 from xgapfill.gaussian.priors import Prior
-from xgapfill.methods.base import BATCH
+from xgapfill.inputs.warn import warn
+from xgapfill.lattice.tiling import SIZE
+from xgapfill.methods.base import BATCH, NetMethod
 from xgapfill.nets.device import new_tensors_on
 from xgapfill.nets.scene import SIGMA_MAX
-from xgapfill.training.calibrate import Factors, Hidden, best_inflation, best_spread, collect, intervals, score
+from xgapfill.training.calibrate import (
+    Factors,
+    Hidden,
+    backgrounds,
+    best_inflation,
+    best_spread,
+    collect,
+    intervals,
+    score,
+)
 from xgapfill.training.gappy import Gappy
+from xgapfill.training.levels import levels_of
 from xgapfill.training.loop import Settings, Trainer
 from xgapfill.training.mixtures import Mixture
 from xgapfill.training.models import MODELS, Model
@@ -34,6 +46,9 @@ PATIENCE = 4  # evaluations without improvement before the run is ended
 MEMBERS, MEMBER_BATCHES = 4, 2  # for the members' inflation
 RATE = 1e-3  # learning rate of a trained network; an untrained one has the rate of `Settings`
 POOL = 192
+POOL_BYTES = 2**30  # of the windows kept in memory, about 32 bytes per value of a window
+# Entries of a card that say nothing about the shape of the network.
+FACTORS_AND_COSTS = ("mean_factor", "spread_factor", "steps", "minutes")
 SCORED = "blocks of the series that were held out of the training, under the gaps of other dates"
 
 
@@ -75,7 +90,7 @@ def fit(
     described: str,
     budget: Budget,
     *,
-    model: str,
+    method: NetMethod,
     init: Weights | None = None,
     name: str = "fit",
     device: str = "cpu",
@@ -89,18 +104,18 @@ def fit(
     channels : targets, then predictors
     described : description of the series, for the card
     budget : length of the training
-    model : kind of network, one of `MODELS`
+    method : whose net is trained; its kind is in `MODELS`, or follows from the method
     init : initial weights
     name : of the new weights
     device : of torch
     progress : whether to show a bar; None: on terminals
     """
-    kind, targets = MODELS[model], channels[: series.targets]
+    kind, targets = MODELS.get(method.model) or Model.of(method), channels[: series.targets]
     start = time.monotonic()
     with new_tensors_on("cpu"), ThreadPoolExecutor(1) as aside:
         trainer = _trainer(series, channels, budget, kind, init, device)
         card = _card(trainer, series, described, name, init)
-        judge = _Judge(aside, series, kind)
+        judge = _Judge(aside, series, kind, card)
         before = judge.look(Weights(card, _arrays(trainer.average)) if init is None else init)
         if init is None:
             before = of_background(before)
@@ -121,17 +136,35 @@ def _trainer(
     series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Model, init: Weights | None, device: str
 ) -> Trainer:
     made = Mixture(channels[: series.targets], channels[series.targets :], series.draw, "", ())
-    pool = POOL if budget.steps is None else min(POOL, Settings.batch * budget.steps)
+    pool = min(POOL, max(Settings.batch, POOL_BYTES // (32 * len(channels) * int(np.prod(SIZE)))))
+    pool = pool if budget.steps is None else min(pool, Settings.batch * budget.steps)
+    network = levels = None
     if init is None:
         settings, priors = Settings(seed=budget.seed, pool=pool), _priors(series, channels)
+        if kind.objective.levelled:
+            levels = levels_of(series, [priors[channel] for channel in channels])
     else:
         widths = tuple(int(width) for width in init.card.network["widths"])
         settings = Settings(seed=budget.seed, pool=pool, rate=RATE, widths=widths)
         priors = prior_file.from_mapping(init.card.background)
-    trainer = Trainer(made, priors, settings, device, kind.objective)
-    if init is not None:
+        network = {name: value for name, value in init.card.network.items() if name not in FACTORS_AND_COSTS}
+    trainer = Trainer(made, priors, settings, device, kind.objective, network=network, levels=levels)
+    if init is None:
+        _warn_of_parameters(trainer, series)
+    else:
         trainer.begin({name: torch.from_numpy(np.array(array, np.float32)) for name, array in init.arrays.items()})
     return trainer
+
+
+def _warn_of_parameters(trainer: Trainer, series: Gappy) -> None:
+    """Warn of a net with more parameters than the series has observations."""
+    parameters = sum(p.numel() for p in trainer.net.parameters())
+    observed = sum(int(np.count_nonzero(known[: series.targets])) for known in series.known)
+    if parameters > observed:
+        warn(
+            f"the net has {parameters} parameters and the series {observed} observed pixels to train on: expect it to "
+            "learn these by heart. A longer series, a smaller net or a method without a net are safer"
+        )
 
 
 def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
@@ -143,6 +176,12 @@ def _priors(series: Gappy, channels: tuple[str, ...]) -> dict[str, Prior]:
             [p.values[number][k[number]] for p, k in zip(series.patches, series.known, strict=True)]
         )
         prior = shipped[channel]
+        if number >= series.targets and (not values.size or values.min() == values.max()):
+            raise ValueError(
+                f"a net learns nothing from the predictor {channel}, which is "
+                f"{f'{values[0]:g} everywhere' if values.size else 'nowhere observed'} in the sample; leave it out of "
+                "cond="
+            )
         if values.size > 1 and values.var() > 0:
             mean, variance = float(values.mean(dtype=float)), max(float(values.var(dtype=float)), 1e-4 * prior.variance)
             prior = replace(prior, mean=float(f"{mean:.5g}"), variance=float(f"{variance:.5g}"))
@@ -186,22 +225,26 @@ def _arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
 class _Judge:
     """Estimates at the held-out blocks, in a separate thread with one torch thread, as in fills."""
 
-    def __init__(self, aside: ThreadPoolExecutor, series: Gappy, kind: Model) -> None:
+    def __init__(self, aside: ThreadPoolExecutor, series: Gappy, kind: Model, card: Card) -> None:
         self.aside, self.kind = aside, kind
         self.batches = [series.judged[k : k + BATCH] for k in range(0, len(series.judged), BATCH)]
+        self.before = aside.submit(backgrounds, self.batches, card).result()
 
     def look(self, weights: Weights) -> Hidden:
         """Posterior means with the factors of the card."""
-        return self.aside.submit(collect, self.batches, weights, self.kind.estimate, None, 0, 0).result()
+        given = self.batches, weights, self.kind.estimate
+        return self.aside.submit(collect, *given, None, 0, 0, self.before).result()
 
     def factors(self, weights: Weights, seed: int, inflation: float) -> Factors:
         """The best factors at these blocks, for weights without factors.
 
         Members are drawn on some of the blocks, too few to reduce `inflation`, the factor of the initial weights.
         """
-        found = Factors.best(self.look(weights))
-        few = self.batches[:MEMBER_BATCHES]
-        drawn = self.aside.submit(collect, few, weights, self.kind.estimate, self.kind.members, MEMBERS, seed).result()
+        found = Factors.best(self.look(weights), self.kind.objective.from_background)
+        if self.kind.members is None:
+            return found
+        given = self.batches[:MEMBER_BATCHES], weights, self.kind.estimate
+        drawn = self.aside.submit(collect, *given, self.kind.members, MEMBERS, seed, self.before).result()
         return replace(found, inflation=max(inflation, best_inflation(found.on(drawn))))
 
 
@@ -240,8 +283,9 @@ def _learn(
 
     def look() -> float:
         hidden = judge.look(Weights(card, _arrays(trainer.average)))
-        return ratios(Factors.best(hidden).on(hidden), before)[0]
+        return ratios(Factors.best(hidden, from_background).on(hidden), before)[0]
 
+    from_background = trainer.objective.from_background
     bar = tqdm(
         total=budget.steps or round(60 * (budget.minutes or 0)),
         unit="step" if budget.steps else "s",

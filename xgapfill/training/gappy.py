@@ -185,6 +185,7 @@ def cut(patch: Patch, corner: tuple[int, int, int], known: NDArray[np.bool_], ob
         observed=np.ascontiguousarray(observed.swapaxes(0, 1)),
         sea=patch.sea[y, x],
         lat=patch.lat[y],
+        lon=patch.lon[x],
         season=patch.season[t],
         step_days=patch.step_days,
         step_km=patch.step_km[corner[1]],

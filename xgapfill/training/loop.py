@@ -1,26 +1,23 @@
-"""Train a network on the residuals of the background: resumable, reproducible by seed on one machine."""
+"""Train a network on windows with hidden pixels: resumable, reproducible by seed on one machine."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xgapfill.gaussian.background import first_guess
 from xgapfill.gaussian.priors import Prior
-from xgapfill.lattice.tiling import SIZE
-from xgapfill.nets.losses import DENOISING, Objective
-from xgapfill.nets.ready import usual
-from xgapfill.nets.scene import CLIP, Scene, scene
+from xgapfill.nets.losses import DENOISING
+from xgapfill.nets.objective import Levels, Objective
 from xgapfill.training.mixtures import Mixture
-from xgapfill.training.samples import Sample
+from xgapfill.training.samples import Sample, windows_of
 
 
 @dataclass(frozen=True)
@@ -50,66 +47,33 @@ class Settings:
     checkpoint_minutes: float = 3.0
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A training window with its background, as tensors without the batch axis."""
-
-    scene: Scene
-    truth: Tensor
-    hidden: Tensor
+Window = dict[str, Tensor]  # the tensors of a training window, without the batch axis
 
 
-def prepare(samples: list[Sample], made: Mixture, priors: dict[str, Prior], device: str) -> list[Prepared]:
-    """Background and standardised residuals of a batch of samples with one time step."""
-    channels = made.targets + made.conditions
-
-    def stack(part: Callable[[Sample], Any]) -> Tensor:
-        return torch.from_numpy(np.stack([np.asarray(part(s)) for s in samples])).to(device)
-
-    values, observed, known = stack(lambda s: s.values), stack(lambda s: s.observed), stack(lambda s: s.known)
-    sea, km = stack(lambda s: s.sea), stack(lambda s: s.step_km)
-    shown = torch.where(observed, values, 0.0)
-    days = samples[0].step_days
-    with torch.no_grad():
-        guess = first_guess(shown, observed.float(), days, km, channels, len(made.targets), priors)
-        hidden = known & ~observed
-        whole = scene(
-            shown,
-            observed,
-            hidden,
-            sea,
-            guess,
-            stack(lambda s: s.lat),
-            stack(lambda s: s.season),
-            torch.full((len(samples),), days, device=device),
-            km,
-            *(part.to(device) for part in usual(channels, priors)),
-        )
-        truth = torch.where(hidden, (values - guess.mean) / guess.error, 0.0).clamp(-CLIP, CLIP)
-    return [Prepared(_item(whole, k), truth[k], hidden[k]) for k in range(len(samples))]
+def prepare(
+    samples: list[Sample],
+    made: Mixture,
+    priors: Mapping[str, Prior],
+    device: str = "cpu",
+    objective: Objective = DENOISING,
+    net: nn.Module | None = None,
+) -> list[Window]:
+    """What a net is trained on, for some samples with one time step."""
+    windows = windows_of(samples, made.targets + made.conditions, len(made.targets))
+    values, hidden = np.stack([s.values for s in samples]), np.stack([s.known & ~s.observed for s in samples])
+    whole = objective.prepare(net, windows, values, hidden, priors, lambda a: torch.from_numpy(a).to(device))
+    kept = {name: part.to(objective.half.get(name, part.dtype)) for name, part in whole.items()}
+    return [{name: part[k] for name, part in kept.items()} for k in range(len(samples))]
 
 
-HALF = {"maps": torch.float16, "spectrum": torch.bfloat16}  # stored in half precision in the pool
-
-
-def _item(whole: Scene, k: int) -> Scene:
-    parts = {part.name: getattr(whole, part.name)[k] for part in fields(Scene)}
-    return Scene(**{name: value.to(HALF.get(name, value.dtype)) for name, value in parts.items()})
-
-
-def collate(windows: list[Prepared], rng: np.random.Generator) -> tuple[Scene, Tensor, Tensor]:
+def collate(windows: list[Window], objective: Objective, rng: np.random.Generator) -> Window:
     """A batch, each window flipped at random: north-south, east-west."""
-    maps = [part.name for part in fields(Scene) if part.name not in ("numbers", "spectrum")]
-    turned: list[dict[str, Tensor]] = []
+    turned: list[Window] = []
     for window in windows:
         axes = [axis for axis in (-2, -1) if rng.random() < 0.5]
-        parts = {part.name: getattr(window.scene, part.name) for part in fields(Scene)}
-        parts |= {"truth": window.truth, "hidden": window.hidden}
-        turned.append({n: p.flip(axes) if n in (*maps, "truth", "hidden") else p for n, p in parts.items()})
-    batch = {n: torch.stack([parts[n] for parts in turned]) for n in turned[0]}
-    batch |= {n: batch[n].float() for n in HALF}
-    truth, hidden = batch.pop("truth"), batch.pop("hidden")
-    return Scene(**batch), truth, hidden
+        turned.append({n: p if n in objective.flat else p.flip(axes) for n, p in window.items()})
+    batch = {name: torch.stack([window[name] for window in turned]) for name in turned[0]}
+    return batch | {name: batch[name].float() for name in objective.half}
 
 
 class Trainer:
@@ -122,21 +86,26 @@ class Trainer:
         settings: Settings,
         device: str = "cpu",
         objective: Objective = DENOISING,
+        *,
+        network: Mapping[str, Any] | None = None,
+        levels: Levels | None = None,
     ) -> None:
         self.made, self.priors, self.settings, self.device = made, priors, settings, device
         self.objective = objective
-        channels = len(made.targets) + len(made.conditions)
-        self.network = {"frames": SIZE[0], "channels": channels, "widths": list(settings.widths or objective.widths)}
+        widths = settings.widths or objective.widths
+        shape = objective.shape(made.targets, made.conditions, widths, levels) if network is None else network
+        self.network = dict(shape)
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(settings.seed)
             net = objective.network(self.network)
+        objective.start(net, levels)
         self.net = net.to(device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {name: p.detach().clone() for name, p in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.rate, weight_decay=1e-4, betas=(0.9, 0.98)
         )
         self.step, self.seconds = 0, 0.0
-        self.pool: list[Prepared] = []
+        self.pool: list[Window] = []
 
     def begin(self, state: Mapping[str, Tensor]) -> None:
         """Start from the parameters of another network; ValueError when they have another shape."""
@@ -194,13 +163,17 @@ class Trainer:
         self._refill()
         rng = np.random.default_rng([settings.seed, 6, self.step])
         chosen = rng.integers(0, len(self.pool), settings.batch)
-        batch, truth, hidden = collate([self.pool[k] for k in chosen], rng)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        batch = collate([self.pool[k] for k in chosen], self.objective, rng)
+        seed = int(rng.integers(2**62))
         for group in self.optimiser.param_groups:
             warm = min(1.0, (self.step + 1) / 50)
             group["lr"] = settings.rate * warm * warmth / math.sqrt(1 + self.step / settings.rate_steps)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            loss = self.objective.loss(self.net, truth, hidden, batch, generator)
+        kind, cpu = self.device.split(":")[0], self.device == "cpu"
+        # dropout takes its numbers from torch itself: they follow from seed and step as well
+        mixed = torch.autocast(kind, torch.bfloat16, enabled=self.objective.mixed)
+        with mixed, torch.random.fork_rng(devices=[] if cpu else [self.device]):
+            torch.manual_seed(seed)
+            loss = self.objective.loss(self.net, batch, torch.Generator().manual_seed(seed))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -210,7 +183,8 @@ class Trainer:
         decay = (1 - 1 / (self.step + 1)) ** (1 / settings.average)
         with torch.no_grad():
             for name, value in self.net.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+                kept = self.average[name]
+                kept.lerp_(value, 1 - decay) if kept.is_floating_point() else kept.copy_(value)
         return float(loss.detach())
 
     def _refill(self) -> None:
@@ -224,5 +198,5 @@ class Trainer:
             samples = [self.made.draw(rng) for _ in range(settings.fresh)]
             for days in sorted({s.step_days for s in samples}):
                 same = [s for s in samples if s.step_days == days]
-                self.pool += prepare(same, self.made, self.priors, self.device)
+                self.pool += prepare(same, self.made, self.priors, self.device, self.objective, self.net)
         self.pool = self.pool[-settings.pool :]

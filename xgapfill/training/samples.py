@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xgapfill.lattice.tiling import SIZE
+from xgapfill.lattice.windows import Windows
 from xgapfill.variables import SizeClasses
 from xgapfill.variables.relation import psc_ilr_mean
 from xgapfill.variables.transforms import ilr, ilr_inverse
@@ -29,6 +30,7 @@ class Sample:
     known, observed : (t, c, y, x) bool
     sea : (y, x) bool
     lat : (y,) float32
+    lon : (x,) float32
     season : (t, 2) float32
     step_days : float
     step_km : (2,) float32
@@ -39,9 +41,28 @@ class Sample:
     observed: NDArray[np.bool_]
     sea: NDArray[np.bool_]
     lat: NDArray[np.float32]
+    lon: NDArray[np.float32]
     season: NDArray[np.float32]
     step_days: float
     step_km: NDArray[np.float32]
+
+
+def windows_of(samples: list[Sample], channels: tuple[str, ...], targets: int) -> Windows:
+    """Input of a method for samples with the same time step."""
+    observed = np.stack([s.observed for s in samples])
+    return Windows(
+        values=np.where(observed, np.stack([s.values for s in samples]), np.float32(0)),
+        observed=observed,
+        sea=np.stack([s.sea for s in samples]),
+        channels=channels,
+        targets=targets,
+        starts=np.array([[0, 0, 64 * k] for k in range(len(samples))]),
+        lat=np.stack([s.lat for s in samples]),
+        lon=np.stack([s.lon for s in samples]),
+        season=np.stack([s.season for s in samples]),
+        step_days=samples[0].step_days,
+        step_km=np.stack([s.step_km for s in samples]),
+    )
 
 
 @dataclass(frozen=True)
@@ -195,6 +216,7 @@ def _sample(
         observed=observed,
         sea=series.sea[place[1:]] | known.any(axis=(0, 1)),
         lat=lat.astype(np.float32),
+        lon=(np.arange(SIZE[2]) * series.step_lon).astype(np.float32),
         season=np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32),
         step_days=series.step_days,
         step_km=np.array([north, east], np.float32),
