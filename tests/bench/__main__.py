@@ -29,6 +29,7 @@ from bench import (
     scores,
     speed,
     stations,
+    systems,
     trust,
     variables,
     variants,
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     members.arguments(add("members", _members, "members: skill, texture and cost beside their estimates"))
+    systems.arguments(add("systems", systems.run, "nets of published systems, fitted, beside kriging and DINEOF"))
     add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
     worked.arguments(add("worked", worked.main, "all tests on Newfoundland 2015, another sensor, a proxy"))
     trust.arguments(add("trust", trust.main, "which test catches which planted defect", data=False))

@@ -17,7 +17,7 @@ from xgapfill.api.reconstruct import reconstruct, withhold
 from xgapfill.api.verbs import Predictors
 from xgapfill.inputs.axes import find_axes
 from xgapfill.kernel.job import FillOptions
-from xgapfill.methods import find
+from xgapfill.methods import NetMethod, find
 from xgapfill.methods.registry import BUILT_IN
 from xgapfill.validation import scores
 from xgapfill.validation.case import Withheld
@@ -129,8 +129,9 @@ def recommend(
 
 
 def _suitable(members: int | None) -> list[str]:
-    """Methods of the package that give what is asked for, the fast ones first."""
-    found = [kind.name for kind in BUILT_IN if members is not None or not find(kind.name).draws]
+    """Methods of the package that give what is asked for without a fit before, the fast ones first."""
+    ready = [kind for kind in BUILT_IN if not issubclass(kind, NetMethod) or kind.shipped]
+    found = [kind.name for kind in ready if members is not None or not find(kind.name).draws]
     return sorted(found, key=lambda name: (name not in FIRST, _cost(name)))
 
 

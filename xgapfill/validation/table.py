@@ -196,6 +196,8 @@ LABELS = {
     "posterior_mean": "posterior mean",
     "repaint": "ensemble",
     "vae": "autoencoder",
+    "dincae": "DINCAE",
+    "vconstruct": "VConstruct",
 }
 # Optional columns: peak memory of the process, degree of smoothing.
 MORE = (("memory", "GB", "{:.2f}"), ("smoothing", "smooth", "{:.4f}"))
