@@ -23,6 +23,7 @@ from xgapfill.kernel import reduce as reducing
 from xgapfill.lattice.grid import Box
 from xgapfill.methods import Kriging, Repaint
 from xgapfill.methods.base import NetMethod, SeriesMethod
+from xgapfill.methods.published import PublishedNet
 from xgapfill.methods.registry import BUILT_IN
 from xgapfill.options import OPTIONS
 from xgapfill.testing import tiny_weights
@@ -45,9 +46,13 @@ METHODS = {kind.name: kind(**QUICK.get(kind.name, {})) for kind in BUILT_IN} | {
 PRETRAINED = [name for name, method in METHODS.items() if isinstance(method, NetMethod)]
 FITTED = [name for name, method in METHODS.items() if isinstance(method, SeriesMethod)]
 VARIABLES = ("CHL", "PSC")
-every_method = pytest.mark.parametrize("name", METHODS)
+PUBLISHED = [name for name, method in METHODS.items() if isinstance(method, PublishedNet)]
+# Nets of published systems share all but what they make of a window: by default one stands for the others.
+every_method = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in PUBLISHED[1:] else name for name in METHODS]
+)
 # Where a law holds by what all methods share, one network and one kind of kriging stand for the others by default.
-LIKE_OTHERS = ("vae", "repaint, from a draw", "kriging, realisations")
+LIKE_OTHERS = ("vae", "repaint, from a draw", "kriging, realisations", *PUBLISHED)
 most_methods = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name for name in METHODS]
 )

@@ -7,7 +7,6 @@ is scored at the hidden pixels from June on.
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from pathlib import Path
 
@@ -44,10 +43,11 @@ def run(given: argparse.Namespace) -> xr.Dataset:
     torch.set_num_threads(1)
     case = case_of("choose-chl", given.data, 1)
     whole = case.target.copy(data=np.power(np.float32(10), case.truth.values))
-    tables = []
-    for name in (*BESIDE, *given.methods):
-        weights = None if name in BESIDE else _weights(name, case.target, given)
-        tables.append(validate(whole, {name: name}, masks=case.hidden.values, weights=weights, tests=()))
+    fitted = {name: _weights(name, case.target, given) for name in given.methods}
+    tables = [
+        validate(whole, {name: name}, masks=case.hidden.values, weights=fitted.get(name), tests=())
+        for name in (*given.methods, *BESIDE)
+    ]
     scores = xr.concat(tables, "filled_by", data_vars="minimal")
     print(table_text(scores, "validation set within its series: log10 CHL, NE Pacific 2020, 8-day MODIS"))
     every = scores.sel(distance_class="all")
@@ -63,14 +63,12 @@ def _weights(name: str, series: xr.DataArray, given: argparse.Namespace) -> Weig
     """Weights of a method fitted to the series, or those that were kept."""
     file = None if given.save is None else given.save / f"{name}-systems.safetensors"
     if file is not None and file.exists():
-        return xgapfill.weights.load(file)
-    budget = {"steps": given.steps} if given.steps else {"minutes": given.minutes}
-    wall, core = time.perf_counter(), time.process_time()
-    weights: Weights = xgapfill.fit(series, name, **budget)
-    wall, core = time.perf_counter() - wall, time.process_time() - core
-    numbers = sum(array.size for array in weights.arrays.values())
-    steps = weights.card.network["steps"]
-    print(f"{name}: {numbers} numbers, {steps} steps, fitted in {wall:.0f} s ({core:.0f} core-seconds)", flush=True)
-    if file is not None:
-        weights.save(file)
+        weights = xgapfill.weights.load(file)
+    else:
+        budget = {"steps": given.steps} if given.steps else {"minutes": given.minutes}
+        weights = xgapfill.fit(series, name, **budget)
+        if file is not None:
+            weights.save(file)
+    network, numbers = weights.card.network, sum(array.size for array in weights.arrays.values())
+    print(f"{name}: {numbers} numbers, {network['steps']} steps, fitted in {network['minutes']} minutes", flush=True)
     return weights

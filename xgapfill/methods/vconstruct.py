@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xgapfill.nets.standard import Batch
     from xgapfill.nets.vconstruct import VConstruct as Net
 
-DRAWS = 8  # of the latents, for the mean and its error: the same for every window and seed
+DRAWS = 4  # of the latents, for the mean and its error: the same for every window and seed
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class VConstruct(PublishedNet):
     Ours, as no layers, sizes or weights of the loss could be read: windows of 64 x 64 pixels; four convolutions down to
     cells of 8 x 8 pixels with eight latents each, and four up; the mask of observed pixels as an input, zeros for
     missing ones (Collier et al. 2020), the coarse mean over time removed; pixels are hidden under the gaps of other
-    dates, and shown and hidden ones enter the likelihood, in which eight neighbouring pixels count as one; the decoder
+    dates, and shown and hidden ones enter the likelihood, in which two neighbouring pixels count as one; the decoder
     tells the error of a pixel. All random numbers are functions of the place, so that chunks do not matter.
 
     References

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xgapfill.nets.standard import NOISE, Batch, OnSeries, Standard
+from xgapfill.nets.standard import NOISE, Batch, OnSeries, Standard, begun
 
 FRAMES = 3  # the frame that is filled, the one before and the one after
 GAMMA = 10.0  # largest logarithm of the inverse error variance
@@ -38,6 +38,7 @@ class Dincae(Standard):
         self.down = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise([inputs, *widths])])
         self.up = nn.ModuleList([nn.Conv2d(a + b, b, 3, padding=1) for a, b in pairwise(widths[::-1])])
         self.leave = nn.Conv2d(widths[0], 2 * len(self.outputs), 3, padding=1)
+        begun(self, self.leave)
 
     def forward(self, values: Tensor, precision: Tensor, place: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and error variance (n, o, y, x) of the middle one of three frames.

@@ -52,6 +52,8 @@ class Objective(ABC):
         Tensors that are kept in half precision.
     from_background : bool
         Whether the net starts from the background of `xgapfill.background`, so that its mean may be drawn toward it.
+    batch, fresh : int
+        Windows per step of a fit, and number of them that are new: small where few steps are made.
     mixed : bool
         Whether the net is trained in bfloat16 where torch says so; processors without it are many times slower then.
     levelled : bool
@@ -64,6 +66,8 @@ class Objective(ABC):
     flat: ClassVar[frozenset[str]]
     half: ClassVar[Mapping[str, torch.dtype]]
     from_background: ClassVar[bool] = False
+    batch: ClassVar[int] = 8
+    fresh: ClassVar[int] = 2
     mixed: ClassVar[bool] = True
     levelled: ClassVar[bool] = False
 

@@ -123,12 +123,25 @@ class Standard(nn.Module):
         return (lat - south) / north_step, east / east_step
 
 
+def begun(net: nn.Module, last: nn.Conv2d) -> None:
+    """Set parameters so that signals keep their size through the net (He et al. 2015, arXiv:1502.01852).
+
+    The last convolution begins with zeros: the net says the level of the series before it has learned anything.
+    """
+    for part in net.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            nn.init.zeros_(part.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(last.weight)
+
+
 @dataclass(frozen=True)
 class OnSeries(Objective):
     """Nets that get a `Batch` of their own series: a subclass says which net and what its loss is."""
 
     flat = frozenset({"season"})
     half: ClassVar[Mapping[str, torch.dtype]] = {"values": torch.float16}
+    batch, fresh = 2, 1
     mixed = False
     levelled = True
 

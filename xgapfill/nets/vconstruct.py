@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xgapfill.nets.standard import Batch, OnSeries, Standard
+from xgapfill.nets.standard import Batch, OnSeries, Standard, begun
 
 HALVINGS = 3
 CELL = 2**HALVINGS  # pixels along a side of a cell
 LATENTS = 8  # per cell
 LOG_VARIANCES = (-8.0, 4.0)
-# Neighbouring pixels are correlated: this number counts as one in the likelihood, as in `nets.losses`.
-DEPENDENT_PIXELS = 8.0
+FIRST_LOG_VARIANCE = -3.0  # of the latents before the training
+DEPENDENT_PIXELS = 2.0  # neighbouring pixels are correlated: this number counts as one in the likelihood
 
 
 class VConstruct(Standard):
@@ -42,6 +42,10 @@ class VConstruct(Standard):
         self.enter = nn.Conv2d(LATENTS, widths[-1], 3, padding=1)
         self.up = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths[::-1])])
         self.leave = nn.Conv2d(widths[0], 2 * len(self.outputs), 3, padding=1)
+        begun(self, self.leave)
+        with torch.no_grad():  # latents with much noise would teach the decoder to ignore them
+            self.latent.weight[LATENTS:] = 0
+            self.latent.bias[LATENTS:] = FIRST_LOG_VARIANCE  # type: ignore[index]
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latents (b t, LATENTS, y / CELL, x / CELL), each frame alone."""

@@ -136,16 +136,18 @@ def _trainer(
     series: Gappy, channels: tuple[str, ...], budget: Budget, kind: Model, init: Weights | None, device: str
 ) -> Trainer:
     made = Mixture(channels[: series.targets], channels[series.targets :], series.draw, "", ())
-    pool = min(POOL, max(Settings.batch, POOL_BYTES // (32 * len(channels) * int(np.prod(SIZE)))))
-    pool = pool if budget.steps is None else min(pool, Settings.batch * budget.steps)
+    batch, fresh = kind.objective.batch, kind.objective.fresh
+    pool = min(POOL, max(batch, POOL_BYTES // (32 * len(channels) * int(np.prod(SIZE)))))
+    pool = pool if budget.steps is None else min(pool, batch * budget.steps)
+    settings = Settings(seed=budget.seed, pool=pool, batch=batch, fresh=fresh)
     network = levels = None
     if init is None:
-        settings, priors = Settings(seed=budget.seed, pool=pool), _priors(series, channels)
+        priors = _priors(series, channels)
         if kind.objective.levelled:
             levels = levels_of(series, [priors[channel] for channel in channels])
     else:
         widths = tuple(int(width) for width in init.card.network["widths"])
-        settings = Settings(seed=budget.seed, pool=pool, rate=RATE, widths=widths)
+        settings = replace(settings, rate=RATE, widths=widths)
         priors = prior_file.from_mapping(init.card.background)
         network = {name: value for name, value in init.card.network.items() if name not in FACTORS_AND_COSTS}
     trainer = Trainer(made, priors, settings, device, kind.objective, network=network, levels=levels)
