@@ -6,11 +6,14 @@ import time
 
 import numpy as np
 
+from bench.systems import SYSTEMS
+from xgapfill.gaussian.priors import shipped, to_mapping
 from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.windows import Series, Windows
 from xgapfill.methods import BATCH, Background, Method, PosteriorMean, Repaint, SeriesMethod, Vae, find
+from xgapfill.methods.published import PublishedNet
 from xgapfill.testing import windows
-from xgapfill.weights import Weights, load
+from xgapfill.weights import Card, Weights, load
 
 CHL = ("log10_chl",)
 CLASSICAL = ("kriging", "dctpls", "interpolate", "regression", "climatology", "dineof", "som")
@@ -27,12 +30,24 @@ def run() -> None:
         method = find(name)
         weights = method.fit(noisy_series()) if isinstance(method, SeriesMethod) else None
         print(f"{name:40}{seconds_a_window(method, weights, repeats=3):8.4f}", flush=True)
+    for name in SYSTEMS:
+        method = find(name)
+        assert isinstance(method, PublishedNet)
+        print(f"{name:40}{seconds_a_window(method, untrained(method), repeats=3):8.4f}", flush=True)
     for name in ("chl", "psc-chl"):
         for generative in (PosteriorMean(), Repaint(), Vae()):
             weights = load(f"{name}-vae" if generative.name == "vae" else name)
             channels, targets = weights.card.channels, len(weights.card.targets)
             seconds = seconds_a_window(generative, weights, channels, targets, repeats=5)
             print(f"{f'{generative.name}, {name}':40}{seconds:8.4f}", flush=True)
+
+
+def untrained(method: PublishedNet) -> Weights:
+    """Weights of a net of a published system in its own size, which cost as much as trained ones."""
+    objective, prior = method.objective(), to_mapping({CHL[0]: shipped()[CHL[0]]})
+    network = objective.shape(CHL, (), objective.widths, None)
+    arrays = {name: part.numpy() for name, part in objective.network(network).state_dict().items()}
+    return Weights(Card("untrained", method.model, CHL, network=network, background=prior), arrays)
 
 
 def seconds_a_window(

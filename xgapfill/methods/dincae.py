@@ -54,7 +54,7 @@ class Dincae(PublishedNet):
 
     name: ClassVar[str] = "dincae"
     model: ClassVar[str] = "dincae"
-    costs: ClassVar[str] = "0.01, and the fit"
+    costs: ClassVar[str] = "0.02, and the fit"
     suits: ClassVar[str] = "a comparison with a published net is needed"
     takes_errors: ClassVar[bool] = True
 

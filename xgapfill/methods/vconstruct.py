@@ -38,7 +38,8 @@ class VConstruct(PublishedNet):
     cells of 8 x 8 pixels with eight latents each, and four up; the mask of observed pixels as an input, zeros for
     missing ones (Collier et al. 2020), the coarse mean over time removed; pixels are hidden under the gaps of other
     dates, and shown and hidden ones enter the likelihood, in which two neighbouring pixels count as one; the decoder
-    tells the error of a pixel. All random numbers are functions of the place, so that chunks do not matter.
+    tells the error of a pixel, which members do not draw: they differ less than the estimate errs. All random numbers
+    are functions of the place, so that chunks do not matter.
 
     References
     ----------
@@ -57,7 +58,7 @@ class VConstruct(PublishedNet):
     name: ClassVar[str] = "vconstruct"
     model: ClassVar[str] = "vconstruct"
     gives: ClassVar[str] = "members"
-    costs: ClassVar[str] = "0.02 per member, and the fit"
+    costs: ClassVar[str] = "0.03 and 0.005 per member, and the fit"
     suits: ClassVar[str] = "images have no neighbours in time, or for a comparison with a published net"
     draws: ClassVar[bool] = True
 
