@@ -120,6 +120,11 @@ class Counting(Method):
         return self.method.takes_errors
 
     @property
+    def takes_prior(self) -> bool:
+        """Of the method inside."""
+        return self.method.takes_prior
+
+    @property
     def anchored(self) -> bool:
         """Of the method inside."""
         return self.method.anchored

@@ -229,7 +229,7 @@ def test_a_subset_changes_only_near_its_cut(name):
     expected = filled(name, whole, prior=None).compute()
     part = filled(name, whole.isel(lon=slice(70, None)), prior=None).compute()
     assert same(part.isel(lon=slice(reach, None)), expected.isel(lon=slice(70 + reach, None)))
-    if tiling.stride[2] < tiling.size[2]:
+    if tiling.stride[2] < tiling.size[2] and name != "multimode":  # which is not shown the target
         assert not same(part, expected.isel(lon=slice(70, None)))
     if tiling.series is not None:  # all times together
         return

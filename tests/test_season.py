@@ -44,7 +44,7 @@ def saved(chl, tmp_path_factory):
 def test_a_driver_without_time_counts_for_all_times(chl):
     """Depth beside three years and more of months: the season and the relation to depth are both taken."""
     maps = chl.isel(lat=slice(0, 12), lon=slice(0, 16))
-    depth = (maps.isel(time=0, drop=True).fillna(0) * 100).rename("deptho").assign_attrs(units="m")
+    depth = (maps.isel(time=0, drop=True).fillna(0) * 100).rename("deptho").drop_attrs().assign_attrs(units="m")
     with warnings.catch_warnings(action="ignore"):
         found = xgapfill.background(maps, [depth]).isel(time=slice(0, 2)).compute()
     assert np.isfinite(found).any()

@@ -13,6 +13,7 @@ from xgapfill.api.calibrate import calibrate
 from xgapfill.api.drivers import drivers
 from xgapfill.api.fit import fit
 from xgapfill.api.gaps import gaps
+from xgapfill.api.gates import gates
 from xgapfill.api.plan import plan
 from xgapfill.api.recommend import recommend
 from xgapfill.api.report import report
@@ -34,6 +35,7 @@ __all__ = [
     "fill",
     "fit",
     "gaps",
+    "gates",
     "list_methods",
     "methods",
     "plan",

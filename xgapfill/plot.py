@@ -109,6 +109,31 @@ def gaps(da: xr.DataArray) -> Figure:
     return figure
 
 
+def gates(shares: xr.DataArray) -> Figure:
+    """Draw the mean share of each mode of a multi-mode net, a panel for each.
+
+    Parameters
+    ----------
+    shares : DataArray
+        From `xgapfill.gates`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    maps = shares.mean(shares.dims[1:-2])
+    columns, lines = min(4, maps.sizes["mode"]), -(-maps.sizes["mode"] // 4)
+    figure = _figure(3.2 * columns, 1.6 * lines + 0.4)
+    axes = np.ravel(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False))
+    for panel, field in zip(axes, maps, strict=False):
+        image = panel.pcolormesh(field[field.dims[1]], field[field.dims[0]], field, vmin=0, vmax=1, cmap="viridis")
+        panel.set_title(f"mode {int(field['mode'])}", fontsize=9)
+    for panel in axes[maps.sizes["mode"] :]:
+        panel.set_visible(False)
+    figure.colorbar(image, ax=list(axes), label="share")
+    return figure
+
+
 def reliability(scores: xr.Dataset) -> Figure:
     """Draw the share of truth inside intervals against the share that they should hold, with 95 % intervals.
 

@@ -17,6 +17,7 @@ from bench import (
     blended,
     calls,
     classical,
+    driven,
     drivers,
     fit,
     headroom,
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add("variables", lambda g: variables.run(g.data), "variables that are not tuned: cost and skill")
     prior.arguments(add("prior", _prior, "season and large scale: other years, one year, wide gaps of a global map"))
     drivers.arguments(add("drivers", _drivers, "useless drivers, the simulated ocean's, and a real trial", data=False))
+    driven.arguments(add("driven", driven.run, "cascade, modes and SmaAt-UNet: methods with drivers", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     members.arguments(add("members", _members, "members: skill, texture and cost beside their estimates"))
     systems.arguments(add("systems", systems.run, "nets of published systems, fitted, beside kriging and DINEOF"))

@@ -13,15 +13,19 @@ import pandas as pd
 
 from xgapfill.methods.background import Background
 from xgapfill.methods.base import Method
+from xgapfill.methods.cascade import Cascade
 from xgapfill.methods.climatology import Climatology
 from xgapfill.methods.dctpls import DctPls
 from xgapfill.methods.dincae import Dincae
 from xgapfill.methods.dineof import Dineof
 from xgapfill.methods.interpolate import Interpolate
 from xgapfill.methods.kriging import Kriging
+from xgapfill.methods.multimode import MultiMode
 from xgapfill.methods.posterior_mean import PosteriorMean
 from xgapfill.methods.regression import Regression
 from xgapfill.methods.repaint import Repaint
+from xgapfill.methods.response import Response
+from xgapfill.methods.smaat import Smaat
 from xgapfill.methods.som import Som
 from xgapfill.methods.vae import Vae
 from xgapfill.methods.vconstruct import VConstruct
@@ -42,6 +46,10 @@ BUILT_IN: tuple[type[Method], ...] = (
     Som,
     Dincae,
     VConstruct,
+    MultiMode,
+    Smaat,
+    Response,
+    Cascade,
 )
 """A new method is one file and one name in this list: verbs, accessor, table, documents and laws follow from it."""
 
