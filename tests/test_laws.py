@@ -406,11 +406,14 @@ def test_any_gaps(name, target, seed):
     [
         pytest.param(name, marks=() if name == "kriging, realisations" else pytest.mark.slow)
         for name, method in METHODS.items()
-        if method.draws
+        if method.draws and name not in PUBLISHED
     ],
 )
 def test_seams_keep_the_variance(name):
-    """Where windows are blended, members vary as much as in the middle of a window, within a tenth."""
+    """Where windows are blended, members vary as much as in the middle of a window, within a tenth.
+
+    That is a law for learned nets: those of published systems, which have no shipped weights, are left out.
+    """
     rng = np.random.default_rng(0)
     target = chl_map((1, 24, 160), lat=43.0, lon=-46.0, share=0.0)
     target = target.where(rng.random(target.shape) < 0.02)
