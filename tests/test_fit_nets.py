@@ -267,13 +267,13 @@ def test_from_nothing_given_a_condition(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_fit_streams():
-    """A fit on a virtual array of 3.8 GB in many small chunks takes less than 2 GB."""
+    """A fit on a virtual array of 3.8 GB in many small chunks takes less than 3 GB."""
     script = """
 from xgapfill.testing import tiny_weights
 xgapfill.fit(chl, "repaint", init=tiny_weights("chl"), steps=1)
 """
     assert virtual_chl().nbytes > 3.7e9
-    assert peak_memory(script) < 2
+    assert peak_memory(script) < 3
 
 
 @pytest.mark.parametrize(

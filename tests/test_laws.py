@@ -410,9 +410,10 @@ def test_any_gaps(name, target, seed):
     ],
 )
 def test_seams_keep_the_variance(name):
-    """Where windows are blended, members vary as much as in the middle of a window, within a tenth.
+    """Where windows are blended, members vary as much as in the middle of a window; independent ones lose half there.
 
-    That is a law for learned nets: those of published systems, which have no shipped weights, are left out.
+    Three seams of 24 rows tell a variance within a tenth or two. That is a law for learned nets: those of published
+    systems, which have no shipped weights, are left out.
     """
     rng = np.random.default_rng(0)
     target = chl_map((1, 24, 160), lat=43.0, lon=-46.0, share=0.0)
@@ -425,4 +426,4 @@ def test_seams_keep_the_variance(name):
     place = np.array(grid_at(None, target.lat, target.lon).cols) % 48  # windows of 64 begin at 0: 16 pixels are shared
     seam, middle = (place >= 4) & (place < 12), (place >= 24) & (place < 40)
     ratio = np.nanmean(variance[:, seam]) / np.nanmean(variance[:, middle])
-    assert 0.9 < ratio < 1.1
+    assert 0.75 < ratio < 1.33

@@ -6,6 +6,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,18 +17,20 @@ from numpy.typing import NDArray
 
 import xgapfill
 from bench import problems
+from xgapfill.methods import Repaint
 from xgapfill.validation.scores import coverage_range, crps_ensemble
 from xgapfill.validation.tell import tell_apart
 from xgapfill.validation.texture import structure
 
-METHODS = ("kriging", "background", "posterior_mean", "dctpls")
+METHODS = ("kriging", "background", "posterior_mean", "dctpls", "repaint")
 SETS = ("choose-chl", "report-chl", "report-psc")
 MEMBERS = 8
 PLACES = ("time", "lat", "lon")
 ORDERS, LAGS = (0.5, 1.0, 2.0), (1, 2, 4, 8)
 
 LEGEND = f"""{MEMBERS} members. CRPS: as they are, and fair (pairs are not independent: one of each pair in brackets).
-RMSE: of their mean, and of the estimate. range: truths within all members, ideally 0.778 (one of each pair: 0.6).
+RMSE: of their mean, and of the estimate, if the method has one. range: truths within all members, ideally 0.778 (one of
+each pair: 0.6).
 S: mean of |difference| ** q over that of the truth, at lags 1, 2, 4, 8. area: a classifier tells patches of a member
 from observed ones (0.5: it cannot), in brackets patches of the estimate. Core-seconds."""
 
@@ -44,7 +47,7 @@ class Case(NamedTuple):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help='and noise levels, "repaint 0.6 0.2"')
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["choose-chl"])
     parser.add_argument("--every", type=int, default=1, help="score every so many dates")
 
@@ -89,9 +92,8 @@ def _row(method: str, case: Case) -> None:
     start = time.process_time()
     drawn = _filled(method, case, members=MEMBERS)
     seconds = time.process_time() - start
-    extra = {} if method not in ("repaint", "vae") else {"members": 32}
-    estimate = _filled(method, case, **extra)
-    estimate = estimate.mean("realization") if "realization" in estimate.dims else estimate
+    draws = method.startswith(("repaint", "vae"))
+    estimate = drawn.mean("realization") if draws else _filled(method, case)
     truth, hidden = case.truth.isel(time=case.dates), case.hidden.isel(time=case.dates)
     order = [*(d for d in truth.dims if d not in PLACES), *PLACES]
     drawn, estimate, truth = (each.transpose(..., *order) for each in (drawn, estimate, truth))
@@ -118,8 +120,12 @@ def _row(method: str, case: Case) -> None:
 
 
 def _filled(method: str, case: Case, **options: Any) -> xr.DataArray:
-    """Result on the scored dates, log10 of chlorophyll."""
-    lazy = getattr(xgapfill, method)(case.target, **case.options, **options)
+    """Result on the scored dates, log10 of chlorophyll; noise levels may follow the name of repaint."""
+    made: str | Repaint = method
+    if method.startswith("repaint "):
+        levels = [*(float(level) for level in method.split()[1:]), 0.0]
+        made = Repaint(schedule=list(pairwise(levels)))
+    lazy = xgapfill.fill(case.target, made, **case.options, **options)
     found: xr.DataArray = lazy.isel(time=case.dates).load(scheduler="synchronous")
     return np.log10(found) if case.target.name == "CHL" else found
 

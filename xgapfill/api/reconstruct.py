@@ -136,7 +136,7 @@ def fill_withheld(withheld: Withheld, method: Method, cond: Any, members: int, o
     """
     variable, target = withheld.quantity.variable, _named(withheld.shown)
     if method.draws or options.members is not None:
-        paired = not (method.draws or method.ensemble().draws)
+        paired = method.refines or not (method.draws or method.ensemble().draws)
         drawn = cast(xr.DataArray, fill(target, method, cond, replace(options, members=members))).load()  # all at once
         each = [drawn.isel(realization=member) for member in range(members)]
         filled = np.stack([variable.score(cube(one, withheld.quantity))[:, withheld.hidden] for one in each])

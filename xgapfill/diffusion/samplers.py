@@ -25,6 +25,7 @@ def repaint(
     eta: float = 1.0,
     noisy_observed: bool = True,
     start: Tensor | float = 0.0,
+    noisy_start: bool = False,
 ) -> Tensor:
     """Sample missing values given the observations: algorithm 1 of RePaint for any schedule.
 
@@ -40,6 +41,7 @@ def repaint(
         noise, for a network that gets the noise level as a map
     start : clean field to which the noise of the first level is added; at the largest levels it has no effect, and a
         draw of a simpler model makes these unnecessary (Chung, Sim & Ye 2022, doi:10.1109/CVPR52688.2022.01209)
+    noisy_start : True takes `start` as it is, for a field that is as rough as one with the noise of the first level
 
     Returns
     -------
@@ -50,7 +52,7 @@ def repaint(
     Lugmayr et al. (2022), doi:10.1109/CVPR52688.2022.01117, algorithm 1, in the unscaled variables of Karras et al.
     (2022), arXiv:2206.00364: x_t = x_0 + sigma_t n.
     """
-    x = start + schedule[0][0] * draw(0)
+    x = start if noisy_start else start + schedule[0][0] * draw(0)
     count = 1
     for sigma, to in schedule:
         if to > sigma:

@@ -159,20 +159,27 @@ class Donors:
         seen = (True,) if known.prior is None else (True, False)
         needed = (window for each in seen for window in cutter.needed(known, box, core, near, each))
         for starts, seas in batches(needed):
-            windows = cutter.cut(known, box, starts, seas)
-            if usual:
-                windows = Level.of(windows, usual).put_on(windows)
-            given = [donors[pair] for pair in pairs]
-            cut = [None if each is None else _cut(each, windows, box, starts, usual) for each in given]
-            found = _residuals(windows, cut, [_white(noise, pair, windows) for pair in pairs])
+            found = _of_pairs(donors, cutter.cut(known, box, starts, seas), box, starts, usual, noise, pairs)
             for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
                 at, part = overlap(start, size, core)
                 weight = self.tiling.weight[part] * sea[part[1:]]
                 total[:, :, *at] += np.moveaxis(found[:, number][:, part[0], :, part[1], part[2]], 2, 1) * weight
                 weights[at] += weight
         np.divide(total, weights, out=total, where=weights > 0)
-        signs = [1 - 2 * (member % 2) for member in members]
-        return np.stack([total[pairs.index(m // 2)] * np.float32(sign) for m, sign in zip(members, signs, strict=True)])
+        return _signed(total, pairs, members)
+
+    def on_windows(
+        self,
+        donors: Mapping[int, OtherDate | None],
+        windows: Windows,
+        box: Box,
+        starts: Sequence[NDArray],
+        noise: Noise,
+        members: Sequence[int],
+    ) -> NDArray[np.float32]:
+        """Residual of each member on a batch of windows, (m, b, t, c, y, x)."""
+        pairs = pairs_of(members)
+        return _signed(_of_pairs(donors, windows, box, starts, {}, noise, pairs), pairs, members)
 
 
 def pairs_of(members: Iterable[int]) -> list[int]:
@@ -186,6 +193,28 @@ def of_prior(prior: SharedPrior | None, laid: Laid) -> tuple[Laid, int]:
         return ((), ()), 0
     sources, grids = laid
     return (sources[len(sources) - prior.arrays :], grids[len(grids) - prior.arrays :]), prior.seasonal
+
+
+def _signed(found: NDArray[np.float32], pairs: Sequence[int], members: Sequence[int]) -> NDArray[np.float32]:
+    """Residuals of members, given those of pairs."""
+    return np.stack([found[pairs.index(m // 2)] * np.float32(1 - 2 * (m % 2)) for m in members])
+
+
+def _of_pairs(
+    donors: Mapping[int, OtherDate | None],
+    windows: Windows,
+    box: Box,
+    starts: Sequence[NDArray],
+    usual: Mapping[str, float | None],
+    noise: Noise,
+    pairs: Sequence[int],
+) -> NDArray[np.float32]:
+    """Residuals of pairs of members on a batch of windows, (pairs, b, t, c, y, x)."""
+    if usual:
+        windows = Level.of(windows, usual).put_on(windows)
+    given = [donors[pair] for pair in pairs]
+    cut = [None if each is None else _cut(each, windows, box, starts, usual) for each in given]
+    return _residuals(windows, cut, [_white(noise, pair, windows) for pair in pairs])
 
 
 def _cut(donor: OtherDate, windows: Windows, box: Box, starts: Sequence[NDArray], usual: Any) -> Windows:

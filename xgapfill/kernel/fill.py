@@ -164,7 +164,7 @@ class FillKernel:
     @property
     def estimates(self) -> int:
         """Number of results of the method for a window: members, or one estimate."""
-        return self.members if self.donors is None else 1
+        return self.members if self.method.draws else 1
 
     @property
     def cutter(self) -> Cutter:
@@ -254,13 +254,17 @@ class FillKernel:
         for starts, seas in tracked(islice(batches(needed), most), len(needed)):
             if weights is None and self.weights is not None:
                 weights = self.weights.open()
-            filled = self._filled(cutter.cut(known, box, starts, seas), weights, len(starts))
+            windows = cutter.cut(known, box, starts, seas)
+            if self.donors is not None and self.method.refines:
+                found = self.donors.on_windows(others, windows, box, starts, self.noise, self._numbers)
+                windows = replace(windows, residuals=found)
+            filled = self._filled(windows, weights, len(starts))
             self._add(filled, starts, seas, core, blend)
         if self.prior is not None:
             for starts, seas in batches(cutter.needed(known, box, core, near, seen=False)):
                 empty = self.prior.empty(cutter.cut(known, box, starts, seas), self.estimates, self._noise)
                 self._add(empty, starts, seas, core, blend, known.prior.known[core.within(box)])
-        if self.donors is not None:
+        if self.donors is not None and not self.method.refines:
             blend = self._with_residuals(blend, others, known, box, core, near)
         if self.prior is not None:
             self.prior.give_back(blend, self.kept_channels, known.prior, self.grid, box, core, self._draws)

@@ -114,8 +114,8 @@ class Job:
         reader = Reader(encoder, shared, drivers, also)
         beside = _laid_out(reader, own, _arrays_of(driven), _arrays_of(others), saved)
         donors, lent = None, _NOTHING
-        if options.members is not None and not method.draws:
-            donors = Donors.of(grid, options.members, options.seed)
+        if method.refines or (options.members is not None and not method.draws):
+            donors = Donors.of(grid, options.members or 1, options.seed)
             lent = donors.laid_out(own, *of_prior(shared, beside))
         draws = method.draws or donors is not None
         errors = ((), ()) if error is None else (error.sources, error.grids)

@@ -46,6 +46,9 @@ class Windows:
         and where missing. None: 0 everywhere. Observations with a variance are filled as well.
     level : (b, t, c, y, x) float32 or None
         What the prior of all windows has taken from the values; predictors enter regressions with it. None: nothing.
+    residuals : (m, b, t, c, y, x) float32 or None
+        What the background misses of other dates under the gaps of the windows, over its stated error, for m members;
+        None unless the method makes its members of them.
     """
 
     values: NDArray[np.float32]
@@ -61,6 +64,7 @@ class Windows:
     step_km: NDArray[np.float32]
     variance: NDArray[np.float32] | None = None
     level: NDArray[np.float32] | None = None
+    residuals: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ class Method(ABC):
     draws : bool
         Whether it draws members itself. A member may depend only on its own noise stream, so that any subset of members
         is reproducible.
+    refines : bool
+        Whether it makes its members of residuals of other dates, `Windows.residuals`, which come in pairs of opposite
+        sign.
     anchored : bool
         Whether all members depend on the noise of member 0 as well.
     takes_errors : bool
@@ -80,6 +83,11 @@ class Method(ABC):
     @property
     def draws(self) -> bool:
         """Whether it draws members itself."""
+        return False
+
+    @property
+    def refines(self) -> bool:
+        """Whether it makes its members of residuals of other dates."""
         return False
 
     def ensemble(self) -> Method:

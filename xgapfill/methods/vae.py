@@ -40,8 +40,8 @@ class Vae(NetMethod):
     space-time tile would single out one proposal. The remaining variability is a conditional simulation of a Gaussian
     field, so members have variability at all scales.
 
-    The latents of the shipped weights have collapsed: the network learned how large the draws of the Gaussian field must
-    be, and nothing else. Their members are those of a Gaussian field about the background, at the cost of one pass.
+    The latents of the shipped weights have collapsed: the network learned how large the draws of the Gaussian field
+    must be, and nothing else. Their members are those of a Gaussian field about the background, at the cost of a pass.
 
     Parameters
     ----------
