@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xgapfill.inputs.conditions import check_channels
+from xgapfill.inputs.conditions import check_channels, warn_of_useless
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.calibration import Calibration, card_factor, normal_factor
@@ -63,7 +63,10 @@ def choose(
 
 
 def divided(method: Method, target: Quantity, given: Sequence[Quantity]) -> tuple[list[Quantity], list[Quantity]]:
-    """Predictors that the method uses itself or that have a shipped relation to the target, and all others."""
+    """Predictors that the method uses itself or that have a shipped relation to the target, and all others.
+
+    A warning names those of the others that tell nothing.
+    """
     shipped = priors()
     known = {name for channel in target.variable.channels for name in shipped[channel].regression}
     whole = () if target.variable.whole is None else target.variable.whole.channels
@@ -71,9 +74,10 @@ def divided(method: Method, target: Quantity, given: Sequence[Quantity]) -> tupl
     def own(each: Quantity) -> bool:
         return any(name in known or name in whole or method.uses(name) for name in each.variable.channels)
 
-    predictors = [each for each in given if own(each)]
+    predictors, others = [each for each in given if own(each)], [each for each in given if not own(each)]
     check_channels((target, *predictors))
-    return predictors, [each for each in given if not own(each)]
+    warn_of_useless(others)
+    return predictors, others
 
 
 def _check_weights(method: Method, weights: Weights) -> None:

@@ -13,7 +13,7 @@ from xgapfill.blocks.source import Source
 from xgapfill.blocks.streams import Constant
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.also import read_also
-from xgapfill.inputs.conditions import conditions, warn_of_useless
+from xgapfill.inputs.conditions import conditions
 from xgapfill.inputs.errors import read_error
 from xgapfill.inputs.insitu import read_samples
 from xgapfill.inputs.sea import read_sea
@@ -109,14 +109,10 @@ class Job:
         drivers = Drivers.of(driven, quantity.variable)
         shared, saved = prior_of(options.prior, method, (quantity, *predictors), channels, drivers)
         also = sensors_of(others, quantity)
-        if drivers is not None:
-            warn_of_useless(driven)
         reader = Reader(encoder, shared, drivers, also)
         beside = _laid_out(reader, own, _arrays_of(driven), _arrays_of(others), saved)
-        donors, lent = None, _NOTHING
-        if method.refines or (options.members is not None and not method.draws):
-            donors = Donors.of(grid, options.members or 1, options.seed)
-            lent = donors.laid_out(own, *of_prior(shared, beside))
+        donors = _donors(method, options, grid)
+        lent = _NOTHING if donors is None else donors.laid_out(own, *of_prior(shared, beside))
         draws = method.draws or donors is not None
         errors = ((), ()) if error is None else (error.sources, error.grids)
         last = (ever or ()) if mask is None else mask[1:]
@@ -253,6 +249,13 @@ def _configured(method: Method, options: FillOptions) -> Method:
             )
     placed_method: Method = placed(method)
     return placed_method
+
+
+def _donors(method: Method, options: FillOptions, grid: Grid) -> Donors | None:
+    """Other dates that members are made of; None without members, or when the method draws them itself."""
+    if method.refines or (options.members is not None and not method.draws):
+        return Donors.of(grid, options.members or 1, options.seed)
+    return None
 
 
 def _statistics(options: FillOptions) -> tuple[Statistic, ...]:
