@@ -29,6 +29,9 @@ from xgapfill.training.mixtures import Mixture
 NAMES = [kind.name for kind in BUILT_IN if issubclass(kind, PublishedNet)]
 SHAPE = (7, 40, 48)
 every_net = pytest.mark.parametrize("name", NAMES)
+one_net = pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +66,7 @@ def test_without_weights_the_error_shows_what_to_type(name, chl):
         getattr(xgapfill, name)(chl)
 
 
-@every_net
+@one_net
 def test_drivers_of_any_kind_are_channels_of_the_net(name, chl, drivers, tmp_path):
     """Drivers with and without time enter the fit, which states them; the weights are saved and fill.
 
@@ -84,7 +87,7 @@ def test_drivers_of_any_kind_are_channels_of_the_net(name, chl, drivers, tmp_pat
     assert not same(filled, alone)
 
 
-@pytest.mark.parametrize("name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])])
+@one_net
 def test_steps_and_seed_decide_the_bits(name, chl):
     """From weights of one's own, twice: the same bits; the fit is from these weights."""
     first = tiny_weights(f"chl-{name}")
