@@ -73,7 +73,7 @@ def test_drivers_with_gaps_without_time_and_with_more_pixels():
     assert off(filled(target, [gappy, wider, steady])) < 1.03 * off(with_all)
 
 
-@pytest.mark.parametrize("prior", ["auto", None])
+@pytest.mark.parametrize("prior", ["auto", pytest.param(None, marks=pytest.mark.slow)])
 def test_the_same_bits_for_any_chunks(prior, tmp_path):
     """In memory, of dask, in a file, and with blocks of any size; nothing is computed at the call."""
     cond = [WIND.where(smooth(5, "gaps").values < 1), LEVEL]

@@ -31,7 +31,6 @@ from xgapfill.weights import load
 
 WALK = ((20.0, 1.0), (1.0, 2.0), (2.0, 0.3), (0.3, 0.0))  # down with one jump up: quick, and laws hold for any schedule
 QUICK = {  # parameters that make a method cheap; laws hold for any
-    "repaint": {"schedule": WALK},
     "vae": {"proposals": 4},
     "interpolate": {"max_steps": 2},
     "kriging": {"neighbours": 16},
@@ -40,21 +39,35 @@ QUICK = {  # parameters that make a method cheap; laws hold for any
     "som": {"rows": 3, "cols": 3, "epochs": 3},
 }
 METHODS = {kind.name: kind(**QUICK.get(kind.name, {})) for kind in BUILT_IN} | {
-    "repaint, from a draw": Repaint(((1.0, 0.3), (0.3, 0.0))),
+    "repaint, from noise": Repaint(WALK),
     "kriging, realisations": Kriging(realisations=True, neighbours=16),
 }
 PRETRAINED = [name for name, method in METHODS.items() if isinstance(method, NetMethod)]
 FITTED = [name for name, method in METHODS.items() if isinstance(method, SeriesMethod)]
 VARIABLES = ("CHL", "PSC")
 PUBLISHED = [name for name, method in METHODS.items() if isinstance(method, PublishedNet)]
-# Nets of published systems share all but what they make of a window: by default one stands for the others.
+# Nets of published systems share all but what they make of a window: by default one stands for the others, and the
+# default schedule of repaint for all.
 every_method = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in PUBLISHED[1:] else name for name in METHODS]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in (*PUBLISHED[1:], "repaint, from noise") else name
+        for name in METHODS
+    ],
 )
-# Where a law holds by what all methods share, one network and one kind of kriging stand for the others by default.
-LIKE_OTHERS = ("vae", "repaint, from a draw", "kriging, realisations", *PUBLISHED)
+# Where a law holds by what all methods share, one network, one kind of kriging and one method of drivers stand for the
+# others by default.
+LIKE_OTHERS = ("vae", "repaint, from noise", "kriging, realisations", "response", *PUBLISHED)
 most_methods = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name for name in METHODS]
+)
+methods_that_draw = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in (*PUBLISHED, "repaint, from noise") else name
+        for name, method in METHODS.items()
+        if method.draws
+    ],
 )
 every_variable = pytest.mark.parametrize("variable", VARIABLES)
 few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
@@ -231,7 +244,7 @@ def test_a_subset_changes_only_near_its_cut(name):
     assert same(part.isel(lon=slice(reach, None)), expected.isel(lon=slice(70 + reach, None)))
     if tiling.stride[2] < tiling.size[2] and name != "multimode":  # which is not shown the target
         assert not same(part, expected.isel(lon=slice(70, None)))
-    if tiling.series is not None:  # all times together
+    if tiling.series is not None or METHODS[name].refines:  # all times together, or members of other dates
         return
     reach = tiling.reach[0]
     series = chl_map((reach + 4, 8, 8), lat=40.75, lon=-39.0)
@@ -240,7 +253,7 @@ def test_a_subset_changes_only_near_its_cut(name):
     assert same(part.isel(time=slice(reach, None)), expected.isel(time=slice(2 + reach, None)))
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
+@methods_that_draw
 @every_variable
 def test_members(name, variable):
     """Same seed, same members; the first of many are those of few; they differ only where nothing was observed."""
@@ -265,7 +278,7 @@ def change(member):
     return member.isel(time=-1, drop=True) - member.isel(time=0, drop=True)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.draws])
+@methods_that_draw
 def test_statistics_of_members_do_not_depend_on_chunks(name, monkeypatch):
     """However members are drawn, blocks cut and series parted in time: the same bits, those of the members."""
     target = chl_map(shape=(2, 8, 12), lat=40.75)

@@ -32,7 +32,7 @@ def test_support_falls_with_distance():
     assert share[80] < share[12] - 0.2
 
 
-@pytest.mark.parametrize("chunks", [(1, 9, 13), (4, 20, 11)])
+@pytest.mark.parametrize("chunks", [(1, 9, 13), pytest.param((4, 20, 11), marks=pytest.mark.slow)])
 def test_pixels_with_too_little_support_stay_missing(chunks):
     """Exactly those: with any chunks, of a mean, of members and of their statistics; their status says why."""
     chl = chl_map((4, 20, 60), share=0.6)

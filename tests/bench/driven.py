@@ -128,15 +128,17 @@ def modes(budget: dict[str, float], widths: tuple[int, ...], single: tuple[int, 
 
 
 def smaat(budget: dict[str, float]) -> None:
-    """One net, scored at all observed pixels of random dates, and at hidden pixels of a block of time."""
+    """One net, scored at all observed pixels, and at hidden pixels of a block of time that only ours leaves out."""
     ds = xgapfill.tutorial.open_dataset("ocean", drivers=True)
     names = ("SST_L4", "SSH", "UGOS", "VGOS", "SWR", "TAUX", "TAUY", "MLD")
     block = slice(16, 24)
     hide = clouds(5, ds.sizes["time"], ds.CHL.shape[1:], 0.5) & ds.CHL.notnull().values
     truth = np.log10(ds.CHL_truth.values)
     every = ds.CHL.where(~hide)
-    print("tutorial ocean, SmaAt-UNet: RMSE of standardised log10, as a net that learns from shown pixels and random")
-    print("dates is scored (all observed pixels, shown ones too), and at hidden pixels of dates that it never saw")
+    print("tutorial ocean, SmaAt-UNet: RMSE of standardised log10, at all observed pixels, shown ones too, and at")
+    print(
+        "hidden pixels of the last dates; their way learns from shown pixels of all dates, ours from hidden ones before"
+    )
     for name, method, series in (
         ("their way", Smaat(shown=True), every),
         ("ours", Smaat(), every.isel(time=slice(0, block.start))),

@@ -80,8 +80,8 @@ FAULTS = (
     # what calibration found
     Fault(
         "inflation of the card dropped (repaint)",
-        "departure = prepared.inflation * (field - mean)",
-        "departure = field - mean",
+        "departure = prepared.inflation * (self._walked(prepared, mean, draw) - mean)",
+        "departure = self._walked(prepared, mean, draw) - mean",
         INFLATION,
     ),
     Fault(

@@ -55,7 +55,7 @@ class Objective(ABC):
     batch, fresh : int
         Windows per step of a fit, and number of them that are new: small where few steps are made.
     mixed : bool
-        Whether the net is trained in bfloat16 where torch says so; processors without it are many times slower then.
+        Whether the net is trained in bfloat16 on an accelerator; processors without it are many times slower then.
     levelled : bool
         Whether it gets the `Levels` of the series.
     """

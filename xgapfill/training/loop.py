@@ -170,7 +170,7 @@ class Trainer:
             group["lr"] = settings.rate * warm * warmth / math.sqrt(1 + self.step / settings.rate_steps)
         kind, cpu = self.device.split(":")[0], self.device == "cpu"
         # dropout takes its numbers from torch itself: they follow from seed and step as well
-        mixed = torch.autocast(kind, torch.bfloat16, enabled=self.objective.mixed)
+        mixed = torch.autocast(kind, torch.bfloat16, enabled=self.objective.mixed and not cpu)
         with mixed, torch.random.fork_rng(devices=[] if cpu else [self.device]):
             torch.manual_seed(seed)
             loss = self.objective.loss(self.net, batch, torch.Generator().manual_seed(seed))
