@@ -15,6 +15,9 @@ from xgapfill.gaussian.background import trend_on
 from xgapfill.gaussian.priors import shipped
 from xgapfill.lattice.noise import Noise
 from xgapfill.methods import Background, PosteriorMean, Repaint, Vae
+from xgapfill.methods.repaint import FAST
+from xgapfill.nets.device import computing
+from xgapfill.nets.ready import prepare
 from xgapfill.testing import tiny_weights, windows
 from xgapfill.weights import Weights
 
@@ -69,6 +72,23 @@ def test_the_inflation_of_the_card_scales_departures_of_members(gappy, means):
     assert departure[missing].std() > 0.1
     middle = guess.values[0] + np.array(factors, np.float32)[:, None, None] * (plain.values - guess.values)[0]
     np.testing.assert_allclose(two.values[0][missing], (middle + 2 * departure)[missing], atol=1e-4)
+
+
+def test_repaint_takes_the_noise_off_a_member(gappy, means):
+    """The member is the one-pass estimate and its spread times the residual; one denoising of it, by hand."""
+    plain, _, missing = means
+    residual = np.random.default_rng(1).standard_normal((1, *gappy.values.shape)).astype(np.float32)
+    pairs = np.concatenate([residual, -residual])
+    weights = lively("psc-chl", inflation=3.0)
+    found = Repaint().fill(replace(gappy, residuals=pairs), weights, NOISE, 2)
+    with computing(Repaint()) as bring:
+        prepared = prepare(gappy, weights, bring, "float32")
+        mean, spread = prepared.once()
+        for member, drawn in zip(pairs, found.values, strict=True):
+            start = torch.where(prepared.scene.observed, prepared.scene.residual, mean + spread * bring(member))
+            expected = prepared.physical(prepared.denoise(mean)(start, FAST)).numpy()
+            np.testing.assert_allclose(drawn[missing], expected[missing], atol=2e-5)
+    assert np.abs(found.values[0] - plain.values[0])[missing].mean() > 0.05
 
 
 def test_the_factors_of_the_card_scale_an_autoencoder(gappy, means):

@@ -28,6 +28,7 @@ RANGE = (f"{_CALIBRATED}fills_beyond_the_range_of_training_are_flagged",)
 PREDICTORS = (f"{_CALIBRATED}predictors_beyond_the_range_of_training_are_flagged",)
 FACTORS = (f"{_CALIBRATED}the_factors_of_the_card_scale_mean_and_spread",)
 INFLATION = (f"{_CALIBRATED}the_inflation_of_the_card_scales_departures_of_members",)
+MEMBER = (f"{_CALIBRATED}repaint_takes_the_noise_off_a_member",)
 AUTOENCODER = (f"{_CALIBRATED}the_factors_of_the_card_scale_an_autoencoder",)
 STEPS = (f"{_CALIBRATED}steps_of_repaint_are_those_of_the_paper",)
 SLOPE = (f"{_CALIBRATED}errors_of_predictors_spread_by_the_slope_where_they_are",)
@@ -83,6 +84,18 @@ FAULTS = (
         "departure = prepared.inflation * (self._walked(prepared, mean, draw) - mean)",
         "departure = self._walked(prepared, mean, draw) - mean",
         INFLATION,
+    ),
+    Fault(
+        "repaint adds noise to the member that it starts from",
+        "x = start if noisy_start else start + schedule[0][0] * draw(0)",
+        "x = start + schedule[0][0] * draw(0)",
+        MEMBER,
+    ),
+    Fault(
+        "repaint starts from a residual without its spread",
+        "start = best + spread * bring(given[member])",
+        "start = best + bring(given[member])",
+        MEMBER,
     ),
     Fault(
         "inflation of the card dropped (vae)",
