@@ -132,6 +132,7 @@ def test_a_sensor_of_another_scale_helps():
     assert error_of(as_map(1.4 * values + 0.2)) < 0.7 * alone()
 
 
+@pytest.mark.slow
 def test_a_sensor_of_pure_noise_costs_nothing():
     """White, and with the size and shapes of the field itself."""
     values = hidden_field()[0]
@@ -140,6 +141,7 @@ def test_a_sensor_of_pure_noise_costs_nothing():
         assert error_of(as_map(-0.3 + 0.25 * noise)) < 1.01 * alone()
 
 
+@pytest.mark.slow
 def test_a_sensor_whose_offset_drifts_costs_nothing():
     """It drifts by more than the field varies, and differs most where the target was not observed."""
     values = hidden_field()[0]

@@ -50,6 +50,7 @@ def test_every_method_uses_drivers(method):
     assert error(result) < 0.75 * error(filled(SHOWN, None, method))
 
 
+@pytest.mark.slow
 def test_useless_drivers_cost_nothing():
     """Twelve smooth fields without any relation to the target."""
     useless = [smooth(100 + n, f"useless{n}", pixels) for n, pixels in enumerate(np.linspace(3, 20, 12))]

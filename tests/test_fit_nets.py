@@ -92,7 +92,8 @@ def test_steps_and_seed_decide_the_bits(chl, fitted):
     assert other.sha256 != fitted.sha256
 
 
-@pytest.mark.parametrize("sample_bytes", [pytest.param(2**29, marks=pytest.mark.slow), 4 * 2**20])
+@pytest.mark.slow
+@pytest.mark.parametrize("sample_bytes", [2**29, 4 * 2**20])
 def test_the_sample_does_not_depend_on_chunks(sample_bytes, tmp_path, monkeypatch):
     """A chunking, a file and a turned array give the same patches, whole or in cells."""
     monkeypatch.setattr(extract_module, "CELL", (8, 64, 64))

@@ -46,25 +46,23 @@ PRETRAINED = [name for name, method in METHODS.items() if isinstance(method, Net
 FITTED = [name for name, method in METHODS.items() if isinstance(method, SeriesMethod)]
 VARIABLES = ("CHL", "PSC")
 PUBLISHED = [name for name, method in METHODS.items() if isinstance(method, PublishedNet)]
-# Nets of published systems share all but what they make of a window: by default one stands for the others, and the
-# default schedule of repaint for all.
+# Nets of published systems share all but what they make of a window: by default one stands for the others. The default
+# schedule of repaint stands for all, and for the autoencoder; kriging stands for its realisations.
+SELDOM = (*PUBLISHED[1:], "repaint, from noise", "vae", "kriging, realisations")
 every_method = pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in (*PUBLISHED[1:], "repaint, from noise") else name
-        for name in METHODS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow) if name in SELDOM else name for name in METHODS],
 )
 # Where a law holds by what all methods share, one network, one kind of kriging and one method of drivers stand for the
 # others by default.
-LIKE_OTHERS = ("vae", "repaint, from noise", "kriging, realisations", "response", *PUBLISHED)
+LIKE_OTHERS = (*SELDOM, "response", *PUBLISHED)
 most_methods = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name for name in METHODS]
 )
 methods_that_draw = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in (*PUBLISHED, "repaint, from noise") else name
+        pytest.param(name, marks=pytest.mark.slow) if name in (*PUBLISHED, "repaint, from noise", "vae") else name
         for name, method in METHODS.items()
         if method.draws
     ],

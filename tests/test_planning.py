@@ -159,9 +159,7 @@ def coast() -> xr.DataArray:
 CASES = {"patchy": patchy, "coast": coast, "classes": lambda: psc_map(chl_map((6, 80, 96), share=0.5))}
 
 
-@pytest.mark.parametrize(
-    "case", ["patchy", *(pytest.param(case, marks=pytest.mark.slow) for case in ("coast", "classes"))]
-)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow) for case in CASES])
 def test_a_sample_is_near_the_truth(monkeypatch, case):
     """Of at most 32 blocks: windows within 30 % of what the method is called for, and within three standard errors."""
     monkeypatch.setitem(OPTIONS, "block", (3, 20, 20))

@@ -66,7 +66,8 @@ def test_without_weights_the_error_shows_what_to_type(name, chl):
         getattr(xgapfill, name)(chl)
 
 
-@one_net
+@pytest.mark.slow
+@every_net
 def test_drivers_of_any_kind_are_channels_of_the_net(name, chl, drivers, tmp_path):
     """Drivers with and without time enter the fit, which states them; the weights are saved and fill.
 

@@ -28,7 +28,13 @@ METHODS = {
     "kriging": Kriging(),
     "kriging, realisations": Kriging(realisations=True),
 }
-every_method = pytest.mark.parametrize("name", METHODS)
+every_method = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("vae", "kriging, realisations") else name
+        for name in METHODS
+    ],
+)
 mean_and_draw = pytest.mark.parametrize("name", ["background", "repaint"])
 
 
@@ -78,7 +84,9 @@ def rmse(result, ds, places):
     return float(np.sqrt(np.mean(np.log10(result.values[t, y, x] / ds.CHL_truth.values[t, y, x]) ** 2)))
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "vae"])  # an untrained vae draws anything
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name not in ("vae", "kriging, realisations")]
+)  # an untrained vae draws anything
 def test_samples_bring_withheld_stations_nearer(name):
     """In a wide gap, samples lessen the error at withheld stations and the spread."""
     ds, places = ocean()
