@@ -55,12 +55,12 @@ def gates(weights: Any, cond: Predictors) -> xr.DataArray:
     if modes < 2:
         raise ValueError("these weights have one mode, so there is no gate; fit with modes=8")
     fields, like = _fields(cond, given.card.conditions)
-    axes = inputs.read(like, predictor=True).axes[0]
+    quantity = inputs.read(like, predictor=True)
+    axes, grid = quantity.axes[0], quantity.grid
     order = [dim for dim in (axes.time, axes.lat, axes.lon) if dim is not None]
     like = like.transpose(*order)
     lat, lon = like[axes.lat].values, like[axes.lon].values
     values = np.stack([_values(each, like) for each in fields], axis=1)
-    grid = inputs.read(like, predictor=True).grid
     sea = seamask.sea(lat, lon)
     wide = np.pad(values, [(0, 0)] * 3 + [(HALO, HALO)], mode="wrap" if grid.periodic else "edge")
     around = np.pad(sea, [(0, 0), (HALO, HALO)], mode="wrap" if grid.periodic else "edge")

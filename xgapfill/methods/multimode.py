@@ -12,16 +12,14 @@ from xgapfill.gaussian import priors as prior_file
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.lattice.windows import Windows
 from xgapfill.methods.parameters import whole
-from xgapfill.methods.published import Draw, Predicted, PublishedNet
+from xgapfill.methods.published import PublishedNet
 from xgapfill.nets.device import computing
 from xgapfill.nets.ready import net_of, of_kind
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from xgapfill.nets.multimode import MultiMode as Net
     from xgapfill.nets.objective import Objective
-    from xgapfill.nets.standard import Batch
     from xgapfill.weights import Weights
 
 REACH = 8  # pixels around a pixel on which it depends: more than those of five convolutions
@@ -93,13 +91,6 @@ class MultiMode(PublishedNet):
         """Single frames with a halo of the pixels that convolutions reach."""
         inner = 64 - 2 * REACH
         return Tiling(ncols, size=(1, 64, 64), stride=(1, inner, inner), margin=(0, REACH, REACH))
-
-    def predict(self, net: Net, batch: Batch, draw: Draw, members: int) -> Predicted:  # type: ignore[override]
-        """The response, with an error that the fit scales."""
-        import torch
-
-        mean = net(batch)
-        return Predicted(mean, torch.ones_like(mean))
 
     def shares(self, windows: Windows, weights: Weights) -> NDArray[np.float32]:
         """Shares of the modes (b, t, modes, y, x)."""

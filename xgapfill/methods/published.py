@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +42,7 @@ class Predicted(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedNet(NetMethod):
-    """Base of methods that are nets of published systems: one file with `predict`, and a net in `xgapfill.nets`.
+    """Base of methods that are nets of published systems: one file, and a net in `xgapfill.nets`.
 
     They have no shipped weights, and no prior beyond their windows, as published.
     """
@@ -71,9 +70,8 @@ class PublishedNet(NetMethod):
         """Forward passes per batch of windows."""
         return 1 + members if self.draws else 1
 
-    @abstractmethod
     def predict(self, net: Standard, batch: Batch, draw: Draw, members: int) -> Predicted:
-        """What the net says of a batch of windows.
+        """What the net says of a batch of windows; by default its mean alone, with an error that the fit scales.
 
         Parameters
         ----------
@@ -81,6 +79,10 @@ class PublishedNet(NetMethod):
         draw : random numbers of members, by address
         members : number of members; 0 for the mean alone
         """
+        import torch
+
+        mean = net(batch)
+        return Predicted(mean, torch.ones_like(mean))
 
     def estimate(self, windows: Windows, weights: Weights | None, noise: Noise) -> Filled:
         """Mean about which members are drawn, with the spread of `fill`."""

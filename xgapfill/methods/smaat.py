@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xgapfill.lattice.tiling import Tiling
 from xgapfill.methods.parameters import choice, whole
-from xgapfill.methods.published import Draw, Predicted, PublishedNet
+from xgapfill.methods.published import PublishedNet
 
 if TYPE_CHECKING:
     from xgapfill.nets.objective import Objective
-    from xgapfill.nets.smaat import Smaat as Net
-    from xgapfill.nets.standard import Batch
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,3 @@ class Smaat(PublishedNet):
     def tiling(self, ncols: int, slots: tuple[int, int]) -> Tiling:
         """Windows of five frames, side by side in time: each frame is filled alone."""
         return Tiling(ncols, stride=(5, 48, 48))
-
-    def predict(self, net: Net, batch: Batch, draw: Draw, members: int) -> Predicted:  # type: ignore[override]
-        """The estimate, with an error that the fit scales."""
-        import torch
-
-        mean = net(batch)
-        return Predicted(mean, torch.ones_like(mean))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xgapfill.nets.standard import NOISE, Batch, OnSeries, Standard, begun
+from xgapfill.nets.standard import NOISE, Batch, OnSeries, Standard, begun, mean_over
 
 FRAMES = 3  # the frame that is filled, the one before and the one after
 GAMMA = 10.0  # largest logarithm of the inverse error variance
@@ -109,7 +109,7 @@ class LikelihoodLoss(OnSeries):
         mean, variance = net.middle(shown, noisy * known, exact * known)
         wanted = known[:, 1:-1, net.outputs]
         loss = variance.log() + (mean - truth[:, 1:-1, net.outputs]) ** 2 / variance
-        return (loss * wanted).sum() / wanted.sum().clamp_min(1)
+        return mean_over(loss, wanted)
 
 
 # Feature maps of the encoder: Barth et al. (2020).

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from xgapfill.nets.objective import Levels
-from xgapfill.nets.standard import Batch, OnSeries, Standard
+from xgapfill.nets.standard import Batch, OnSeries, Standard, mean_over
 
 WIDTHS = (16, 32, 64, 128)
 DROPOUT = 0.35  # after each hidden layer of a mode
@@ -38,9 +38,7 @@ class MultiMode(Standard):
 
     def inputs(self, batch: Batch) -> Tensor:
         """Predictors and sea, (b t, inputs, y, x)."""
-        frames, hidden = batch.values.shape[1], self.channels - self.first + 1
-        sea = batch.sea[:, None].expand(-1, frames, -1, -1, -1)
-        return torch.cat([batch.values[:, :, hidden:], sea], dim=2).flatten(0, 1)
+        return batch.by_frame(batch.values[:, :, self.channels - self.first + 1 :])
 
     def shares(self, x: Tensor) -> Tensor:
         """Share of each mode at each pixel, (n, modes, y, x); they sum to 1."""
@@ -114,7 +112,7 @@ class ResponseLoss(OnSeries):
         net.train()
         error = (net(one) - truth[:, frame : frame + 1, net.outputs]) ** 2
         net.eval()
-        return (error * wanted).sum() / wanted.sum().clamp_min(1)
+        return mean_over(error, wanted)
 
 
 MULTIMODE = ResponseLoss("multimode", WIDTHS)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xgapfill.nets.standard import Batch, OnSeries, Standard
+from xgapfill.nets.standard import Batch, OnSeries, Standard, mean_over
 
 KERNELS = 2  # per input map of a depthwise convolution
 REDUCTION = 16  # of the channels in the attention
@@ -97,9 +97,8 @@ class Smaat(Standard):
 
     def forward(self, batch: Batch) -> Tensor:
         """Anomalies of the filled channels, each frame alone, (b, t, o, y, x)."""
-        told = torch.cat([batch.values, batch.precision[:, :, self.outputs]], dim=2).flatten(0, 1)
-        sea = batch.sea[:, None].expand(-1, batch.values.shape[1], -1, -1, -1).flatten(0, 1)
-        x, kept = torch.cat([told, sea], dim=1).contiguous(memory_format=torch.channels_last), []
+        told = batch.by_frame(batch.values, batch.precision[:, :, self.outputs])
+        x, kept = told.contiguous(memory_format=torch.channels_last), []
         for level, (convolve, attend) in enumerate(zip(self.down, self.look_at, strict=True)):
             x = convolve(F.max_pool2d(x, 2) if level else x)
             kept.append(attend(x))
@@ -132,8 +131,7 @@ class HiddenLoss(OnSeries):
         net.train()
         error = (net(batch) - truth[:, :, net.outputs]) ** 2
         net.eval()
-        return (error * wanted).sum() / wanted.sum().clamp_min(1)
+        return mean_over(error, wanted)
 
 
-PUBLISHED = (64, 128, 256, 512, 1024)
 SMAAT = HiddenLoss("smaat", (16, 32, 64, 128))

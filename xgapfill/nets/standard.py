@@ -52,6 +52,16 @@ class Batch:
         """Where values are observed, (b, t, c, y, x) bool."""
         return self.precision > 0
 
+    def by_frame(self, *maps: Tensor) -> Tensor:
+        """Maps (b, t, k, y, x) of each frame, then the sea, (b t, maps, y, x)."""
+        sea = self.sea[:, None].expand(-1, self.values.shape[1], -1, -1, -1)
+        return torch.cat([*maps, sea], dim=2).flatten(0, 1)
+
+
+def mean_over(misfit: Tensor, wanted: Tensor) -> Tensor:
+    """Mean of a misfit where it is wanted, 0 where it is wanted nowhere."""
+    return (misfit * wanted).sum() / wanted.sum().clamp_min(1)
+
 
 def outputs_of(targets: tuple[str, ...], conditions: tuple[str, ...]) -> tuple[int, ...]:
     """Channels that are filled: the targets, and the whole of which they are shares if it is a predictor."""

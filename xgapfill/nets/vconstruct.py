@@ -49,9 +49,7 @@ class VConstruct(Standard):
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latents (b t, LATENTS, y / CELL, x / CELL), each frame alone."""
-        told = torch.cat([batch.values, batch.precision], dim=2).flatten(0, 1)
-        sea = batch.sea[:, None].expand(-1, batch.values.shape[1], -1, -1, -1).flatten(0, 1)
-        x = torch.cat([told, sea], dim=1).contiguous(memory_format=torch.channels_last)
+        x = batch.by_frame(batch.values, batch.precision).contiguous(memory_format=torch.channels_last)
         for level, convolve in enumerate(self.down):
             x = F.silu(convolve(F.avg_pool2d(x, 2) if level else x))
         mean, log_variance = self.latent(x).float().chunk(2, dim=1)
