@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     driven.arguments(add("driven", driven.run, "cascade, modes and SmaAt-UNet: methods with drivers", data=False))
     also.arguments(add("also", _also, "another sensor: MODIS with VIIRS, with noise, with a drift"))
     members.arguments(add("members", _members, "members: skill, texture and cost beside their estimates"))
-    systems.arguments(add("systems", systems.run, "nets of published systems, fitted, beside kriging and DINEOF"))
+    systems.arguments(add("systems", systems.run, "the systems of the study, fitted, beside the methods", data=False))
     add("intervals", lambda g: intervals.run(g.data), "coverage of intervals on dates they were not learned from")
     worked.arguments(add("worked", worked.main, "all tests on Newfoundland 2015, another sensor, a proxy"))
     trust.arguments(add("trust", trust.main, "which test catches which planted defect", data=False))

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from bench.systems import SYSTEMS
+from bench.systems import NETS
 from xgapfill.gaussian.priors import shipped, to_mapping
 from xgapfill.lattice.noise import Noise
 from xgapfill.lattice.windows import Series, Windows
@@ -30,7 +30,7 @@ def run() -> None:
         method = find(name)
         weights = method.fit(noisy_series()) if isinstance(method, SeriesMethod) else None
         print(f"{name:40}{seconds_a_window(method, weights, repeats=3):8.4f}", flush=True)
-    for name in SYSTEMS:
+    for name in NETS:
         method = find(name)
         assert isinstance(method, PublishedNet)
         print(f"{name:40}{seconds_a_window(method, untrained(method), repeats=3):8.4f}", flush=True)
