@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,8 +15,9 @@ import xarray as xr
 from maps import chl_map, psc_map, same
 
 import xgapfill
-from xgapfill import cli
-from xgapfill.cli import main
+from xgapfill.cli import commands, main
+from xgapfill.cli.opened import opened
+from xgapfill.cli.parser import parser
 from xgapfill.methods.kriging import Kriging
 
 
@@ -180,7 +183,7 @@ def opened_in(tmp_path, ds, *more, name="CHL"):
     tmp_path.mkdir(exist_ok=True)
     ds.to_netcdf(tmp_path / "in.nc")
     words = ["fill", str(tmp_path / "in.nc"), "--var", name, "--out", str(tmp_path / "out.nc"), *more]
-    with cli._opened(cli._parser().parse_args(words)) as found:
+    with opened(parser().parse_args(words)) as found:
         return found.load()
 
 
@@ -323,3 +326,70 @@ def test_a_reader_that_goes_away():
         process.stdout.close()
         error = process.stderr.read()
     assert (process.returncode, error) == (141, b"")
+
+
+def test_how_a_file_is_understood(store, capsys):
+    """Each variable has the rows of its accessor; a variable that cannot be filled fails only if it is named."""
+    assert main(["info", store]) == 0
+    out = capsys.readouterr().out
+    assert "CHL, chlorophyll in mg m-3, filled as log10_chl" in out
+    assert "<xgapfill: PSC>" in out
+    ds = xr.open_zarr(store, chunks=None, consolidated=False)
+    assert main(["info", store, "--var", "CHL"]) == 0
+    words = repr(ds.CHL.gapfill).replace("in memory", "in a file, lazily")
+    assert capsys.readouterr().out.split("values")[0] == words.split("values")[0]
+    assert main(["info", store, "--var", "SST"]) == 2
+    assert "has no variable 'SST'; it has" in capsys.readouterr().err
+
+
+def test_debug_shows_where(tmp_path, capsys, monkeypatch):
+    """One line without it; with it the traceback, and the same line. What nobody foresaw has another exit status."""
+    missing = str(tmp_path / "missing.nc")
+    assert main(["info", missing]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["info", missing, "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setattr(commands, "read", lambda path: 1 / 0)
+    assert main(["info", missing]) == 1
+    assert capsys.readouterr().err == "xgapfill: ZeroDivisionError: division by zero (--debug shows where)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are those of POSIX")
+def test_colours_only_on_a_terminal(tmp_path):
+    """An error is red on a terminal, plain in a file, and plain where NO_COLOR is set."""
+    import pty
+
+    def said(terminal: bool, **more: str) -> bytes:
+        command = [sys.executable, "-m", "xgapfill.cli", "info", str(tmp_path / "missing.nc")]
+        ours, theirs = pty.openpty() if terminal else os.pipe()
+        try:
+            subprocess.run(command, stdout=theirs, stderr=theirs, env={**os.environ, **more}, check=False)
+            return os.read(ours, 10_000)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    assert said(True).startswith(b"\033[1;31mxgapfill:\033[0m ")
+    assert said(False).startswith(b"xgapfill: ")
+    assert said(True, NO_COLOR="1").startswith(b"xgapfill: ")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="completes in bash")
+def test_completion(capsys, tmp_path):
+    """Bash completes commands and arguments after the script is read."""
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+
+    def completed(*words: str) -> set[str]:
+        lines = f"source {tmp_path / 'script'}; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}"
+        ended = subprocess.run(
+            ["bash", "-c", f"{lines}; _shtab_xgapfill; echo ${{COMPREPLY[@]}}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(ended.stdout.split())
+
+    assert completed("xgapfill", "fi") == {"fill", "fit"}
+    assert completed("xgapfill", "fill", "--max") == {"--max-gap", "--max-distance"}

@@ -1,0 +1,7 @@
+"""``python -m xgapfill.cli`` is the command ``xgapfill``."""
+
+import sys
+
+from xgapfill.cli import main
+
+sys.exit(main())
