@@ -56,16 +56,18 @@ def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float
     -------
     (2, ...) float32
     """
-    x = np.clip(np.asarray(log10_chl, dtype=np.float32), *LOG10_CHL_RANGE)
+    shape = np.broadcast_shapes(np.shape(log10_chl), () if sst is None else np.shape(sst))
+    # Arrays of numbers keep float32 in every version of numpy, which numbers alone do not.
+    x = np.clip(np.atleast_1d(np.asarray(log10_chl, dtype=np.float32)), *LOG10_CHL_RANGE)
     degrees = TEMPERATURE_AT_CHL[0] + TEMPERATURE_AT_CHL[1] * x if sst is None else sst
     t = ((np.clip(np.asarray(degrees, dtype=np.float32), *SST_RANGE) - 15) / 10).astype(np.float32)
     guess = _brewin_ilr(x)
     table = COEFFICIENTS.astype(np.float32)
     mean = np.stack([c[0] + c[1] * guess[k] + c[2] * t + c[3] * t**2 + c[4] * x * t for k, c in enumerate(table)])
-    if not pigments:
-        return mean
-    inside, share = np.clip(x, *PIGMENTS_RANGE), np.float32(pigments)
-    return mean + share * np.stack([row[0] + row[1] * inside for row in PIGMENTS.astype(np.float32)])
+    if pigments:
+        inside, share = np.clip(x, *PIGMENTS_RANGE), np.float32(pigments)
+        mean = mean + share * np.stack([row[0] + row[1] * inside for row in PIGMENTS.astype(np.float32)])
+    return mean.reshape(-1, *shape)
 
 
 def psc_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float = 0.0) -> NDArray[np.float32]:
