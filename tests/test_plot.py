@@ -1,5 +1,6 @@
 """Pictures: what is asked for is drawn, with the right colours and without pyplot."""
 
+import pickle
 import sys
 
 import pandas as pd
@@ -62,6 +63,12 @@ def test_calibration_texture_and_match_ups_are_drawn(chl):
     pairs = pd.DataFrame({"sample": [0.1, 0.4, 0.2], "map": [0.2, 0.3, 0.1], "where": ["observed", "filled", "filled"]})
     labels = xgapfill.plot.matchups(pairs).axes[0].get_legend_handles_labels()[1]
     assert labels == ["observed (1)", "filled (2)"]
+
+
+def test_notebooks_show_pictures_without_pyplot(chl):
+    """IPython asks for a PNG; a figure made without pyplot has none of its own."""
+    figure = pickle.loads(pickle.dumps(xgapfill.plot.gaps(chl)))
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_without_matplotlib_the_line_to_type_is_shown(chl, monkeypatch):

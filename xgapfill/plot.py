@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LAND = "#b8b8b8"
 MISSING = "#ffffff"
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito (2008)
+DPI = 100  # in notebooks
 MOST = 400  # pixels along each side of a map that are drawn
 SHADES = 62
 INSIDE = (0.02, 0.98)  # quantiles of the values that the colours reach
@@ -116,10 +118,6 @@ def gates(shares: xr.DataArray) -> Figure:
     ----------
     shares : DataArray
         From `xgapfill.gates`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     maps = shares.mean(shares.dims[1:-2])
     columns, lines = min(4, maps.sizes["mode"]), -(-maps.sizes["mode"] // 4)
@@ -397,4 +395,6 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("pictures need matplotlib and cmocean: python -m pip install 'xgapfill[viz]'") from None
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(png, figure, DPI)  # type: ignore[attr-defined]  # for notebooks without pyplot
+    return figure
