@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata, resources
 from pathlib import Path
@@ -76,3 +79,18 @@ def test_installed_requirements_are_met():
     for line in (line for line in wanted if "extra ==" not in line):
         name = line.split(">")[0].split("[")[0].split(";")[0].strip()
         assert metadata.version(name)
+
+
+def test_the_conda_recipe_is_that_of_the_project(project, tmp_path):
+    """Version, hash and every dependency with its bound; the parser of rattler-build takes it, where it is installed."""
+    sdist = tmp_path / f"xgapfill-{project['project']['version']}.tar.gz"
+    sdist.write_bytes(b"demo")
+    command = [sys.executable, str(ROOT / ".ci" / "conda_recipe.py"), str(sdist)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert hashlib.sha256(b"demo").hexdigest() in text
+    run = text.partition("  run:\n")[2].partition("\ntests:")[0]
+    bound = bounds(project["project"]["dependencies"]).values()
+    assert re.findall(r">=([\d.]+)$", run, re.MULTILINE)[-len(bound) :] == list(bound)
+    rattler_build = pytest.importorskip("rattler_build")
+    (found,) = rattler_build.Stage0Recipe.from_yaml(text).render(rattler_build.VariantConfig())
+    assert found.recipe.package.version == project["project"]["version"]
