@@ -82,7 +82,7 @@ def test_installed_requirements_are_met():
 
 
 def test_the_conda_recipe_is_that_of_the_project(project, tmp_path):
-    """Version, hash and every dependency with its bound; the parser of rattler-build takes it, where it is installed."""
+    """Version, hash and every dependency with its bound; rattler-build can read it, where it is installed."""
     sdist = tmp_path / f"xgapfill-{project['project']['version']}.tar.gz"
     sdist.write_bytes(b"demo")
     command = [sys.executable, str(ROOT / ".ci" / "conda_recipe.py"), str(sdist)]

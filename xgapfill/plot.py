@@ -118,11 +118,17 @@ def gates(shares: xr.DataArray) -> Figure:
     ----------
     shares : DataArray
         From `xgapfill.gates`.
+
+    Examples
+    --------
+    >>> figure = gates(xr.DataArray(np.full((2, 1, 4, 5), 0.5), {"mode": [1, 2]}, ("mode", "time", "lat", "lon")))
+    >>> [place.get_title() for place in figure.axes[:2]]
+    ['mode 1', 'mode 2']
     """
     maps = shares.mean(shares.dims[1:-2])
     columns, lines = min(4, maps.sizes["mode"]), -(-maps.sizes["mode"] // 4)
     figure = _figure(3.2 * columns, 1.6 * lines + 0.4)
-    axes = np.ravel(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False))
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, field in zip(axes, maps, strict=False):
         image = panel.pcolormesh(field[field.dims[1]], field[field.dims[0]], field, vmin=0, vmax=1, cmap="viridis")
         panel.set_title(f"mode {int(field['mode'])}", fontsize=9)
@@ -262,8 +268,7 @@ def style(da: xr.DataArray) -> tuple[Colormap, Normalize, str]:
     import cmocean
     from matplotlib.colors import LogNorm, Normalize
 
-    values = np.asarray(da.values, np.float64)
-    known = values[np.isfinite(values)]
+    known = da.values[np.isfinite(da.values)].astype(np.float64)
     low, high = np.quantile(known, INSIDE) if known.size else (0.0, 1.0)
     logarithmic = _logarithmic(da) and low > 0
     warm = "temperature" in str(da.attrs.get("standard_name", "")) or "SST" in str(da.name).upper()
@@ -290,14 +295,7 @@ def land_of(observed: xr.DataArray, rows: Mapping[str, xr.DataArray], axes: Axes
     return ~seen.any([dim for dim in seen.dims if dim not in (axes.lat, axes.lon)])
 
 
-def draw(
-    place: Any,
-    field: xr.DataArray,
-    axes: Axes,
-    colours: Colormap,
-    norm: Normalize,
-    land: xr.DataArray | None = None,
-) -> Any:
+def draw(place: Any, field: xr.DataArray, axes: Axes, colours: Colormap, norm: Normalize, land: Any = None) -> Any:
     """Draw a map of latitude and longitude; missing pixels are white, land is grey."""
     x, y = (field.coords.get(name) for name in (axes.lon, axes.lat))
     values = thinned(field.transpose(axes.lat, axes.lon).values)

@@ -49,6 +49,13 @@ class Windows:
     residuals : (m, b, t, c, y, x) float32 or None
         What the background misses of other dates under the gaps of the windows, over its stated error, for m members;
         None unless the method makes its members of them.
+
+    Examples
+    --------
+    >>> from xgapfill import testing
+    >>> batch = testing.windows(np.zeros((1, 5, 1, 64, 64)))
+    >>> batch.values.shape, batch.targets
+    ((1, 5, 1, 64, 64), 1)
     """
 
     values: NDArray[np.float32]
@@ -77,6 +84,12 @@ class Filled:
         m members (1 for a mean), all channels, finite everywhere in windows with observations.
     spread : (b, t, c, y, x) float32
         One standard deviation of the error of the mean.
+
+    Examples
+    --------
+    >>> one = np.zeros((1, 5, 1, 64, 64), np.float32)  # b, t, c, y, x
+    >>> Filled(values=one[None], spread=one + 0.1).values.shape
+    (1, 1, 5, 1, 64, 64)
     """
 
     values: NDArray[np.float32]
@@ -105,6 +118,25 @@ class Series:
         Degrees north.
     lon : (n,) float32
         Degrees east, in [0, 360).
+
+    Examples
+    --------
+    >>> values, time = np.zeros((1, 48, 3), np.float32), 2 * np.pi * np.arange(48) / 46
+    >>> series = Series(
+    ...     values=values,
+    ...     observed=values == 0,
+    ...     channels=("log10_chl",),
+    ...     targets=1,
+    ...     slots=np.arange(48),
+    ...     season=np.stack([np.cos(time), np.sin(time)], axis=1).astype(np.float32),
+    ...     step_days=8.0,
+    ...     rows=np.arange(3),
+    ...     cols=np.arange(3),
+    ...     lat=np.full(3, 45, np.float32),
+    ...     lon=np.full(3, 330, np.float32),
+    ... )
+    >>> int(series.observed.sum())
+    144
     """
 
     values: NDArray[np.float32]

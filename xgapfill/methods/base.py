@@ -129,7 +129,14 @@ class Method(ABC):
 
 
 class SeriesMethod(Method):
-    """A method with a state fitted on whole series; without ``weights=`` it is fitted on a sample of the data."""
+    """A method with a state fitted on whole series; without ``weights=`` it is fitted on a sample of the data.
+
+    Examples
+    --------
+    >>> from xgapfill.methods import Climatology, Dineof
+    >>> issubclass(Dineof, SeriesMethod), Dineof.local
+    (True, False)
+    """
 
     takes_weights: ClassVar[bool] = True
     local: ClassVar[bool] = False
@@ -152,6 +159,12 @@ class NetMethod(Method):
         Kind of network, the `method` on the card of its weights.
     shipped : bool
         Whether the package has weights of it for some variables; `xgapfill.fit` starts from them.
+
+    Examples
+    --------
+    >>> from xgapfill.methods import Repaint
+    >>> Repaint().model, Repaint.shipped
+    ('diffusion', True)
     """
 
     model: ClassVar[str]

@@ -109,6 +109,11 @@ class Run:
         is unknown.
     reach : int or None
         Number of frames before the end that new frames change (the halo); None: all of them.
+
+    Examples
+    --------
+    >>> Run(token="a1", identity=None, reach=None).token
+    'a1'
     """
 
     token: str
@@ -137,6 +142,11 @@ class State:
         TO_DO, DONE, or NEW_FRAMES (done except for the frames from `first` on).
     first : int
         First frame to write of blocks with new frames.
+
+    Examples
+    --------
+    >>> State(np.zeros((2, 3), np.uint8)).first
+    0
     """
 
     blocks: NDArray[np.uint8]

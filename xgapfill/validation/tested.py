@@ -109,6 +109,14 @@ def verdict_text(scores: xr.Dataset) -> str:
     ----------
     scores : Dataset
         From `xgapfill.validate`.
+
+    Examples
+    --------
+    >>> import xgapfill
+    >>> ds = xgapfill.tutorial.open_dataset("ocean").isel(lat=slice(0, 32), lon=slice(0, 32))
+    >>> scores = xgapfill.validate(ds.CHL, ["background"], tests=["bias"])
+    >>> verdict_text(scores).splitlines()[0].split()
+    ['test', 'expected', 'background']
     """
     parts = scores.size_class.values if "size_class" in scores.dims else [None]
     lines = []

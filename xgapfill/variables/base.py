@@ -131,6 +131,13 @@ class Variable:
         The variable of which the parts are shares; encoding uses it where it is a predictor.
     sample_names : tuple of str
         Further column names of this variable in tables of in-situ samples, in lower case, besides `names`.
+
+    Examples
+    --------
+    >>> from xgapfill.variables import recognise
+    >>> found = recognise("CHL", {"units": "mg m-3"})
+    >>> found.transform, found.channels
+    ('log10', ('log10_chl',))
     """
 
     name: str

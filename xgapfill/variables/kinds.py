@@ -81,6 +81,12 @@ class Positive(Ranged):
         Range of the median of a map. It verifies that an array without units is in default units.
     sample_sd : float
         Default error of an in-situ sample as a measurement of a pixel, in log10.
+
+    Examples
+    --------
+    >>> from xgapfill.variables import recognise
+    >>> isinstance(recognise("TUR", {"units": "NTU"}), Positive)
+    True
     """
 
     factor: float = 1.0
@@ -165,6 +171,12 @@ class Plain(Ranged):
     ----------
     middle, scale : float
         The channel is (value - `middle`) / `scale`.
+
+    Examples
+    --------
+    >>> from xgapfill.variables import recognise
+    >>> isinstance(recognise("SST", {"units": "degC"}), Plain)
+    True
     """
 
     offset: float = 0.0
@@ -235,6 +247,12 @@ class Bounded(Ranged):
     """A variable between two bounds, `lowest` and `highest`, filled as the logit of its place between them.
 
     `factor` times the values is in default units.
+
+    Examples
+    --------
+    >>> from xgapfill.variables import recognise
+    >>> isinstance(recognise("sic", {"units": "1", "standard_name": "sea_ice_area_fraction"}), Bounded)
+    True
     """
 
     factor: float = 1.0

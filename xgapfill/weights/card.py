@@ -59,6 +59,15 @@ class Card:
     ------
     ValueError
         When a field is missing, unknown or invalid.
+
+    Examples
+    --------
+    >>> from xgapfill.weights import load
+    >>> card = load("psc-chl").card
+    >>> card.targets, card.conditions
+    (('psc_ilr1', 'psc_ilr2'), ('log10_chl',))
+    >>> Card.from_toml(card.to_toml()) == card
+    True
     """
 
     name: str

@@ -143,7 +143,13 @@ def handle(weights: Weights) -> Handle:
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the weights in the package."""
+    """Names of the weights in the package.
+
+    Examples
+    --------
+    >>> shipped()
+    ('chl', 'chl-vae', 'psc-chl', 'psc-chl-vae')
+    """
     return tuple(sorted(file.name.removesuffix(SUFFIX) for file in FOLDER.glob(f"*{SUFFIX}")))
 
 
@@ -169,6 +175,11 @@ def load(source: Source, sha256: str | None = None) -> Weights:
         No such file.
     ConnectionError
         The URL cannot be reached, or is not in the cache while offline.
+
+    Examples
+    --------
+    >>> load("chl").card.targets
+    ('log10_chl',)
     """
     if isinstance(source, Handle):
         source = source.open()
