@@ -3,6 +3,8 @@
 import pickle
 import sys
 
+import dask
+import numpy as np
 import pandas as pd
 import pytest
 from maps import chl_map, psc_map
@@ -30,6 +32,29 @@ def test_panels_show_observed_filled_and_spread(chl):
     members = xgapfill.plot.panels(chl, xgapfill.kriging(chl, members=3), dates=[chl.time.values[4]])
     assert [place.get_ylabel() for place in members.axes[:3]] == ["observed", "member 1", "member 2"]
     assert members.axes[0].get_title() == str(chl.time.values[4])[:10]
+
+
+def test_panels_compute_once(chl):
+    """Members of a lazy fill, of the dates that are drawn."""
+    calls = []
+
+    def counted(*graph, **options):
+        calls.append(1)
+        return dask.get(*graph, **options)
+
+    members = xgapfill.background(chl, members=2)
+    with dask.config.set(scheduler=counted):
+        xgapfill.plot.panels(chl, members, dates=2)
+    assert len(calls) == 1
+
+
+def test_land_is_grey_and_missing_is_white(chl):
+    """Land is what is never observed and not filled."""
+    wet = chl.where(chl.lon > chl.lon[4])
+    figure = xgapfill.plot.panels(wet, wet.fillna(1.0).where(chl.lon > chl.lon[4]), dates=1)
+    land, shown = figure.axes[0].images
+    assert (~np.ma.getmaskarray(land.get_array())).sum() == 5 * 20
+    assert np.ma.getmaskarray(shown.get_array()).sum() > 5 * 20
 
 
 def test_a_single_map_and_latitude_downward_are_drawn(chl):

@@ -6,10 +6,12 @@ Every function returns a `matplotlib.figure.Figure`, which notebooks show and ``
 from __future__ import annotations
 
 import io
+import operator
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -56,8 +58,9 @@ def panels(observed: xr.DataArray, filled: xr.DataArray | xr.Dataset, dates: int
     >>> len(figure.axes) >= 6
     True
     """
-    axes, rows = find_axes(observed), rows_of(observed, filled)
-    chosen = chosen_dates(observed, dates)
+    axes, chosen = find_axes(observed), chosen_dates(observed, dates)
+    drawn = {} if axes.time is None else {axes.time: chosen}
+    (rows,) = dask.compute({title: field.isel(drawn) for title, field in rows_of(observed, filled).items()})
     map_of, norm, label = style(observed)
     figure = _figure(2.4 * len(chosen) + 1.2, 2.1 * len(rows) + 0.3)
     places = figure.subplots(len(rows), len(chosen), squeeze=False)
@@ -66,7 +69,7 @@ def panels(observed: xr.DataArray, filled: xr.DataArray | xr.Dataset, dates: int
         spread = title.startswith("spread")
         own_map, own_norm = spread_style(field) if spread else (map_of, norm)
         for col, slot in enumerate(chosen):
-            frame = field if axes.time is None else field.isel({axes.time: slot})
+            frame = field if axes.time is None else field.isel({axes.time: col})
             shown = draw(places[row, col], frame, axes, own_map, own_norm, land)
             if row == 0 and axes.time is not None:
                 places[row, col].set_title(str(observed[axes.time].values[slot])[:10], fontsize=9)
@@ -228,8 +231,7 @@ def matchups(pairs: pd.DataFrame, label: str = "") -> Figure:
         part = pairs[pairs["where"] == where]
         text = f"{where} ({len(part)})"
         place.plot(part["sample"], part["map"], sign, ms=4, mfc="none", color=colour, label=text)
-    low, high = (getattr(pairs[["sample", "map"]].to_numpy(float), f"{name}")() for name in ("min", "max"))
-    place.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
+    place.axline((pairs["sample"].min(),) * 2, slope=1, color="0.6", lw=1, zorder=0)
     place.set(xlabel=f"sample {label}".strip(), ylabel=f"map {label}".strip())
     place.legend(fontsize=8)
     return figure
@@ -287,12 +289,10 @@ def spread_style(field: xr.DataArray) -> tuple[Colormap, Normalize]:
 
 
 def land_of(observed: xr.DataArray, rows: Mapping[str, xr.DataArray], axes: Axes) -> xr.DataArray:
-    """Pixels that are neither observed nor filled at any date."""
-    seen = observed.notnull()
-    for title, field in rows.items():
-        if not title.startswith("spread"):
-            seen = seen | field.notnull()
-    return ~seen.any([dim for dim in seen.dims if dim not in (axes.lat, axes.lon)])
+    """Pixels that are observed at no date, and not filled at those that are drawn."""
+    maps = [observed, *(field for title, field in rows.items() if not title.startswith("spread"))]
+    ever = [field.notnull().any([dim for dim in field.dims if dim not in (axes.lat, axes.lon)]) for field in maps]
+    return ~reduce(operator.or_, ever)
 
 
 def draw(place: Any, field: xr.DataArray, axes: Axes, colours: Colormap, norm: Normalize, land: Any = None) -> Any:
