@@ -163,10 +163,11 @@ class _Fit:
         orders = [np.argsort(axis, kind="stable") for axis in (slots, rows, cols)]
         slots, rows, cols = (axis[order] for axis, order in zip((slots, rows, cols), orders, strict=True))
         every = np.arange(slots[0], slots[-1] + 1, dtype=np.int64)
-        sample = sample[:, orders[0]][:, :, orders[1]][:, :, :, orders[2]].reshape(len(sample), slots.size, -1)
-        kept = np.isfinite(sample).any(axis=(0, 1))
+        places = np.ix_(np.arange(len(sample)), *orders[1:])
+        kept = np.isfinite(sample).any(axis=(0, 1))[np.ix_(*orders[1:])].ravel()
         values = np.full((len(sample), every.size, np.count_nonzero(kept)), np.nan, np.float32)
-        values[:, slots - slots[0]] = sample[:, :, kept]
+        for slot, time in zip(slots, orders[0], strict=True):  # map by map: the sample is large
+            values[:, slot - slots[0]] = sample[:, time][places].reshape(len(sample), -1)[:, kept]
         observed = np.isfinite(values)
         values[~observed] = 0
         row, col = (axis.ravel()[kept] for axis in np.meshgrid(rows, cols, indexing="ij"))

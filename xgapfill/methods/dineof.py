@@ -118,7 +118,9 @@ class Dineof(SeriesMethod):
         _check_memory(len(names), len(slots), self.modes or min(self.max_modes, len(slots) - 1))
         levels = [standard(v[s], name) for v, s, name in zip(series.values, observed, names, strict=True)]
         centre, scale = np.array(levels, np.float32).T
-        values = np.where(observed, (series.values - centre[:, None, None]) / scale[:, None, None], np.float32(0))
+        values = series.values - centre[:, None, None]  # in place from here on: a sample is large
+        values /= scale[:, None, None]
+        values[~observed] = 0
         hidden = np.zeros_like(observed)
         hidden[:targets] = observed[:targets] & clouds(
             np.any(observed[:targets], axis=0), series.rows, series.cols, self.seed
