@@ -44,6 +44,12 @@ def test_nearest_of_many():
     np.testing.assert_allclose(kilometres_to(observed, lat, lon), np.where(observed, 0, expected), atol=0.2)
 
 
+def test_far_distances_follow_the_globe():
+    """A quarter of the equator from a pixel is a quarter of the circumference, not a chord."""
+    found = kilometres_to(np.array([[True, False, False]]), np.array([0.0]), np.array([0.0, 90.0, 180.0]))
+    np.testing.assert_allclose(found, EARTH_RADIUS * np.pi * np.array([[0, 0.5, 1]]), rtol=1e-6)
+
+
 def test_distances_go_across_the_dateline():
     """A map that closes around the globe has neighbours at its edges."""
     observed = np.zeros((3, 36), bool)
