@@ -34,9 +34,10 @@ def opened(array, tmp_path):
         ((100 * PSC).assign_attrs(units="1"), "most values of PSC .* impossible"),
         ((0.3 * PSC).assign_attrs(units="1"), r"PSC sums to 0\.3"),
         ((CHL * 1e-6).drop_attrs().rename("CHL"), "CHL has no units, and its median of"),
+        (CHL * 1e-6, r"CHL has a median of \d.*e-07 mg m-3, and the least value that is filled is 0.001"),
         ((CHL + 280).rename("SST").drop_attrs().assign_attrs(units="degC"), "most values of SST"),
     ],
-    ids=["logarithms", "percent", "share", "kg", "kelvin"],
+    ids=["logarithms", "percent", "share", "kg", "kg called mg", "kelvin"],
 )
 def test_one_verdict(tmp_path, wrong, message, kind):
     """The same error in memory, in a file, and of dask in any chunks: a few small reads at the call decide."""

@@ -144,14 +144,19 @@ class Positive(Ranged):
         return self._usual(mean) / factor, width / factor
 
     def check(self, raw: NDArray, attrs: Mapping[Any, Any]) -> None:
-        """Check the median of values without units against `likely`."""
-        values = raw[self.possible(raw)[0]]
-        if units_of(attrs) is not None or not values.size:
+        """Check the median against `lowest`, and of values without units against `likely`."""
+        values, units = raw[self.possible(raw)[0]], units_of(attrs)
+        if not values.size:
             return
-        low, high = self.likely
-        if not low < (middle := float(np.median(values))) < high:
+        middle, (low, high) = float(np.median(values)), self.likely
+        if units is None and not low < middle < high:
             raise ValueError(
                 f"has no units, and its median of {middle:.3g} is unlikely in {self.usual_units}; set attrs['units']"
+            )
+        if middle * self.factor < self.lowest:
+            raise ValueError(
+                f"has a median of {middle:.3g} {units or ''}, and the least value that is filled is "
+                f"{self.lowest / self.factor:.3g}; set attrs['units'] to the units of the values, or convert them"
             )
 
     def _usual(self, values: NDArray) -> NDArray:

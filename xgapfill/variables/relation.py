@@ -67,7 +67,7 @@ def psc_ilr_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float
     if pigments:
         inside, share = np.clip(x, *PIGMENTS_RANGE), np.float32(pigments)
         mean = mean + share * np.stack([row[0] + row[1] * inside for row in PIGMENTS.astype(np.float32)])
-    return mean.reshape(-1, *shape)
+    return mean.reshape(len(mean), *shape)
 
 
 def psc_mean(log10_chl: NDArray, sst: NDArray | None = None, pigments: float = 0.0) -> NDArray[np.float32]:
