@@ -35,6 +35,7 @@ def place(fault: Fault, root: Path = ROOT) -> Path:
 
 
 LONGEST = 300.0  # seconds of the tests of a fault
+MOST = 12 << 30  # bytes of memory that they may ask for
 
 
 def survivors(faults: tuple[Fault, ...]) -> list[Fault]:
@@ -66,13 +67,24 @@ def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests'}", "OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST)
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST, preexec_fn=_bounded
+        )
     except subprocess.TimeoutExpired:
         return True  # a test that never ends is noticed
-    killed = done.returncode < 0  # by a signal: a test that takes all memory is noticed
+    killed = done.returncode < 0  # by a signal
     if done.returncode not in (0, 1) and not killed:
         raise RuntimeError(f"{' '.join(tests)} did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.returncode != 0
+
+
+def _bounded() -> None:
+    """Bound the memory of a process, so that a fault that asks for more fails at once."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
 
 
 def main(arguments: list[str] | None = None) -> int:
