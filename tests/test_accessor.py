@@ -80,6 +80,8 @@ def test_the_accessor_says_how_the_data_were_understood(ds):
     assert "coordinate 'sea'" in repr(masked.gapfill)
     assert "= 'K' cannot be read" in repr(ds.CHL.assign_attrs(units="K").gapfill)
     assert "PSC, phytoplankton size classes" in repr(ds.gapfill)
+    sure = ds.assign(part=ds.MICRO, CHL=ds.CHL.assign_attrs(ancillary_variables="part"))
+    assert "not filled: it goes with CHL" in repr(sure.gapfill)
     assert "longitudes -39.48 to -39.02" in text
     assert "longitudes 320.5 to 321" in repr(ds.CHL.assign_coords(lon=ds.lon % 360).gapfill)
 

@@ -314,6 +314,7 @@ def draw(place: Any, field: xr.DataArray, axes: Axes, colours: Colormap, norm: N
         place.set_ylim(min(extent[2:]), max(extent[2:]))
     place.set_facecolor(MISSING)
     place.tick_params(labelsize=6)
+    place.locator_params(nbins=5)
     return shown
 
 

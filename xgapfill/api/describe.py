@@ -12,6 +12,7 @@ import xarray as xr
 from xgapfill.inputs import read as inputs
 from xgapfill.inputs.axes import find_axes
 from xgapfill.inputs.sea import find_mask
+from xgapfill.lattice.calendars import PARTS
 from xgapfill.lattice.grid import Grid
 from xgapfill.methods.repaint import Repaint
 
@@ -75,9 +76,12 @@ def describe(da: xr.DataArray) -> Description:
 def describe_dataset(ds: xr.Dataset) -> Description:
     """Describe how each variable of a Dataset is interpreted."""
     rows = {}
+    parts = {name: set(da.attrs.get("ancillary_variables", "").split()) - {name} for name, da in ds.data_vars.items()}
+    owners = {part: name for name in parts for part in parts[name]}
     for name, da in ds.data_vars.items():
         found = describe(da).rows
-        rows[str(name)] = found.get("variable") or f"not filled: {found['not filled']}"
+        why = f"it goes with {owners[name]}" if name in owners else found.get("not filled")
+        rows[str(name)] = found["variable"] if name not in owners and "variable" in found else f"not filled: {why}"
     return Description("<xgapfill: Dataset>", rows)
 
 
@@ -85,10 +89,9 @@ def _times(da: xr.DataArray, grid: Grid) -> str:
     if grid.calendar == "none":
         return "a single map without time"
     stamps = np.ravel(da.coords[find_axes(da).names["time"]].values)
-    return (
-        f"{stamps.size} from {str(min(stamps))[:10]} to {str(max(stamps))[:10]}, {grid.calendar} calendar, "
-        f"steps of {grid.step_days:g} days"
-    )
+    days = f"{grid.step_days:g} day{'' if grid.step_days == 1 else 's'}"
+    steps = "" if grid.calendar in PARTS else f", steps of {days}"  # parts of months differ in length
+    return f"{stamps.size} from {str(min(stamps))[:10]} to {str(max(stamps))[:10]}, {grid.calendar} calendar{steps}"
 
 
 def _grid(da: xr.DataArray, grid: Grid) -> str:
