@@ -76,6 +76,8 @@ def test_a_fit_gives_weights_that_fill(chl, fitted, tmp_path):
     assert same(filled, part.gapfill.fill(Repaint(WALK), weights=fitted))
     card = again.card
     assert "CHL: 7 times from 2015-03-06 to 2015-04-23, 40 x 48 pixels" in card.trained_on
+    first, last = chl.lon.values[[0, -1]]
+    assert f"longitudes {first:.4g} to {last:.4g}" in card.trained_on
     assert "'tiny-chl'" in card.trained_on
     assert card.network["steps"] == 2
     assert set(card.ranges) == {"log10_chl"}

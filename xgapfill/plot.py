@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -60,7 +59,9 @@ def panels(observed: xr.DataArray, filled: xr.DataArray | xr.Dataset, dates: int
     """
     axes, chosen = find_axes(observed), chosen_dates(observed, dates)
     drawn = {} if axes.time is None else {axes.time: chosen}
-    (rows,) = dask.compute({title: field.isel(drawn) for title, field in rows_of(observed, filled).items()})
+    lazy = {title: field.isel(drawn).reset_coords(drop=True) for title, field in rows_of(observed, filled).items()}
+    computed = xr.Dataset(lazy).compute()  # together: members share their fill
+    rows = {title: computed[title] for title in lazy}
     map_of, norm, label = style(observed)
     figure = _figure(2.4 * len(chosen) + 1.2, 2.1 * len(rows) + 0.3)
     places = figure.subplots(len(rows), len(chosen), squeeze=False)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xgapfill.inputs import read as inputs
-from xgapfill.inputs.axes import find_axes
+from xgapfill.inputs.axes import find_axes, westward
 from xgapfill.inputs.sea import find_mask
 from xgapfill.lattice.calendars import PARTS
 from xgapfill.lattice.grid import Grid
@@ -95,9 +95,8 @@ def _times(da: xr.DataArray, grid: Grid) -> str:
 
 
 def _grid(da: xr.DataArray, grid: Grid) -> str:
-    lat, lon = grid.lat_of(np.array([min(grid.rows), max(grid.rows)])), grid.lon_of(np.array(grid.cols)[[0, -1]])
-    if (da.coords[find_axes(da).names["longitude"]] < 0).any():
-        lon = (lon + 180) % 360 - 180
+    lat = grid.lat_of(np.array([min(grid.rows), max(grid.rows)]))
+    lon = westward(da, find_axes(da), grid.lon_of(np.array(grid.cols)[[0, -1]]))
     north, east = (float(step) for step in grid.step_km(np.mean(grid.rows)))
     return (
         f"{len(grid.rows)} latitudes {lat[0]:.4g} to {lat[1]:.4g} by {grid.steps[1]:.4g}, {len(grid.cols)} longitudes "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xgapfill.api.verbs import Predictors, Target
+from xgapfill.inputs.axes import westward
 from xgapfill.inputs.warn import warn
 from xgapfill.kernel.job import Job
 from xgapfill.kernel.options import FillOptions
@@ -184,7 +185,8 @@ def _described(job: Job) -> str:
     given = f" given {', '.join(each.label for each in job.predictors)}" if job.predictors else ""
     coordinate = quantity.arrays[0].coords[quantity.axes[0].names["time"]].values
     first, last = (str(stamp)[:10] for stamp in (min(coordinate), max(coordinate)))
-    lat, lon = quantity.grid.lat_of(quantity.grid.rows), quantity.grid.lon_of(quantity.grid.cols)
+    lat = quantity.grid.lat_of(quantity.grid.rows)
+    lon = westward(quantity.arrays[0], quantity.axes[0], quantity.grid.lon_of(quantity.grid.cols))
     return (
         f"Observed pixels of {quantity.label}{given}: {t} times from {first} to {last}, {y} x {x} pixels, latitudes "
         f"{lat.min():.4g} to {lat.max():.4g}, longitudes {lon[0]:.4g} to {lon[-1]:.4g}"

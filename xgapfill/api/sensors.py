@@ -10,7 +10,7 @@ import xarray as xr
 
 from xgapfill.api.verbs import Target
 from xgapfill.blocks.chunked import Chunked
-from xgapfill.inputs.axes import degrees
+from xgapfill.inputs.axes import westward
 from xgapfill.kernel.encode import Encoder
 from xgapfill.kernel.job import Job
 from xgapfill.kernel.options import FillOptions
@@ -90,9 +90,7 @@ def _coords(job: Job, cells: Grid) -> dict[str, Any]:
     """Names of the sensors and channels, dates of the target, and the middle of each cell."""
     assert job.kernel.also is not None
     (array, *_), (axes, *_) = job.target.arrays, job.target.axes
-    lat, lon = cells.lat_of(np.array(cells.rows)), cells.lon_of(np.array(cells.cols))
-    if (degrees(array, axes, "longitude") < 0).any():
-        lon = (lon + 180) % 360 - 180
+    lat, lon = cells.lat_of(np.array(cells.rows)), westward(array, axes, cells.lon_of(np.array(cells.cols)))
     found: dict[str, Any] = {
         "sensor": list(job.kernel.also.labels),
         "channel": list(job.target.variable.channels),

@@ -83,6 +83,11 @@ def degrees(da: xr.DataArray, axes: Axes, what: str) -> NDArray[Any]:
     return _along(da, axes.names[what], what)[1]
 
 
+def westward(da: xr.DataArray, axes: Axes, lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Longitudes from -180 to 180 if those of the array are so, else as they are."""
+    return (lon + 180) % 360 - 180 if (degrees(da, axes, "longitude") < 0).any() else lon
+
+
 def _along(da: xr.DataArray, name: Hashable, what: str) -> tuple[Hashable, NDArray[Any]]:
     """Dimension along which a latitude or longitude changes, and its values there.
 
