@@ -47,7 +47,7 @@ def write(
         if the store belongs to another run.
     append : bool
         Extend a store that holds the beginning of the same series. Only new blocks are computed, and blocks within the
-        halo of the old end (4 frames by default). All earlier frames stay unchanged to the bit; their input is assumed
+        halo of the old end (9 frames by default). All earlier frames stay unchanged to the bit; their input is assumed
         to be unchanged. A missing store is created.
     storage_options : mapping, optional
         For fsspec, if the store is a URL.
