@@ -130,12 +130,12 @@ def gates(shares: xr.DataArray) -> Figure:
     ['mode 1', 'mode 2']
     """
     maps = shares.mean(shares.dims[1:-2])
-    columns, lines = min(4, maps.sizes["mode"]), -(-maps.sizes["mode"] // 4)
-    figure = _figure(3.2 * columns, 1.6 * lines + 0.4)
+    columns, lines = min(2, maps.sizes["mode"]), -(-maps.sizes["mode"] // 2)
+    figure = _figure(3.4 * columns + 0.6, 1.9 * lines + 0.4)
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, field in zip(axes, maps, strict=False):
         image = panel.pcolormesh(field[field.dims[1]], field[field.dims[0]], field, vmin=0, vmax=1, cmap="viridis")
-        panel.set_title(f"mode {int(field['mode'])}", fontsize=9)
+        panel.set(title=f"mode {int(field['mode'])}", facecolor=LAND)
     for panel in axes[maps.sizes["mode"] :]:
         panel.set_visible(False)
     figure.colorbar(image, ax=list(axes), label="share")
