@@ -164,7 +164,7 @@ class _Fit:
         slots, rows, cols = (axis[order] for axis, order in zip((slots, rows, cols), orders, strict=True))
         every = np.arange(slots[0], slots[-1] + 1, dtype=np.int64)
         places = np.ix_(np.arange(len(sample)), *orders[1:])
-        kept = np.isfinite(sample).any(axis=(0, 1))[np.ix_(*orders[1:])].ravel()
+        kept = np.logical_or.reduce(np.isfinite(sample), axis=(0, 1))[np.ix_(*orders[1:])].ravel()
         values = np.full((len(sample), every.size, np.count_nonzero(kept)), np.nan, np.float32)
         for slot, time in zip(slots, orders[0], strict=True):  # map by map: the sample is large
             values[:, slot - slots[0]] = sample[:, time][places].reshape(len(sample), -1)[:, kept]
