@@ -24,6 +24,7 @@ extensions = [
     "sphinx_autosummary_accessors",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx-mathjax-offline",  # formulas without a network
 ]
 exclude_patterns = ["site", "_build", "jupyter_execute"]
 templates_path = ["_templates", sphinx_autosummary_accessors.templates_path]
@@ -42,6 +43,7 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 default_role = "code"
+highlight_language = "none"  # outputs and commands are no code
 
 
 def _reached(host: str) -> bool:
