@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from xgapfill import tutorial
 from xgapfill.gaussian import covariance as variogram
 from xgapfill.gaussian.background import ITERATIONS, usual_covariance, usual_error
 from xgapfill.gaussian.priors import Prior, from_mapping, shipped, to_mapping
@@ -172,3 +173,20 @@ def test_means_over_longer_times_vary_more_slowly():
     scales = {step: usual_covariance(prior, torch.ones(1), step)[0].exp()[0, 5:7].tolist() for step in (1.0, 8.0, 30.0)}
     assert scales[1.0] == scales[8.0] == pytest.approx(prior.covariance[5:7])
     assert scales[30.0] == pytest.approx([30 * steps for steps in prior.steps])
+
+
+def test_the_error_on_a_fine_grid_is_honest():
+    """Pixels of 0.5 km and steps of a day, with the patterns of coarser ones: the spread is near the error."""
+    ds = tutorial.open_dataset("ocean").isel(time=slice(4, 14), lat=slice(0, 64), lon=slice(0, 64))
+    gaps = ds.PSC.isel(size_class=0, drop=True).isnull().values  # larger ones than those of CHL
+    start = np.datetime64("2020-05-01", "ns")
+    fine = {
+        "lat": 45 + np.arange(64) / 200,
+        "lon": -20 + np.arange(64) / 200,
+        "time": start + np.arange(10) * np.timedelta64(1, "D"),
+    }
+    chl = ds.CHL_truth.where(~gaps).assign_coords(fine).assign_attrs(ds.CHL.attrs).rename("CHL")
+    found = chl.gapfill.background(full=True, sea=np.ones((64, 64), bool)).compute()
+    error = np.log10(found.CHL.values / ds.CHL_truth.values)[gaps & ds.CHL_truth.notnull().values]
+    spread = found.CHL_spread_log10.values[gaps & ds.CHL_truth.notnull().values]
+    assert 0.5 < np.sqrt(np.mean(spread**2) / np.mean(error**2)) < 1.6

@@ -31,6 +31,9 @@ LEAST_NOISE = 0.005  # smallest share of noise in the variance
 # Sizes (km) of features, and the speed (km per day) at which they change: their own size within their time scale.
 OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
 SPEED = 6.0
+FINEST = (
+    4.0  # km: the error model was fitted to pixels of this size; on finer grids its distances shrink with the pixel
+)
 QUARTER_WAVE = math.pi / 2
 # Unresolved modes alias into the others: a small error is this many times larger than from the nugget alone.
 ALIASED = 4.0
@@ -86,7 +89,7 @@ def first_guess(
     import torch
 
     results: dict[int, tuple[Tensor, ...]] = {}
-    near = kernels(values[:, :, 0].shape, NEAR, step_days, step_km)
+    near = kernels(values[:, :, 0].shape, NEAR, *in_pixels(step_days, step_km))
     for c, each in guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level):
         of, density = each.of, torch.log1p(around(each.of.counted, near))
         results[c] = each.mean, each.error, density, each.trend, of.spectrum, of.usual.sqrt()
@@ -314,7 +317,7 @@ def solved(
     # Weight of an observed pixel in the solution: its misfit to the other observations over its variance.
     weight = w * to_field(to_modes(field) / spectrum)
     some = WEAK / nugget
-    near = kernels(w.shape, NEAR, step_days, step_km)
+    near = kernels(w.shape, NEAR, *in_pixels(step_days, step_km))
     found, expected = (around(part, near) + some for part in (weight**2, w / usual))
     return Departures(field, nugget * weight, *covariance, found / expected)
 
@@ -346,6 +349,7 @@ def usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, ste
     import torch
 
     t, y, x = w.shape[1:]
+    step_days, step_km = in_pixels(step_days, step_km)
     slots, rows, cols = (torch.arange(n, dtype=torch.float32, device=w.device) * (math.pi / n) for n in (t, y, x))
     north, east, time = rows / step_km[:, :1], cols / step_km[:, 1:], slots / step_days / SPEED
     wave2 = north[:, None, :, None] ** 2 + east[:, None, None, :] ** 2 + time[:, None, None] ** 2
@@ -363,3 +367,9 @@ def usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, ste
         error = error + part / (1 + ratio / nugget * share)
     all_of_it = smooth.mean((1, 2, 3), keepdim=True)
     return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
+
+
+def in_pixels(step_days: float, step_km: Tensor) -> tuple[float, Tensor]:
+    """Steps for the error model: on grids finer than `FINEST`, as if pixels had that size."""
+    share = min(1.0, float(step_km[0, 0]) / FINEST)
+    return step_days / share, step_km / share

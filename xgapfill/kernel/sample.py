@@ -54,7 +54,8 @@ def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids
         As for `map_lattice`, the target first. The sample has at most ``sample_bytes`` of `set_options`.
     """
     encoded, fit = _sample(method, kernel, _read_twice(kernel, sources, grids), grids)
-    return fit(encoded.compute())
+    series = fit.series(encoded.compute())  # what was computed is freed before the fit
+    return fit.fitted(series)
 
 
 def _read_twice(kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Sequence[Source]:
@@ -159,6 +160,10 @@ class _Fit:
     taken: str
 
     def __call__(self, sample: NDArray[np.float32]) -> Weights:
+        return self.fitted(self.series(sample))
+
+    def series(self, sample: NDArray[np.float32]) -> Series:
+        """The sample (c, t, y, x), NaN where missing, in the order of its addresses."""
         slots, rows, cols = (np.array(axis, np.int64) for axis in (self.grid.slots, self.grid.rows, self.grid.cols))
         orders = [np.argsort(axis, kind="stable") for axis in (slots, rows, cols)]
         slots, rows, cols = (axis[order] for axis, order in zip((slots, rows, cols), orders, strict=True))
@@ -171,21 +176,23 @@ class _Fit:
         observed = np.isfinite(values)
         values[~observed] = 0
         row, col = (axis.ravel()[kept] for axis in np.meshgrid(rows, cols, indexing="ij"))
-        fitted = self.method.fit(
-            Series(
-                values=values,
-                observed=observed,
-                channels=self.channels,
-                targets=self.targets,
-                slots=every,
-                season=self.grid.season_of(every),
-                step_days=self.grid.step_days,
-                rows=row,
-                cols=col,
-                lat=self.grid.lat_of(row).astype(np.float32),
-                lon=self.grid.lon_of(col).astype(np.float32),
-            )
+        return Series(
+            values=values,
+            observed=observed,
+            channels=self.channels,
+            targets=self.targets,
+            slots=every,
+            season=self.grid.season_of(every),
+            step_days=self.grid.step_days,
+            rows=row,
+            cols=col,
+            lat=self.grid.lat_of(row).astype(np.float32),
+            lon=self.grid.lon_of(col).astype(np.float32),
         )
+
+    def fitted(self, series: Series) -> Weights:
+        """Weights of the method, with what was taken from the values on their card."""
+        fitted = self.method.fit(series)
         return Weights(replace(fitted.card, taken=self.taken), fitted.arrays)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
