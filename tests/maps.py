@@ -212,14 +212,14 @@ def virtual_chl() -> xr.DataArray:
 
     def block(block_info: Any) -> np.ndarray:
         place = block_info[None]["array-location"]
-        t, y, x = np.ogrid[tuple(slice(*ends) for ends in place)]
+        t, y, x = (axis.astype(np.float32) for axis in np.ogrid[tuple(slice(*ends) for ends in place)])
         observed = (
             np.random.default_rng([start for start, _ in place]).random([b - a for a, b in place], np.float32) < 0.5
         )
         field = 10 ** (-0.5 + 0.3 * np.sin(t / 7 + y / 300) * np.cos(x / 400) + 0.2 * np.cos(t / 23))
         return np.where(observed, field, np.nan).astype(np.float32)
 
-    chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (1080, 540), (3510, 585)))
+    chunks = tuple((size,) * (n // size) for n, size in ((250, 1), (1080, 270), (3510, 195)))
     years = np.arange("2000", "2006", dtype="M8[Y]").astype("M8[D]")
     time = np.concatenate([year + 8 * np.arange(46) for year in years])[:250].astype("M8[ns]")
     coords = {"time": time, "lat": 60 - np.arange(1080) / 24, "lon": -179.979 + np.arange(3510) / 24}
