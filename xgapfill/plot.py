@@ -323,9 +323,8 @@ def _plain(bar: Any) -> None:
     """Write the numbers of a colour bar without powers of ten."""
     from matplotlib.ticker import FuncFormatter
 
-    form = FuncFormatter(lambda value, _: f"{value:g}")
-    bar.ax.yaxis.set_major_formatter(form)
-    bar.ax.yaxis.set_minor_formatter(form)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
     bar.ax.tick_params(which="both", labelsize=7)
 
 
