@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from importlib.util import find_spec
+from pathlib import Path
 
 import sphinx_autosummary_accessors
 
@@ -24,7 +26,6 @@ extensions = [
     "sphinx_autosummary_accessors",
     "sphinx_copybutton",
     "sphinx_design",
-    "sphinx-mathjax-offline",  # formulas without a network
 ]
 exclude_patterns = ["site", "_build", "jupyter_execute"]
 templates_path = ["_templates", sphinx_autosummary_accessors.templates_path]
@@ -66,7 +67,9 @@ linkcheck_ignore = [r"https://doi\.org/.*"]  # publishers refuse robots
 
 html_theme = "pydata_sphinx_theme"
 html_title = "xgapfill"
-html_static_path = ["_static"]
+MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static"  # formulas without a network
+mathjax_path = "mathjax/tex-chtml.js"
+html_static_path = ["_static", str(MATHJAX)]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
