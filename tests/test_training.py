@@ -60,7 +60,7 @@ def test_resumed_training_is_the_undisturbed_one(made, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 def test_training_on_gappy_data_goes_towards_kriging():
     """Trained for minutes on holes in a gappy Gaussian field whose covariance no window can tell well, a small net goes
     a tenth of the way from the background to kriging with the true covariance at least, and knows its error.
