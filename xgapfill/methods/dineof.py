@@ -131,6 +131,8 @@ class Dineof(SeriesMethod):
         matrix, there, apart = (part[channel[every], :, pixel[every]] for part in parts)
         frames = there.sum(axis=0) >= max(self.min_observed * len(there), 1)
         trial, trials = _sample(parts, hidden, TRIAL), []
+        some, pixels = _sample(parts[:2], observed, SAMPLE), values.shape[2]
+        del parts, values, hidden  # as large as the sample, which the expansion needs no more
 
         def design(temporal: NDArray) -> NDArray:  # a constant and the modes at all time steps
             modes = [np.interp(slots, slots[frames], mode) * len(slots) ** 0.5 for mode in temporal.T]
@@ -152,11 +154,11 @@ class Dineof(SeriesMethod):
             progress=self.progress,
         )
         modes = design(found.temporal)
-        prior = _variation(modes, *_sample(parts[:2], observed, SAMPLE))
+        prior = _variation(modes, *some)
         inflation = min(trials or [_judge(modes, *trial)], key=lambda each: each[0])[1]
         arrays = {"design": modes, "centre": centre, "scale": scale, "inflation": inflation}
         network = {"slots": slots.tolist(), "errors": list(found.errors)}
-        data = f"{values.shape[2]} pixels of {len(slots)} frames"
+        data = f"{pixels} pixels of {len(slots)} frames"
         card = Card(self.name, self.name, names[:targets], names[targets:], network, trained_on=data)
         return Weights(card, {key: part.astype(np.float32) for key, part in (arrays | prior._asdict()).items()})
 

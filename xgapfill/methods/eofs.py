@@ -93,7 +93,7 @@ def dineof(
         apart.flat[rng.choice(np.flatnonzero(observed), kept_out(observed), replace=False)] = True
     elif modes is None and hidden is not None:
         apart = observed & hidden
-    anomalies = np.where(observed, matrix - mean, 0).astype(np.result_type(matrix, np.float32))
+    anomalies = np.where(observed, matrix - mean, 0).astype(np.result_type(matrix, np.float32), copy=False)
     filled, shown = np.where(apart, 0, anomalies), observed & ~apart
     if modes is None and not (apart.any() and shown.any()):
         raise ValueError("hidden must withhold some observed values and keep others")
