@@ -394,6 +394,6 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("pictures need matplotlib and cmocean: python -m pip install 'xgapfill[viz]'") from None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure._repr_png_ = partial(png, figure, DPI)  # type: ignore[attr-defined]  # for notebooks without pyplot
+    figure: Any = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(png, figure, DPI)  # for notebooks without pyplot
     return figure
