@@ -354,6 +354,7 @@ def test_debug_shows_where(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == "xgapfill: ZeroDivisionError: division by zero (--debug shows where)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are those of POSIX")
 def test_colours_only_on_a_terminal(tmp_path):
     """An error is red on a terminal, plain in a file, and plain where NO_COLOR is set."""

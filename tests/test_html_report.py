@@ -105,6 +105,7 @@ def test_members_and_their_tests_are_shown(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_classes_and_latitude_downward(tmp_path):
     """The first class is shown, and maps from north to south are drawn as others are."""
     chl = chl_map((4, 16, 20), share=0.4)

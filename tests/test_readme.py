@@ -25,7 +25,7 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 PART = {"lat": slice(32, 72), "lon": slice(48, 88)}
-LONG = ("fitting.md",)  # trains networks
+LONG = ("fitting.md", "large.md", "validation.md")  # train networks, or take several seconds
 CODE = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
     for page in PAGES
