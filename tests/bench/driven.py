@@ -24,6 +24,7 @@ OCEANS = ((41, 40.0), (42, -35.0), (43, 28.0))  # seed and latitude: none of the
 FRAMES, SIDE, HELD, SHARE = 16, 96, 4, 0.6  # every gap lasts four frames, 32 days
 WIDTHS = (4, 8, 16, 32)
 SAME_SIZE = (12, 24, 48, 94)  # a single net with as many parameters as eight modes of these widths and their gate
+DRIVERS = ("SST_L4", "SSH", "UGOS", "VGOS", "SWR", "TAUX", "TAUY", "MLD")  # of the tutorial's ocean
 INPUTS = ("SST", "SLA", "UWND", "VWND", "UCUR", "VCUR", "SWR", "DEPTH")
 
 
@@ -130,7 +131,6 @@ def modes(budget: dict[str, float], widths: tuple[int, ...], single: tuple[int, 
 def smaat(budget: dict[str, float]) -> None:
     """One net, scored at all observed pixels, and at hidden pixels of a block of time that only ours leaves out."""
     ds = xgapfill.tutorial.open_dataset("ocean", drivers=True)
-    names = ("SST_L4", "SSH", "UGOS", "VGOS", "SWR", "TAUX", "TAUY", "MLD")
     block = slice(16, 24)
     hide = clouds(5, ds.sizes["time"], ds.CHL.shape[1:], 0.5) & ds.CHL.notnull().values
     truth = np.log10(ds.CHL_truth.values)
@@ -143,10 +143,10 @@ def smaat(budget: dict[str, float]) -> None:
         ("their way", Smaat(shown=True), every),
         ("ours", Smaat(), every.isel(time=slice(0, block.start))),
     ):
-        cond = [ds[n].isel(time=slice(0, series.sizes["time"])) for n in names]
+        cond = [ds[n].isel(time=slice(0, series.sizes["time"])) for n in DRIVERS]
         weights = xgapfill.fit(series, method, cond, **budget)
         scale = weights.card.background["log10_chl"]["variance"]
-        estimate = before_pasting(every, [ds[n] for n in names], method, weights)
+        estimate = before_pasting(every, [ds[n] for n in DRIVERS], method, weights)
         miss = (estimate - truth) / np.sqrt(scale)
         seen = np.isfinite(truth) & ~np.isnan(ds.CHL.values)
         late = np.zeros(truth.shape, bool)

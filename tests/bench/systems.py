@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import xgapfill
+from bench.driven import DRIVERS
 from bench.members import case_of
 from xgapfill.methods.published import PublishedNet
 from xgapfill.methods.registry import BUILT_IN
@@ -29,7 +30,8 @@ BESIDE = ("background", "kriging", "dctpls", "dineof", "posterior_mean", "repain
 NETS = tuple(kind.name for kind in BUILT_IN if issubclass(kind, PublishedNet))
 DRIVEN = ("response", "cascade", "multimode", "smaat")  # they need drivers, which satellites' own series have not
 DRAWN = ("repaint", "vae", "vconstruct")  # they give members, whose mean is scored
-DRIVERS = ("SST_L4", "SSH", "UGOS", "VGOS", "SWR", "TAUX", "TAUY", "MLD")
+ALL = (*BESIDE, *NETS, "response", "cascade")
+REAL: Mapping[str, str] = {"ne-pacific": "choose-chl", "newfoundland": "report-chl"}
 # What the published DINCAE had on a comparable set after 51 epochs, and the paper of VConstruct: ratios aimed at.
 TARGETS = {"dincae": ("kriging", {"RMSE": 1.43, "CRPS": 1.5}), "vconstruct": ("dineof", {"RMSE": 1.0})}
 
@@ -57,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("--data", type=Path, help="folder of the real data; by default only the simulated ocean")
     parser.add_argument("--sets", nargs="+", choices=(*REAL, "ocean"), default=[*REAL, "ocean"])
-    parser.add_argument("--methods", nargs="+", choices=(*BESIDE, *NETS, "response", "cascade"), help="(all)")
+    parser.add_argument("--methods", nargs="+", choices=ALL, default=list(ALL))
     parser.add_argument("--minutes", type=float, default=MINUTES, help="wall clock of each fit")
     parser.add_argument("--steps", type=int, help="of each fit, instead of minutes")
     parser.add_argument("--save", type=Path, help="folder of the fitted weights; those that are there are used again")
@@ -70,12 +72,14 @@ def run(given: argparse.Namespace) -> dict[str, dict[str, Score]]:
     found = {}
     for name in given.sets:
         if name in REAL and given.data is None:
+            print(f"\n{name}: left out, it needs --data")
             continue
         case = ocean() if name == "ocean" else series(REAL[name], given.data)
-        methods = given.methods or (*BESIDE, *NETS, "response", "cascade")
         print(f"\n{name}: {case.at.sum()} hidden pixels of {case.target.sizes['time']} dates")
         print("RMSE, CRPS, r2 of log10, spread / error, core-seconds of the fill")
-        found[name] = {each: scored(each, case, name, given) for each in methods if case.drivers or each not in DRIVEN}
+        found[name] = {
+            each: scored(each, case, name, given) for each in given.methods if case.drivers or each not in DRIVEN
+        }
         ratios(found[name])
     return found
 
@@ -91,9 +95,6 @@ def ocean() -> Case:
     ds = xgapfill.tutorial.open_dataset("ocean", drivers=True)
     truth = np.log10(ds.CHL_truth.values)
     return Case(ds.CHL, truth, np.isfinite(truth) & ds.CHL.isnull().values, [ds[name] for name in DRIVERS])
-
-
-REAL: Mapping[str, str] = {"ne-pacific": "choose-chl", "newfoundland": "report-chl"}
 
 
 def scored(method: str, case: Case, name: str, given: argparse.Namespace) -> Score:

@@ -20,26 +20,16 @@ CLOSED = 141  # exit status after a broken pipe: 128 + SIGPIPE
 
 def fill(given: argparse.Namespace) -> int:
     """Fill a variable and write it."""
-    from xgapfill import write
-
     ds = opened(given)
     options = {**_options(given), "seed": given.seed}
     filled = ds.gapfill.fill(_names(given), given.method, cond=given.cond or None, **options)
-    with _workers(given):
-        written = write(filled, given.out, resume=not given.restart, append=given.append)
-    _say(written)
-    return 0
+    return _write(filled, given, append=given.append)
 
 
 def season(given: argparse.Namespace) -> int:
     """Fit the season of each pixel and write it."""
-    from xgapfill import write
-
     found = opened(given).gapfill.season(_names(given), given.cond or None, **_how(given))
-    with _workers(given):
-        written = write(found, given.out, resume=not given.restart)
-    _say(written)
-    return 0
+    return _write(found, given)
 
 
 def plan(given: argparse.Namespace) -> int:
@@ -51,29 +41,21 @@ def plan(given: argparse.Namespace) -> int:
 
 def report(given: argparse.Namespace) -> int:
     """Write a report as HTML."""
-    ds = opened(given)
-    if given.device:
-        raise ValueError("report takes no --device; set the environment variable XGAPFILL_DEVICE")
-    if len(given.var) > 1:
-        raise ValueError("report shows one variable; pass size classes as a variable with a dimension of classes")
+    ds, name = opened(given), _one_variable(given, "report", "shows")
     table = None if given.matchups is None else pd.read_csv(given.matchups)
     how = {"out": given.out, "members": given.members, "seed": given.seed, "weights": given.weights}
     cond = given.cond or None
     with _workers(given):
-        _say(ds.gapfill.report(given.var[0], given.method, cond, matchups=table, **how, **_given(given)))
+        _say(ds.gapfill.report(name, given.method, cond, matchups=table, **how, **_given(given)))
     return 0
 
 
 def validate(given: argparse.Namespace) -> int:
     """Print scores of methods at withheld pixels."""
-    ds = opened(given)
-    if given.device:
-        raise ValueError("validate takes no --device; set the environment variable XGAPFILL_DEVICE")
-    if len(given.var) > 1:
-        raise ValueError("validate scores one variable; pass size classes as a variable with a dimension of classes")
+    ds, name = opened(given), _one_variable(given, "validate", "scores")
     with _workers(given):
         scores = ds.gapfill.validate(
-            given.var[0],
+            name,
             given.method,
             cond=given.cond or None,
             **({} if given.members is None else {"members": given.members}),
@@ -120,6 +102,25 @@ def completion(given: argparse.Namespace) -> int:
 
     _say(shtab.complete(parser(), given.shell))
     return 0
+
+
+def _write(lazy: xr.DataArray | xr.Dataset, given: argparse.Namespace, **how: Any) -> int:
+    """Write a result where the command says, and print it."""
+    from xgapfill import write
+
+    with _workers(given):
+        written = write(lazy, given.out, resume=not given.restart, **how)
+    _say(written)
+    return 0
+
+
+def _one_variable(given: argparse.Namespace, command: str, does: str) -> str:
+    """Name of the variable of a command that takes one, and no device."""
+    if given.device:
+        raise ValueError(f"{command} takes no --device; set the environment variable XGAPFILL_DEVICE")
+    if len(given.var) > 1:
+        raise ValueError(f"{command} {does} one variable; pass size classes as a variable with a dimension of classes")
+    return str(given.var[0])
 
 
 def _options(given: argparse.Namespace) -> dict[str, Any]:

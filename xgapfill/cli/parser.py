@@ -40,19 +40,25 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {package_version()}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    told, maps, filled, computed, drawn = _told(), _maps_parser(), _filled_parser(), _computed_parser(), _drawn_parser()
+    debug, maps, filled, computed, drawn = (
+        _debug_parser(),
+        _maps_parser(),
+        _filled_parser(),
+        _computed_parser(),
+        _drawn_parser(),
+    )
     shared = _input_parser(maps)
 
-    info = commands.add_parser("info", parents=[told], help="show how the variables of a file are understood")
+    info = commands.add_parser("info", parents=[debug], help="show how the variables of a file are understood")
     info.add_argument("input", help=INPUT).complete = FILES  # type: ignore[attr-defined]
     info.add_argument("--var", nargs="+", help="variables, by default all")
     info.set_defaults(run=run.info)
 
-    plan = commands.add_parser("plan", parents=[told, shared, filled], help="estimate time and memory of a fill")
+    plan = commands.add_parser("plan", parents=[debug, shared, filled], help="estimate time and memory of a fill")
     plan.add_argument("--exact", action="store_true", help="use all blocks, not a sample of 32")
     plan.set_defaults(run=run.plan)
 
-    parents = [told, shared, filled, drawn, computed]
+    parents = [debug, shared, filled, drawn, computed]
     fill = commands.add_parser("fill", parents=parents, help="fill a variable and write it")
     fill.add_argument("--out", required=True, help="zarr store or URL; a name ending in .nc is written as netCDF")
     fill.add_argument("--restart", action="store_true", help="start again instead of resuming an interrupted run")
@@ -60,12 +66,12 @@ def parser() -> argparse.ArgumentParser:
     fill.set_defaults(run=run.fill)
 
     fits = commands.add_parser("fit", help="fit the season of each pixel").add_subparsers(required=True, metavar="WHAT")
-    season = fits.add_parser("season", parents=[told, maps, computed], help="season of each pixel, for fill --prior")
+    season = fits.add_parser("season", parents=[debug, maps, computed], help="season of each pixel, for fill --prior")
     season.add_argument("--out", required=True, help="zarr store or URL")
     season.add_argument("--restart", action="store_true", help="start again instead of resuming")
     season.set_defaults(run=run.season)
 
-    parents = [told, shared, drawn, computed]
+    parents = [debug, shared, drawn, computed]
     validate = commands.add_parser("validate", parents=parents, help="score methods on withheld pixels")
     validate.add_argument("--method", nargs="+", default=["background", "posterior_mean"], help="(%(default)s)")
     validate.add_argument("--tests", nargs="+", help="tests of each fill, by default the quick ones")
@@ -78,20 +84,20 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--out", default="report.html", help="(%(default)s)")
     report.set_defaults(run=run.report)
 
-    methods = commands.add_parser("methods", parents=[told], help="list the methods")
+    methods = commands.add_parser("methods", parents=[debug], help="list the methods")
     methods.set_defaults(run=run.methods)
 
-    completion = commands.add_parser("completion", parents=[told], help="print the script that completes commands")
+    completion = commands.add_parser("completion", parents=[debug], help="print the script that completes commands")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     completion.set_defaults(run=run.completion)
     return whole
 
 
-def _told() -> argparse.ArgumentParser:
+def _debug_parser() -> argparse.ArgumentParser:
     """Argument of all commands."""
-    told = argparse.ArgumentParser(add_help=False)
-    told.add_argument("--debug", action="store_true", help="show where an error arose")
-    return told
+    debug = argparse.ArgumentParser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show where an error arose")
+    return debug
 
 
 def _computed_parser() -> argparse.ArgumentParser:

@@ -31,9 +31,7 @@ LEAST_NOISE = 0.005  # smallest share of noise in the variance
 # Sizes (km) of features, and the speed (km per day) at which they change: their own size within their time scale.
 OCTAVES = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0)
 SPEED = 6.0
-FINEST = (
-    4.0  # km: the error model was fitted to pixels of this size; on finer grids its distances shrink with the pixel
-)
+FINEST = 4.0  # km: the error model was fitted to pixels of about this size; on finer grids its distances shrink
 QUARTER_WAVE = math.pi / 2
 # Unresolved modes alias into the others: a small error is this many times larger than from the nugget alone.
 ALIASED = 4.0
@@ -369,7 +367,7 @@ def usual_error(w: Tensor, smooth: Tensor, nugget: Tensor, step_days: float, ste
     return nugget + ALIASED * error / (1 + (ALIASED - 1) * error / all_of_it)
 
 
-def in_pixels(step_days: float, step_km: Tensor) -> tuple[float, Tensor]:
-    """Steps for the error model: on grids finer than `FINEST`, as if pixels had that size."""
+def in_pixels(step_days: Any, step_km: Tensor) -> tuple[Any, Tensor]:
+    """Steps for the error model and for nets: on grids finer than `FINEST`, as if pixels had that size."""
     share = min(1.0, float(step_km[0, 0]) / FINEST)
     return step_days / share, step_km / share

@@ -131,7 +131,7 @@ def standard(values: NDArray, name: str) -> tuple[float, float]:
         raise ValueError(f"EOFs need data, but {name} is never observed; leave it out or check its times and mask")
     parts = np.array_split(values, max(1, values.size // CELLS))  # so that no copy in float64 is large
     mean = sum(float(part.sum(dtype=np.float64)) for part in parts) / values.size
-    sd = (sum(float(np.square(part - np.float64(mean)).sum()) for part in parts) / values.size) ** 0.5
+    sd = (sum(float(np.square(part.astype(np.float64) - mean).sum()) for part in parts) / values.size) ** 0.5
     if not sd > 3e-5 * abs(mean):
         raise ValueError(f"{name} has no EOFs: mean {mean:g}, standard deviation {sd:g}; check it or leave it out")
     return mean, sd

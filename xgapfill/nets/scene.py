@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.background import FINEST, Guess
+from xgapfill.gaussian.background import Guess, in_pixels
 from xgapfill.gaussian.spectral import complete
 
 SIGMA_MAX = 20.0  # hides data of unit variance completely, so the network gets zeros instead
@@ -97,8 +97,7 @@ def scene(
         dim=3,
     )
     middle = lat[:, lat.shape[1] // 2] / 90.0
-    share = (step_km[:, 0] / FINEST).clamp(max=1.0)  # as in `background.in_pixels`
-    days, km = step_days / share, step_km / share[:, None]
+    days, km = in_pixels(step_days, step_km)
     numbers = torch.stack(
         [
             *season[:, season.shape[1] // 2].unbind(-1),
