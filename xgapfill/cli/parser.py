@@ -40,13 +40,8 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {package_version()}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    debug, maps, filled, computed, drawn = (
-        _debug_parser(),
-        _maps_parser(),
-        _filled_parser(),
-        _computed_parser(),
-        _drawn_parser(),
-    )
+    debug, maps, filled = _debug_parser(), _maps_parser(), _filled_parser()
+    computed, drawn = _computed_parser(), _drawn_parser()
     shared = _input_parser(maps)
 
     info = commands.add_parser("info", parents=[debug], help="show how the variables of a file are understood")
