@@ -118,21 +118,21 @@ class Dineof(SeriesMethod):
         _check_memory(len(names), len(slots), self.modes or min(self.max_modes, len(slots) - 1))
         levels = [standard(v[s], name) for v, s, name in zip(series.values, observed, names, strict=True)]
         centre, scale = np.array(levels, np.float32).T
-        values = series.values - centre[:, None, None]  # in place from here on: a sample is large
-        values /= scale[:, None, None]
-        values[~observed] = 0
         hidden = np.zeros_like(observed)
         hidden[:targets] = observed[:targets] & clouds(
             np.any(observed[:targets], axis=0), series.rows, series.cols, self.seed
         )
-        parts: list[NDArray] = [values, observed, hidden]
+        parts: list[NDArray] = [series.values, observed, hidden]
         channel, pixel = np.nonzero(observed.sum(axis=1) >= max(self.min_observed * len(slots), 1))
         every = slice(None, None, 1 + channel.size * len(slots) // MATRIX)
-        matrix, there, apart = (part[channel[every], :, pixel[every]] for part in parts)
+        channel, pixel = channel[every], pixel[every]
+        # only what is used is standardised: the sample is large
+        matrix, there, apart = (part[channel, :, pixel] for part in parts)
+        matrix = np.where(there, (matrix - centre[channel, None]) / scale[channel, None], 0)
         frames = there.sum(axis=0) >= max(self.min_observed * len(there), 1)
-        trial, trials = _sample(parts, hidden, TRIAL), []
-        some, pixels = _sample(parts[:2], observed, SAMPLE), values.shape[2]
-        del parts, values, hidden  # as large as the sample, which the expansion needs no more
+        trial, trials = _sample(parts, hidden, TRIAL, centre, scale), []
+        some, pixels = _sample(parts[:2], observed, SAMPLE, centre, scale), observed.shape[2]
+        del parts, hidden
 
         def design(temporal: NDArray) -> NDArray:  # a constant and the modes at all time steps
             modes = [np.interp(slots, slots[frames], mode) * len(slots) ** 0.5 for mode in temporal.T]
@@ -209,11 +209,18 @@ class _Prior(NamedTuple):
     noise: NDArray  # (c, c) covariance of the residuals of the channels
 
 
-def _sample(parts: list[NDArray], wanted: NDArray[np.bool_], most: int) -> list[NDArray]:
-    """Return the parts (c, t, n) at up to `most` of the pixels with anything in `wanted`, evenly, as (n, t, c)."""
+def _sample(
+    parts: list[NDArray], wanted: NDArray[np.bool_], most: int, centre: NDArray, scale: NDArray
+) -> list[NDArray]:
+    """Return the parts (c, t, n) at up to `most` of the pixels with anything in `wanted`, evenly, as (n, t, c).
+
+    The first two parts are the values, which are returned in standard deviations and 0 where missing, and where they
+    are observed.
+    """
     pixels = np.flatnonzero(wanted.any(axis=(0, 1)))
     pixels = pixels[np.linspace(0, len(pixels) - 1, min(most, len(pixels))).astype(int)]
-    return [part[:, :, pixels].transpose(2, 1, 0) for part in parts]
+    values, observed, *others = (part[:, :, pixels].transpose(2, 1, 0) for part in parts)
+    return [np.where(observed, (values - centre) / scale, 0), observed, *others]
 
 
 def _given(noise: NDArray) -> tuple[NDArray, NDArray, NDArray]:
