@@ -29,6 +29,7 @@ MINUTES, MEMBERS = 10.0, 8
 BESIDE = ("background", "kriging", "dctpls", "dineof", "posterior_mean", "repaint", "vae")
 NETS = tuple(kind.name for kind in BUILT_IN if issubclass(kind, PublishedNet))
 DRIVEN = ("response", "cascade", "multimode", "smaat")  # they need drivers, which satellites' own series have not
+SHIPPED = ("posterior_mean", "repaint", "vae")  # their weights take no drivers
 DRAWN = ("repaint", "vae", "vconstruct")  # they give members, whose mean is scored
 ALL = (*BESIDE, *NETS, "response", "cascade")
 REAL: Mapping[str, str] = {"ne-pacific": "choose-chl", "newfoundland": "report-chl"}
@@ -103,7 +104,8 @@ def scored(method: str, case: Case, name: str, given: argparse.Namespace) -> Sco
     draws = method in DRAWN
     begin = time.process_time()
     options = {"weights": weights, "members": MEMBERS if draws else None, "full": not draws}
-    filled = xgapfill.fill(case.target, method, case.drivers or None, **options).compute()
+    drivers = None if method in SHIPPED else case.drivers or None
+    filled = xgapfill.fill(case.target, method, drivers, **options).compute()
     seconds = time.process_time() - begin
     right = case.truth[case.at]
     if draws:
