@@ -316,10 +316,11 @@ def check_together(arrays: Sequence[xr.DataArray], grids: Sequence[Grid]) -> Non
 
 
 def extent(grid: Grid) -> str:
-    """Sizes and ranges of the coordinates, for messages."""
+    """Sizes and ranges of the coordinates, for messages; longitudes as degrees W or E, whatever their origin."""
     lat, lon = grid.lat_of([min(grid.rows), max(grid.rows)]), grid.lon_of([grid.cols[0], grid.cols[-1]])
+    west, east = (f"{abs(turn):.5g} {'W' if turn < 0 else 'E'}" for turn in (lon + 180) % 360 - 180)
     t, y, x = grid.shape
     return (
         f"({t} times of {grid.calendar} calendar; {y} latitudes {lat[0]:.5g} to {lat[1]:.5g} by {grid.steps[1]:.4g}; "
-        f"{x} longitudes {lon[0]:.5g} to {lon[1]:.5g} by {grid.steps[2]:.4g})"
+        f"{x} longitudes {west} to {east} by {grid.steps[2]:.4g})"
     )
