@@ -19,7 +19,8 @@ from xgapfill.gaussian.background import (
     trend_on,
     usual_error,
 )
-from xgapfill.gaussian.spectral import bases, complete, to_field, to_modes
+from xgapfill.gaussian.filaments import power
+from xgapfill.gaussian.spectral import complete, same_everywhere, to_field, to_modes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +36,13 @@ class Donor(NamedTuple):
     ----------
     values, observed : as in `background.first_guess`
     level : what was taken from its values, or None
-    white : standard normal numbers, for what was not observed
+    filaments : fields of unit variance, for what was not observed
     """
 
     values: Tensor
     observed: Tensor
     level: Tensor | None
-    white: Tensor
+    filaments: Tensor
 
 
 def residuals(
@@ -59,7 +60,7 @@ def residuals(
     """Errors of the background of each donor of which only the pixels `observed` are told, over its stated error.
 
     The anomalies of a donor from its regression get the variance of those of the field. Where the donor was not
-    observed, a draw with the covariance of the field completes them.
+    observed, they are completed: filaments, with the variance of the field, are conditioned on them.
 
     Parameters
     ----------
@@ -73,11 +74,15 @@ def residuals(
     import torch
 
     found = [torch.zeros_like(values) for _ in donors]
+    frames, _, rows, cols = values.shape[1:]
+    usual_power = torch.from_numpy(power((frames, rows, cols), step_days)).to(values)
     whole: list[dict[int, Tensor]] = [{} for _ in donors]
     of_field = guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level)
     for c, guess in of_field:
         prior, w, covariance = priors[channels[c]], observed[:, :, c], guess.of.covariance
-        nothing, even = torch.zeros_like(w), _same_everywhere(covariance.spectrum)
+        nothing = torch.zeros_like(w)
+        smooth = (covariance.spectrum - covariance.nugget).clamp(min=0)  # the noise of observations is not drawn
+        even, colour = same_everywhere(smooth), (smooth / usual_power).sqrt()
         for number, donor in enumerate(donors):
             y, seen = donor.values[:, :, c], donor.observed[:, :, c]
             given = range(targets, len(channels)) if c < targets else ()
@@ -88,7 +93,7 @@ def residuals(
             scale = (covariance.variance / variance).sqrt()
             limit = MOST * covariance.variance.sqrt()
             anomalies = (scale * departure).clamp(-limit, limit)
-            drawn = even * to_field(covariance.spectrum.sqrt() * to_modes(donor.white[:, :, c]))
+            drawn = even * to_field(colour * to_modes(donor.filaments[:, :, c]))
             completed = _completed(anomalies, seen, drawn, covariance, step_days, step_km)
             whole[number][c] = torch.where(seen > 0, y, trend + completed / scale)
             told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km, nothing)
@@ -100,20 +105,10 @@ def residuals(
 def _completed(
     anomalies: Tensor, seen: Tensor, drawn: Tensor, covariance: Covariance, step_days: float, step_km: Tensor
 ) -> Tensor:
-    """Condition a draw with the covariance on the anomalies where `seen` (0 or 1), (b, t, y, x)."""
+    """Condition a draw on the anomalies where `seen` (0 or 1), (b, t, y, x)."""
     import torch
 
     spectrum, nugget = covariance.spectrum, covariance.nugget
     usual = usual_error(seen, spectrum - nugget, nugget, step_days, step_km)
     away = (anomalies - drawn) * seen
     return drawn + complete(away, torch.zeros_like(seen), seen > 0, spectrum, usual, ITERATIONS)
-
-
-def _same_everywhere(spectrum: Tensor) -> Tensor:
-    """Factor that gives a field with these mode variances the same variance everywhere, also at the ends of windows."""
-    import torch
-
-    t, y, x = (basis**2 for basis in bases(spectrum))
-    variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
-    variance = torch.matmul(torch.matmul(y.T, variance), x)
-    return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()

@@ -51,6 +51,17 @@ def to_field(modes: Tensor) -> Tensor:
     return torch.matmul(modes, x)
 
 
+def same_everywhere(spectrum: Tensor) -> Tensor:
+    """Factor that gives a field with these mode variances the same variance everywhere.
+
+    The variance of cosine modes doubles at the ends of a window, which would be visible in blended windows.
+    """
+    t, y, x = (basis**2 for basis in bases(spectrum))
+    variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
+    variance = torch.matmul(torch.matmul(y.T, variance), x)
+    return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()
+
+
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def _lags_to_modes(n: int, device: torch.device, dtype: torch.dtype) -> Tensor:

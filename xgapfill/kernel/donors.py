@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from xgapfill.blocks.source import Source
 from xgapfill.gaussian.background import weighed
+from xgapfill.gaussian.filaments import filaments
 from xgapfill.gaussian.priors import shipped
 from xgapfill.kernel.arrays import Layout
 from xgapfill.kernel.encode import BoxChannels, Encoder
@@ -214,7 +215,7 @@ def _of_pairs(
         windows = Level.of(windows, usual).put_on(windows)
     given = [donors[pair] for pair in pairs]
     cut = [None if each is None else _cut(each, windows, box, starts, usual) for each in given]
-    return _residuals(windows, cut, [_white(noise, pair, windows) for pair in pairs])
+    return _residuals(windows, cut, [_filaments(noise, pair, windows) for pair in pairs])
 
 
 def _cut(donor: OtherDate, windows: Windows, box: Box, starts: Sequence[NDArray], usual: Any) -> Windows:
@@ -232,17 +233,15 @@ def _cut(donor: OtherDate, windows: Windows, box: Box, starts: Sequence[NDArray]
     return Level.of(cut, usual).put_on(cut) if usual else cut
 
 
-def _white(noise: Noise, pair: int, windows: Windows) -> NDArray[np.float32]:
-    """Standard normal numbers of a pair of members, (b, t, c, y, x)."""
+def _filaments(noise: Noise, pair: int, windows: Windows) -> NDArray[np.float32]:
+    """What completes the donor of a pair of members, (b, t, c, y, x)."""
     _, t, c, y, x = windows.values.shape
-    alone = replace(noise, members=None)
-    fields = (alone(2 * pair, FIELD, tuple(start.tolist()), (c, t, y, x)) for start in windows.starts)
-    return np.stack([np.swapaxes(each, 0, 1) for each in fields])
+    return filaments(noise.seed, pair, windows.starts, (t, c, y, x), windows.step_days)
 
 
 @on_device()
 def _residuals(
-    windows: Windows, donors: Sequence[Windows | None], whites: Sequence[NDArray[np.float32]]
+    windows: Windows, donors: Sequence[Windows | None], drawn: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
     """Residuals of the donors under the gaps of the windows, (m, b, t, c, y, x); of draws in place of None."""
     import torch
@@ -250,11 +249,11 @@ def _residuals(
     from xgapfill.gaussian.residuals import Donor, residuals
 
     given = []
-    for each, white in zip(donors, whites, strict=True):
+    for each, fields in zip(donors, drawn, strict=True):
         empty = np.zeros_like(windows.values)
         values, observed = (empty, empty) if each is None else (each.values, each.observed.astype(np.float32))
         level = None if each is None or each.level is None else torch.from_numpy(each.level)
-        given.append(Donor(torch.from_numpy(values), torch.from_numpy(observed), level, torch.from_numpy(white)))
+        given.append(Donor(torch.from_numpy(values), torch.from_numpy(observed), level, torch.from_numpy(fields)))
     sure, precision = weighed(windows, shipped())
     found = residuals(
         torch.from_numpy(windows.values),

@@ -36,7 +36,7 @@ BLOCK = 64  # rows and columns of the sample encoded by one task
 def fit_lazily(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Delayed:
     """Return the fitted weights of `method` as a Delayed, one task; arguments as in `fit_now`."""
     encoded, fit = _sample(method, kernel, sources, grids)
-    return dask.delayed(fit, pure=True)(encoded)
+    return dask.delayed(fit, pure=True)(_blocks(encoded))
 
 
 def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Weights:
@@ -54,8 +54,14 @@ def fit_now(method: Method, kernel: FillKernel, sources: Sequence[Source], grids
         As for `map_lattice`, the target first. The sample has at most ``sample_bytes`` of `set_options`.
     """
     encoded, fit = _sample(method, kernel, _read_twice(kernel, sources, grids), grids)
-    series = fit.series(encoded.compute())  # what was computed is freed before the fit
-    return fit.fitted(series)
+    (blocks,) = dask.compute(_blocks(encoded))
+    return fit(blocks)
+
+
+def _blocks(encoded: da.Array) -> list[list[Delayed]]:
+    """Blocks of the sample, rows of blocks from north to south: put together by dask they would be in memory twice."""
+    blocks: list[list[Delayed]] = encoded.to_delayed()[0, 0].tolist()
+    return blocks
 
 
 def _read_twice(kernel: FillKernel, sources: Sequence[Source], grids: Sequence[Grid]) -> Sequence[Source]:
@@ -159,20 +165,30 @@ class _Fit:
     grid: Grid
     taken: str
 
-    def __call__(self, sample: NDArray[np.float32]) -> Weights:
-        return self.fitted(self.series(sample))
+    def __call__(self, blocks: list[list[NDArray[np.float32]]]) -> Weights:
+        fitted = self.method.fit(self.series(blocks))
+        return Weights(replace(fitted.card, taken=self.taken), fitted.arrays)
 
-    def series(self, sample: NDArray[np.float32]) -> Series:
-        """The sample (c, t, y, x), NaN where missing, in the order of its addresses."""
-        slots, rows, cols = (np.array(axis, np.int64) for axis in (self.grid.slots, self.grid.rows, self.grid.cols))
-        orders = [np.argsort(axis, kind="stable") for axis in (slots, rows, cols)]
-        slots, rows, cols = (axis[order] for axis, order in zip((slots, rows, cols), orders, strict=True))
-        every = np.arange(slots[0], slots[-1] + 1, dtype=np.int64)
-        places = np.ix_(np.arange(len(sample)), *orders[1:])
-        kept = np.logical_or.reduce(np.isfinite(sample), axis=(0, 1))[np.ix_(*orders[1:])].ravel()
-        values = np.full((len(sample), every.size, np.count_nonzero(kept)), np.nan, np.float32)
-        for slot, time in zip(slots, orders[0], strict=True):  # map by map: the sample is large
-            values[:, slot - slots[0]] = sample[:, time][places].reshape(len(sample), -1)[:, kept]
+    def series(self, blocks: list[list[NDArray[np.float32]]]) -> Series:
+        """The blocks (c, t, y, x) of the sample, NaN where missing, in the order of its addresses; blocks are freed."""
+        times, rows, cols = (np.array(axis, np.int64) for axis in (self.grid.slots, self.grid.rows, self.grid.cols))
+        every = np.arange(times.min(), times.max() + 1, dtype=np.int64)
+        there = np.block([[np.isfinite(part).any(axis=(0, 1)) for part in parts] for parts in blocks])
+        order = np.ix_(*(np.argsort(axis, kind="stable") for axis in (rows, cols)))
+        rows, cols, kept = np.sort(rows), np.sort(cols), there[order].ravel()
+        number = np.empty(there.shape, np.int64)
+        number[order] = (np.cumsum(kept) - 1).reshape(there.shape)
+        values = np.full((len(blocks[0][0]), every.size, np.count_nonzero(kept)), np.nan, np.float32)
+        south = 0
+        for parts in blocks:
+            east, height = 0, parts[0].shape[2]
+            while parts:
+                part = parts.pop(0)
+                place = np.s_[south : south + height, east : east + part.shape[3]]
+                known = there[place]
+                values[:, (times - every[0])[:, None], number[place][known]] = part[:, :, known]
+                east += part.shape[3]
+            south += height
         observed = np.isfinite(values)
         values[~observed] = 0
         row, col = (axis.ravel()[kept] for axis in np.meshgrid(rows, cols, indexing="ij"))
@@ -189,11 +205,6 @@ class _Fit:
             lat=self.grid.lat_of(row).astype(np.float32),
             lon=self.grid.lon_of(col).astype(np.float32),
         )
-
-    def fitted(self, series: Series) -> Weights:
-        """Weights of the method, with what was taken from the values on their card."""
-        fitted = self.method.fit(series)
-        return Weights(replace(fitted.card, taken=self.taken), fitted.arrays)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return "xgapfill.fit", self.method, self.channels, self.targets, self.grid, self.taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.spectral import bases, complete, to_field, to_modes
+from xgapfill.gaussian.spectral import complete, same_everywhere, to_field, to_modes
 from xgapfill.nets.scene import ITERATIONS, Scene, UnsureScene
 
 
@@ -33,15 +33,4 @@ def gaussian_departure(scene: Scene, field: Tensor, errors: Tensor | None = None
             told = torch.where(observed, drawn, told)
         usual = scene.usual.transpose(1, 2) ** 2
         departure = drawn - complete(told, precision, observed, spectrum, usual, ITERATIONS)
-        return (_level(spectrum) * departure).transpose(1, 2) / scene.usual
-
-
-def _level(spectrum: Tensor) -> Tensor:
-    """Factor that gives a field with these mode variances the same variance everywhere.
-
-    The variance of cosine modes doubles at the ends of a window, which would be visible in blended windows.
-    """
-    t, y, x = (basis**2 for basis in bases(spectrum))
-    variance = torch.matmul(t.T, spectrum.flatten(-2)).unflatten(-1, spectrum.shape[-2:])
-    variance = torch.matmul(torch.matmul(y.T, variance), x)
-    return (variance.mean(dim=(-3, -2, -1), keepdim=True) / variance).sqrt()
+        return (same_everywhere(spectrum) * departure).transpose(1, 2) / scene.usual
