@@ -14,7 +14,7 @@ from xgapfill.gaussian.filaments import FILE, LIMIT, STEP_DAYS
 from xgapfill.simulate.stirring import Box, stirred
 from xgapfill.tutorial import REGIME
 
-TRACERS, FRAMES = 3, 9
+TRACERS, FRAMES = 3, 6
 SIDE = 180  # pixels: divides the columns around the globe of most grids, so that there is no seam at the dateline
 LATITUDE, SPIN_UP = 45.0, 40
 # eddies and patches of 200 km, and tracers that forget their sources within 10 days
