@@ -23,7 +23,7 @@ from xgapfill.validation.tell import tell_apart
 from xgapfill.validation.texture import structure
 
 METHODS = ("kriging", "background", "posterior_mean", "dctpls", "repaint")
-SETS = ("choose-chl", "report-chl", "report-psc")
+SETS = ("choose-chl", "choose-maps", "report-chl", "report-psc")
 MEMBERS = 8
 PLACES = ("time", "lat", "lon")
 ORDERS, LAGS = (0.5, 1.0, 2.0), (1, 2, 4, 8)
@@ -43,6 +43,7 @@ class Case(NamedTuple):
     hidden: xr.DataArray
     dates: NDArray[np.int64]
     options: Mapping[str, Any]
+    alone: bool = False  # each date is filled without the others
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def run(folder: Path, methods: tuple[str, ...], sets: tuple[str, ...], every: in
 
 
 def case_of(name: str, folder: Path, every: int) -> Case:
-    """A set: that of choices is the NE Pacific, with the whole series as its source of residuals."""
+    """A set: that of choices is the NE Pacific, with the whole series as its source of residuals, or map by map."""
     if name == "report-psc":
         with xr.open_dataset(folder / "newfoundland_psc_2015_8day.nc") as data:
             ds = data.load().set_coords("mask")
@@ -85,7 +86,7 @@ def case_of(name: str, folder: Path, every: int) -> Case:
         found = problems.Problem(shown, whole.values, hidden, *places, whole.sea.values)
         dates = np.flatnonzero(late)[::every]
     target = problems.as_chl(found)
-    return Case(target, target.copy(data=found.truth), target.copy(data=found.hidden), dates, {})
+    return Case(target, target.copy(data=found.truth), target.copy(data=found.hidden), dates, {}, name == "choose-maps")
 
 
 def _row(method: str, case: Case) -> None:
@@ -125,8 +126,12 @@ def _filled(method: str, case: Case, **options: Any) -> xr.DataArray:
     if method.startswith("repaint "):
         levels = [*(float(level) for level in method.split()[1:]), 0.0]
         made = Repaint(schedule=list(pairwise(levels)))
-    lazy = xgapfill.fill(case.target, made, **case.options, **options)
-    found: xr.DataArray = lazy.isel(time=case.dates).load(scheduler="synchronous")
+    if case.alone:
+        maps = (case.target.isel(time=[date]) for date in case.dates)
+        filled = xr.concat([xgapfill.fill(each, made, time_step="8D", **options) for each in maps], "time")
+    else:
+        filled = xgapfill.fill(case.target, made, **case.options, **options).isel(time=case.dates)
+    found: xr.DataArray = filled.load(scheduler="synchronous")
     return np.log10(found) if case.target.name == "CHL" else found
 
 

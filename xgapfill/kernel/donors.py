@@ -3,8 +3,8 @@
 A method that gives an estimate and its spread gets members by what the background misses of other dates, the donors,
 under the same gaps (`gaussian.residuals`): estimate + spread * residual. Members come in pairs with opposite
 residuals, so that the mean of an even number of them is the estimate. Each pair has a donor some steps after each date,
-along the series closed to a circle, so that a donor depends on the date alone. A pair without one has a draw in its
-place.
+along the series closed to a circle, so that a donor depends on the date alone. A pair without one has filaments
+(`gaussian.filaments`) in its place.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Donors:
     first, length : int
         First slot of the series, and its number of slots.
     shifts : tuple of int
-        Steps from a date to the donor of each pair; 0: a draw.
+        Steps from a date to the donor of each pair; 0: filaments.
     tiling : Tiling
         Windows of the residuals.
     """
@@ -243,7 +243,7 @@ def _filaments(noise: Noise, pair: int, windows: Windows) -> NDArray[np.float32]
 def _residuals(
     windows: Windows, donors: Sequence[Windows | None], drawn: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Residuals of the donors under the gaps of the windows, (m, b, t, c, y, x); of draws in place of None."""
+    """Residuals of the donors under the gaps of the windows, (m, b, t, c, y, x); of filaments in place of None."""
     import torch
 
     from xgapfill.gaussian.residuals import Donor, residuals

@@ -214,7 +214,7 @@ class FillKernel:
         return known if self.prior is None else known._replace(prior=self.prior.on(arrays.prior, self.grid, box))
 
     def donors_on(self, arrays: BoxArrays, box: Box) -> dict[int, OtherDate | None]:
-        """Other dates that members are made of, if any, by the number of the pair; None: a draw."""
+        """Other dates that members are made of, if any, by the number of the pair; None: filaments."""
         if self.donors is None:
             return {}
         encoder = Encoder.plain(self.grid, self.variables, self.channels)

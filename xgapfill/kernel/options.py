@@ -20,7 +20,7 @@ class FillOptions:
         Number of realisations, along the new dimension ``realization``. None: no such dimension; the mean if the method
         has one, else a single realisation. The first members do not depend on their number. Methods that draw none
         themselves add residuals of other dates of the series to their estimate, in pairs of opposite sign; series
-        of less than two months, or of less than six maps, add draws from a fitted covariance.
+        of less than two months, or of less than six maps, add filaments of simulated currents.
     seed : int
         Same seed, same members, on one machine, regardless of chunking; and of subsetting, but for residuals.
     weights : str, path or Weights, optional
