@@ -32,6 +32,8 @@ DRIVEN = ("response", "cascade", "multimode", "smaat")  # they need drivers, whi
 SHIPPED = ("posterior_mean", "repaint", "vae")  # their weights take no drivers
 DRAWN = ("repaint", "vae", "vconstruct")  # they give members, whose mean is scored
 ALL = (*BESIDE, *NETS, "response", "cascade")
+# Smaller than published, so that a budget of minutes on a processor is thousands of steps.
+SHAPES: Mapping[str, Mapping[str, object]] = {"multimode": {"widths": (4, 8, 16, 32)}}
 REAL: Mapping[str, str] = {"ne-pacific": "choose-chl", "newfoundland": "report-chl"}
 # What the published DINCAE had on a comparable set after 51 epochs, and the paper of VConstruct: ratios aimed at.
 TARGETS = {"dincae": ("kriging", {"RMSE": 1.43, "CRPS": 1.5}), "vconstruct": ("dineof", {"RMSE": 1.0})}
@@ -141,7 +143,7 @@ def _weights(method: str, case: Case, name: str, given: argparse.Namespace) -> W
         weights = xgapfill.weights.load(file)
     else:
         budget: dict[str, float] = {"steps": given.steps} if given.steps else {"minutes": given.minutes}
-        weights = xgapfill.fit(case.target, method, case.drivers or None, **budget)
+        weights = xgapfill.fit(case.target, method, case.drivers or None, **budget, **SHAPES.get(method, {}))
         if file is not None:
             weights.save(file)
     network, numbers = weights.card.network, sum(array.size for array in weights.arrays.values())
