@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xgapfill.weights import Weights
 # The "fast" schedule: a member made of residuals is taken for a field with noise of this level, which one function
 # evaluation takes off.
-FAST = 0.2
+FAST = 0.1
 
 
 @dataclass(frozen=True)
