@@ -11,7 +11,7 @@ from maps import chl_map, psc_map, raise_if_dask_computes, same
 import xgapfill
 from xgapfill import fill
 from xgapfill.gaussian.background import first_guess
-from xgapfill.gaussian.filaments import filaments
+from xgapfill.gaussian.filaments import FILE, filaments
 from xgapfill.gaussian.residuals import Donor, residuals
 from xgapfill.kernel.donors import Donors
 from xgapfill.kernel.job import Job
@@ -19,6 +19,7 @@ from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.noise import Noise
 from xgapfill.methods import Background
 from xgapfill.testing import tiny_weights
+from xgapfill.training.filaments import tracers
 from xgapfill.variables import priors
 
 CHL = chl_map((9, 14, 20), lat=40.75)
@@ -145,6 +146,13 @@ def test_filaments_are_the_same_at_the_same_place():
     assert 0.9 < float(daily[4].std() / daily[0].std()) < 1.1
     assert not np.array_equal(one, filaments(3, 2, [np.array([5, -20, 100])], (3, 2, 40, 60), 8.0)[0])
     assert not np.array_equal(one, filaments(4, 1, [np.array([5, -20, 100])], (3, 2, 40, 60), 8.0)[0])
+
+
+@pytest.mark.slow
+def test_the_file_of_filaments_is_what_its_command_simulates():
+    with np.load(FILE) as stored:
+        off = stored["tracers"].astype(int) - tracers(1)
+    assert np.mean(off != 0) < 0.01
 
 
 def test_noise_of_pairs():
