@@ -394,3 +394,13 @@ def test_completion(capsys, tmp_path):
 
     assert completed("xgapfill", "fi") == {"fill", "fit"}
     assert completed("xgapfill", "fill", "--max") == {"--max-gap", "--max-distance"}
+
+
+def test_a_warning_is_one_line(tmp_path, capsys):
+    """What the package warns of is printed without a place in its code."""
+    file = tmp_path / "one.nc"
+    chl_map((1, 12, 14)).to_netcdf(file)
+    assert main(["info", str(file)]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "period" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("xgapfill: the period of the only map of 'CHL'")
