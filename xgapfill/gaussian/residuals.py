@@ -56,6 +56,7 @@ def residuals(
     priors: Mapping[str, Any],
     precision: Tensor | None = None,
     level: Tensor | None = None,
+    wanted: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """Errors of the background of each donor of which only the pixels `observed` are told, over its stated error.
 
@@ -66,10 +67,12 @@ def residuals(
     ----------
     values, observed, step_days, step_km, channels, targets, priors, precision, level : as in `background.first_guess`
     donors : sequence of Donor
+    wanted : sequence of int, optional
+        Channels whose errors are wanted, by default all; others are completed alone, as predictors.
 
     Returns
     -------
-    list of (b, t, c, y, x), one for each donor, 0 where `observed`.
+    list of (b, t, c, y, x), one for each donor, 0 where `observed` and in channels that are not wanted.
     """
     import torch
 
@@ -96,6 +99,8 @@ def residuals(
             drawn = even * to_field(colour * to_modes(donor.filaments[:, :, c]))
             completed = _completed(anomalies, seen, drawn, covariance, step_days, step_km)
             whole[number][c] = torch.where(seen > 0, y, trend + completed / scale)
+            if wanted is not None and c not in wanted:
+                continue
             told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km, nothing)
             error = told.error2(prior).sqrt()
             found[number][:, :, c] = (1 - w) * (completed - told.field + told.noise) / error

@@ -151,16 +151,18 @@ class Donors:
         box: Box,
         core: Box,
         near: NDArray[np.bool_],
+        wanted: Sequence[int],
     ) -> NDArray[np.float32]:
-        """Residual of each member, of all channels on the core, (m, c, t, y, x); 0 where nothing is missing."""
+        """Residual of each member, of the channels that are wanted, on the core, (m, c, t, y, x); 0 if not missing."""
         cutter, size = replace(cutter, tiling=self.tiling), self.tiling.size
         pairs = pairs_of(members)
-        total = np.zeros((len(pairs), len(cutter.channels), *core.shape), np.float32)
+        total = np.zeros((len(pairs), len(wanted), *core.shape), np.float32)
         weights = np.zeros(core.shape, np.float32)
         seen = (True,) if known.prior is None else (True, False)
         needed = (window for each in seen for window in cutter.needed(known, box, core, near, each))
         for starts, seas in batches(needed):
-            found = _of_pairs(donors, cutter.cut(known, box, starts, seas), box, starts, usual, noise, pairs)
+            windows = cutter.cut(known, box, starts, seas)
+            found = _of_pairs(donors, windows, box, starts, usual, noise, pairs, wanted)[:, :, :, list(wanted)]
             for number, (start, sea) in enumerate(zip(starts, seas, strict=True)):
                 at, part = overlap(start, size, core)
                 weight = self.tiling.weight[part] * sea[part[1:]]
@@ -209,13 +211,14 @@ def _of_pairs(
     usual: Mapping[str, float | None],
     noise: Noise,
     pairs: Sequence[int],
+    wanted: Sequence[int] | None = None,
 ) -> NDArray[np.float32]:
     """Residuals of pairs of members on a batch of windows, (pairs, b, t, c, y, x)."""
     if usual:
         windows = Level.of(windows, usual).put_on(windows)
     given = [donors[pair] for pair in pairs]
     cut = [None if each is None else _cut(each, windows, box, starts, usual) for each in given]
-    return _residuals(windows, cut, [_filaments(noise, pair, windows) for pair in pairs])
+    return _residuals(windows, cut, [_filaments(noise, pair, windows) for pair in pairs], wanted)
 
 
 def _cut(donor: OtherDate, windows: Windows, box: Box, starts: Sequence[NDArray], usual: Any) -> Windows:
@@ -241,7 +244,10 @@ def _filaments(noise: Noise, pair: int, windows: Windows) -> NDArray[np.float32]
 
 @on_device()
 def _residuals(
-    windows: Windows, donors: Sequence[Windows | None], drawn: Sequence[NDArray[np.float32]]
+    windows: Windows,
+    donors: Sequence[Windows | None],
+    drawn: Sequence[NDArray[np.float32]],
+    wanted: Sequence[int] | None,
 ) -> NDArray[np.float32]:
     """Residuals of the donors under the gaps of the windows, (m, b, t, c, y, x); of filaments in place of None."""
     import torch
@@ -266,5 +272,6 @@ def _residuals(
         shipped(),
         None if precision is None else torch.from_numpy(precision),
         None if windows.level is None else torch.from_numpy(windows.level),
+        wanted,
     )
     return torch.stack(found).numpy()

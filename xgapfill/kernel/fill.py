@@ -297,9 +297,10 @@ class FillKernel:
     ) -> Blend:
         """Members of an estimate: its residuals of other dates are added to it, as many spreads as they were there."""
         assert self.donors is not None
-        usual = levelled(self.variables)
-        found = self.donors.residuals(others, self.cutter, known, usual, self.noise, self._numbers, box, core, near)
-        return blend._replace(members=blend.members + blend.spread * found[:, self.kept_channels])
+        usual, kept = levelled(self.variables), self.kept_channels
+        of = self.donors.residuals
+        found = of(others, self.cutter, known, usual, self.noise, self._numbers, box, core, near, kept)
+        return blend._replace(members=blend.members + blend.spread * found)
 
     @property
     def _noise(self) -> Noise | None:
