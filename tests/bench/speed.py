@@ -46,9 +46,12 @@ def run() -> None:
     shape = OPTIONS["block"]
     print(f"a global frame of PSC given CHL: blocks of {shape}, {blocks} around the globe for {shape[0]} frames,")
     print(f"so {factor:.0f} x the core-seconds per block, divided by {speedup:.2f} for 2 cores")
+    shared = alone(cost, "background", "PSC", 1, None, "auto")[0] - alone(cost, "background", "PSC", 1)[0]
+    shared /= shape[0]
+    print(f"and {shared:.1f} core-seconds a frame for the large scale of the whole map")
     for method, members, count, most in FRAMES:
         seconds, peak = alone(cost, method, "PSC", count, members)
-        minutes = seconds * factor / 60 / speedup
+        minutes = (seconds * factor + shared) / 60 / speedup
         target = "" if most is None else f" [{most:g}]"
         named = method if members is None else f"{method}, {members} members"
         print(
@@ -56,7 +59,7 @@ def run() -> None:
             flush=True,
         )
         for cores in CORES:
-            days = seconds * factor * SHAPE[0] / 86400 / (cores * speedup / 2)
+            days = (seconds * factor + shared) * SHAPE[0] / 86400 / (cores * speedup / 2)
             print(f"  {'':26}the archive of {SHAPE[0]} frames: {days:.1f} days on {cores} cores")
     print("1, 2, 4, 8 x the area, background of CHL: seconds per block, one thread")
     print("  " + ", ".join(f"{count} blocks: {seconds:.2f}" for count, seconds in alone(scaling)))
@@ -93,11 +96,11 @@ def ocean() -> xr.Dataset:
     return virtual_ocean(_tiles())
 
 
-def lazy(method: str, name: str, members: int | None = None) -> Any:
-    """Lazy fill of PSC given CHL, or of CHL, as a dask array."""
+def lazy(method: str, name: str, members: int | None = None, prior: str | None = None) -> Any:
+    """Lazy fill of PSC given CHL, or of CHL, as a dask array; without what all blocks share, unless `prior` says so."""
     ds = ocean()
-    filled = ds[name].gapfill.fill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea, members=members)
-    return filled.data
+    cond = ds.CHL if name == "PSC" else None
+    return ds[name].gapfill.fill(method, cond=cond, sea=ds.sea, members=members, prior=prior).data
 
 
 def compute(array: Any, numbers: range) -> float:
@@ -116,10 +119,12 @@ def warm(method: str, name: str) -> None:
     ds[name].gapfill.fill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea).compute(scheduler="synchronous")
 
 
-def cost(method: str, name: str, count: int, members: int | None) -> tuple[float, float]:
+def cost(
+    method: str, name: str, count: int, members: int | None = None, prior: str | None = None
+) -> tuple[float, float]:
     """Core-seconds per block, and the peak memory of the process in MB."""
     warm(method, name)
-    return compute(lazy(method, name, members), range(count)), peak_memory()
+    return compute(lazy(method, name, members, prior), range(count)), peak_memory()
 
 
 def workers() -> tuple[float, float]:
