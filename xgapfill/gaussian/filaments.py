@@ -73,9 +73,10 @@ def filaments(
         steps, rest = np.divmod((int(start[0]) + np.arange(t)) * step_days / STEP_DAYS + when, 1)
         frames = []
         for step, share in zip(steps.astype(int), rest, strict=True):
-            before, after = (chosen[:, at % period][:, *place] for at in (step, step + 1))
-            size = np.sqrt((1 - share) ** 2 + share**2 + 2 * share * (1 - share) * correlation)
-            frame = before if share == 0 else ((1 - share) * before + share * after) / size
+            frame = chosen[:, step % period][:, *place]
+            if share > 0:  # between two maps of the file: their mean has less variance
+                size = np.sqrt((1 - share) ** 2 + share**2 + 2 * share * (1 - share) * correlation)
+                frame = ((1 - share) * frame + share * chosen[:, (step + 1) % period][:, *place]) / size
             frames.append(frame.swapaxes(1, 2) if turned else frame)
         fields.append(np.stack(frames))
     return (-1 if negative else 1) * np.stack(fields).astype(np.float32)

@@ -297,9 +297,18 @@ class FillKernel:
     ) -> Blend:
         """Members of an estimate: its residuals of other dates are added to it, as many spreads as they were there."""
         assert self.donors is not None
-        usual, kept = levelled(self.variables), self.kept_channels
-        of = self.donors.residuals
-        found = of(others, self.cutter, known, usual, self.noise, self._numbers, box, core, near, kept)
+        found = self.donors.residuals(
+            others,
+            self.cutter,
+            known,
+            levelled(self.variables),
+            self.noise,
+            self._numbers,
+            box,
+            core,
+            near,
+            self.kept_channels,
+        )
         return blend._replace(members=blend.members + blend.spread * found)
 
     @property
