@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -89,19 +90,51 @@ def first_guess(
     results: dict[int, tuple[Tensor, ...]] = {}
     near = kernels(values[:, :, 0].shape, NEAR, *in_pixels(step_days, step_km))
     for c, each in guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level):
-        of, density = each.of, torch.log1p(around(each.of.counted, near))
+        of, density = each.covariance, torch.log1p(around(each.covariance.counted, near))
         results[c] = each.mean, each.error, density, each.trend, of.spectrum, of.usual.sqrt()
     order = [results[c] for c in range(len(channels))]
     return Guess(*(torch.stack(part, dim=2) for part in zip(*order, strict=True)))
 
 
-class OfChannel(NamedTuple):
-    """The background of one channel, (b, t, y, x): its mean and error, its trend, and the anomalies from it."""
+@dataclass(frozen=True)
+class OfChannel:
+    """The background of one channel, (b, t, y, x); the equations are solved when its mean or error is asked for.
 
-    mean: Tensor
-    error: Tensor
+    Attributes
+    ----------
+    anomalies, observed : of the values from the trend, and 1 where they are told, 0 elsewhere
+    trend, trend_variance : regression to which the interpolated anomalies are added, and its variance
+    prior : of the channel
+    covariance : of the anomalies
+    step_days, step_km, precision : as in `first_guess`
+    """
+
+    anomalies: Tensor
+    observed: Tensor
     trend: Tensor
-    of: Departures
+    trend_variance: Tensor
+    prior: Prior
+    covariance: Covariance
+    step_days: float
+    step_km: Tensor
+    precision: Tensor | None
+
+    @cached_property
+    def departures(self) -> Departures:
+        """The interpolated anomalies."""
+        return solved(
+            self.anomalies, self.observed, self.covariance, self.step_days, self.step_km, precision=self.precision
+        )
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The background, noise of the observations removed."""
+        return self.trend + self.departures.field - self.departures.noise
+
+    @cached_property
+    def error(self) -> Tensor:
+        """One standard deviation of its error."""
+        return (self.departures.error2(self.prior) + self.trend_variance).sqrt()
 
 
 def guesses(
@@ -124,10 +157,9 @@ def guesses(
             predictor = as_observed(values[:, :, i], observed[:, :, i], done[i].mean, done[i].error)
             conditions[channels[i]] = on_level(i, level, predictor)
         trend, trend_variance = trend_on(y, w, channels[c], priors, conditions)
-        more = None if precision is None else precision[:, :, c]
-        of = interpolate(y, w, trend, priors[channels[c]], step_days, step_km, more)
-        error = (of.error2(priors[channels[c]]) + trend_variance).sqrt()
-        done[c] = OfChannel(trend + of.field - of.noise, error, trend, of)
+        more, prior = None if precision is None else precision[:, :, c], priors[channels[c]]
+        covariance = anomaly_covariance(y, w, trend, prior, step_days, step_km, more)
+        done[c] = OfChannel(y - trend, w, trend, trend_variance, prior, covariance, step_days, step_km, more)
         yield c, done[c]
 
 
@@ -252,11 +284,6 @@ class Departures(NamedTuple):
     counted: Tensor
     misfit: Tensor
 
-    @property
-    def covariance(self) -> Covariance:
-        """Their covariance."""
-        return Covariance(self.spectrum, self.variance, self.nugget, self.usual, self.counted)
-
     def features(self) -> Tensor:
         """Predictors of the log error variance, as a share of the variance of anomalies: (3, b, t, y, x)."""
         import torch
@@ -270,7 +297,7 @@ class Departures(NamedTuple):
         return self.variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
 
 
-def interpolate(
+def anomaly_covariance(
     y: Tensor,
     w: Tensor,
     trend: Tensor,
@@ -278,10 +305,8 @@ def interpolate(
     step_days: float,
     step_km: Tensor,
     precision: Tensor | None = None,
-) -> Departures:
-    """Gaussian-Markov interpolation of the anomalies of (b, t, y, x) values from their trend."""
-    import torch
-
+) -> Covariance:
+    """Covariance of the anomalies of (b, t, y, x) values from their trend."""
     from xgapfill.gaussian import covariance as variogram
     from xgapfill.gaussian.spectral import mode_variances
 
@@ -290,12 +315,10 @@ def interpolate(
     fitted = variogram.fit(departure, w, *usual_covariance(prior, variance, step_days), step_days, step_km)
     variance, nugget = (v.view(-1, 1, 1, 1) for v in (variance, fitted[:, 2].exp().float() + LEAST_NOISE * variance))
     smooth = mode_variances(variogram.covariance(fitted, (y.shape[1], y.shape[2], y.shape[3]), step_days, step_km))
-    more = 0 if precision is None else MORE_ITERATIONS
-    precision = torch.zeros_like(w) if precision is None else precision
-    counted = w + nugget * precision / (1.0 + nugget * precision)
-    usual = usual_error(counted, smooth, nugget, step_days, step_km)
-    covariance = Covariance(smooth + nugget, variance, nugget, usual, counted)
-    return solved(y - trend, w, covariance, step_days, step_km, precision, more)
+    counted = w if precision is None else w + nugget * precision / (1.0 + nugget * precision)
+    return Covariance(
+        smooth + nugget, variance, nugget, usual_error(counted, smooth, nugget, step_days, step_km), counted
+    )
 
 
 def solved(
@@ -304,13 +327,16 @@ def solved(
     covariance: Covariance,
     step_days: float,
     step_km: Tensor,
-    precision: Tensor,
-    more: int = 0,
+    precision: Tensor | None = None,
 ) -> Departures:
-    """Interpolate (b, t, y, x) anomalies with a covariance; those with a precision take `more` iterations."""
+    """Interpolate (b, t, y, x) anomalies with a covariance; with a precision, observations have errors."""
+    import torch
+
     from xgapfill.gaussian.spectral import complete, to_field, to_modes
 
     spectrum, _, nugget, usual, _ = covariance
+    more = 0 if precision is None else MORE_ITERATIONS
+    precision = torch.zeros_like(w) if precision is None else precision
     field = complete(anomalies, precision, w > 0, spectrum, usual, ITERATIONS, more)
     # Weight of an observed pixel in the solution: its misfit to the other observations over its variance.
     weight = w * to_field(to_modes(field) / spectrum)

@@ -15,6 +15,7 @@ from xgapfill.gaussian.priors import DEPENDENT_PIXELS
 PLACES = [(0, 0), *((n, 0) for n in (1, 2, 3, 4, 6, 8, 12)), *((0, n) for n in (1, 2, 3, 4, 6, 8, 12))]
 PLACES += [(n, sign * n) for n in (1, 2, 4, 8) for sign in (1, -1)]
 LAGS = [(frames, *place) for frames in (0, 1, 2) for place in PLACES if (frames, *place) != (0, 0, 0)]
+ROWS = 2
 LAG_ERROR = 0.2  # smallest error of the log variogram for any number of pairs: no model is exact
 LEAST = 1e-3  # share of the variance that is added to variograms before taking logarithms
 FARTHEST = 4.0  # largest departure of a parameter from the prior, in prior standard deviations
@@ -25,6 +26,8 @@ PARAMETERS = ("v1", "v2", "nugget", "l1", "l2", "t1", "t2", "power")
 
 def variogram(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """Half the mean square difference of pairs of observed pixels at each of `LAGS`, and the number of pairs.
+
+    Pairs begin in every `ROWS`-th row and count for those of the rows between, which differ little.
 
     Parameters
     ----------
@@ -44,14 +47,17 @@ def variogram(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
             pairs.append(nothing)
             continue
         a, b = (
-            tuple(slice(max(s * step, 0), n + min(s * step, 0)) for step, n in zip(lag, shape, strict=True))
+            tuple(
+                slice(max(s * step, 0), n + min(s * step, 0), every)
+                for step, n, every in zip(lag, shape, (1, ROWS, 1), strict=True)
+            )
             for s in (-1, 1)
         )
         both = observed[:, *a] * observed[:, *b]
         squares = ((values[:, *a] - values[:, *b]) ** 2 * both).sum((1, 2, 3)).double()
         count = both.sum((1, 2, 3)).double()
         gamma.append(0.5 * squares / count.clamp_min(1.0))
-        pairs.append(count)
+        pairs.append(ROWS * count)
     return torch.stack(gamma, dim=1), torch.stack(pairs, dim=1)
 
 

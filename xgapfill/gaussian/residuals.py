@@ -82,7 +82,7 @@ def residuals(
     whole: list[dict[int, Tensor]] = [{} for _ in donors]
     of_field = guesses(values, observed, step_days, step_km, channels, targets, priors, precision, level)
     for c, guess in of_field:
-        prior, w, covariance = priors[channels[c]], observed[:, :, c], guess.of.covariance
+        prior, w, covariance = priors[channels[c]], observed[:, :, c], guess.covariance
         nothing = torch.zeros_like(w)
         smooth = (covariance.spectrum - covariance.nugget).clamp(min=0)  # the noise of observations is not drawn
         even, colour = same_everywhere(smooth), (smooth / usual_power).sqrt()
@@ -101,7 +101,7 @@ def residuals(
             whole[number][c] = torch.where(seen > 0, y, trend + completed / scale)
             if wanted is not None and c not in wanted:
                 continue
-            told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km, nothing)
+            told = solved(completed * w, w, covariance._replace(counted=w), step_days, step_km)
             error = told.error2(prior).sqrt()
             found[number][:, :, c] = (1 - w) * (completed - told.field + told.noise) / error
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,19 +121,27 @@ def complete(
     told = (precision * usual).mean(dim=AXES, keepdim=True) / share
     told = (told > TOLD[0]) & (told < TOLD[1])
     power = torch.where(told, 1.0, POWER).to(spectrum.dtype)
-    powered = (1.0 / spectrum + precision.mean(dim=AXES, keepdim=True) / share) ** -power
-    scale = free * torch.where(told, 1.0, (1.0 / usual + precision) ** -POWER)
+    inverse = 1.0 / spectrum
+    powered = _to_power(inverse + precision.mean(dim=AXES, keepdim=True) / share, -power)
+    scale = free * torch.where(told, 1.0, _to_power(1.0 / usual + precision, -POWER))
 
     def operator(field: Tensor) -> Tensor:
-        return free * to_field(to_modes(field) / spectrum) + precision * field
+        image: Tensor = to_field(to_modes(field).mul_(inverse)).mul_(free)
+        return image.addcmul_(precision, field)
 
     def preconditioner(residual: Tensor) -> Tensor:
-        return scale * to_field(powered * to_modes(scale * residual))
+        z: Tensor = to_field(to_modes(scale * residual).mul_(powered)).mul_(scale)
+        return z
 
     x = free * _coarse(values, precision, held, spectrum)
     residual = precision * (values - x) - free * to_field(to_modes(known + x) / spectrum)
     limit = iterations + more * (precision > 0).flatten(-3).any(-1)[..., None, None, None]
     return known + _descend(x, residual, operator, preconditioner, limit)
+
+
+def _to_power(base: Tensor, power: Any) -> Tensor:
+    """A positive tensor to a power, in half the time of `pow`."""
+    return (base.log() * power).exp()
 
 
 def _coarse(values: Tensor, precision: Tensor, held: Tensor, spectrum: Tensor) -> Tensor:
@@ -177,7 +186,7 @@ def _descend(
     preconditioner: Callable[[Tensor], Tensor],
     limit: Tensor,
 ) -> Tensor:
-    """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual.
+    """Preconditioned conjugate gradients (Hestenes & Stiefel 1952) from a start and its residual, which are changed.
 
     Each field has its own limit of iterations and its own step length, so its bits do not depend on its neighbours in
     the batch.
@@ -188,12 +197,12 @@ def _descend(
     for iteration in range(iterations):
         image = operator(direction)
         step = rho / (direction * image).sum(dim=AXES, keepdim=True).clamp_min(1e-30)
-        x = x + torch.where(limit > iteration, step, 0.0) * direction
+        x.addcmul_(torch.where(limit > iteration, step, 0.0), direction)
         if iteration == iterations - 1:
             break
-        residual = residual - step * image
+        residual.addcmul_(step, image, value=-1.0)
         z = preconditioner(residual)
         fresh = (residual * z).sum(dim=AXES, keepdim=True)
-        direction = z + fresh / rho.clamp_min(1e-30) * direction
+        direction = direction.mul_(fresh / rho.clamp_min(1e-30)).add_(z)
         rho = fresh
     return x

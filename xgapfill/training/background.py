@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.background import LOG_SHARES, SPAN, Guess, first_guess, interpolate
+from xgapfill.gaussian.background import LOG_SHARES, SPAN, Guess, anomaly_covariance, first_guess, solved
 from xgapfill.gaussian.priors import Prior, shipped, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
@@ -91,7 +91,9 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
             y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.observed[:, c]).float()[None]
             km = torch.from_numpy(sample.step_km)[None]
             prior = priors[made.targets[c]]
-            of = interpolate(w * y, w, guess.trend[:, :, c], prior, sample.step_days, km)
+            trend = guess.trend[:, :, c]
+            covariance = anomaly_covariance(w * y, w, trend, prior, sample.step_days, km)
+            of = solved(w * y - trend, w, covariance, sample.step_days, km)
             error = ((y - guess.mean[:, :, c]) / of.variance.sqrt()).flatten()[places]
             features.append(of.features().flatten(1)[:, places])
             errors.append(error)
