@@ -10,6 +10,7 @@ import xarray as xr
 from maps import chl_map, psc_map
 
 import xgapfill
+from xgapfill.inputs.read import read
 from xgapfill.kernel.calibration import Calibration
 from xgapfill.testing import tiny_weights
 from xgapfill.validation.intervals import activity, coverage_table
@@ -26,6 +27,11 @@ def ocean():
 @pytest.fixture(scope="module")
 def calibration(ocean):
     return xgapfill.calibrate(ocean.CHL, "interpolate", prior=None)
+
+
+def slots_of_series(ocean):
+    """Time indices of the dates of the series."""
+    return read(ocean.CHL).grid.slots
 
 
 def spreads_away(found, missing):
@@ -84,7 +90,9 @@ def test_a_calibration_holds_on_dates_it_has_not_seen(ocean, calibration):
     assert f"{calibration.dates} dates" in filled.attrs["xgapfill_interval"]
     frame = filled.isel(time=8).load()
     away = spreads_away(frame, ocean.CHL.isel(time=8).isnull())
-    assert np.allclose(away, calibration.factor(LEVEL), rtol=1e-3)
+    own = dict(calibration.own)[slots_of_series(ocean)[8]]
+    assert 0.3 < own < 3
+    assert np.allclose(away, own * calibration.factor(LEVEL), rtol=1e-3)
     assert "interpolate" in repr(calibration)
 
 
@@ -100,11 +108,33 @@ def test_coverage_is_that_of_exchangeable_dates():
     draw = np.random.default_rng(0)
     dates = np.repeat(np.arange(40), 250)
     error = draw.normal(size=dates.size)
-    table = coverage_table(error, np.full(dates.size, 0.5), dates, {"first": dates < 20}, LEVEL)
+    clouds = np.arange(dates.size) // 25
+    table = coverage_table(error, np.full(dates.size, 0.5), dates, clouds, {"first": dates < 20}, LEVEL)
     assert abs(table.coverage["all"] - LEVEL) < 0.01
     assert table.normal_coverage["all"] < 0.65
     assert np.isclose(table.width["all"], 2 * 1.645, rtol=0.03)
     assert table.loc["first", "values"] == 20 * 250
+
+
+def test_a_date_that_is_filled_worse_has_wider_intervals():
+    """A tenth of the dates miss twice as much: their own clouds tell, so that they are covered better."""
+    draw = np.random.default_rng(0)
+    dates = np.repeat(np.arange(40), 1000)
+    clouds = np.arange(dates.size) // 25
+    worse = dates % 10 == 0
+    error = draw.normal(size=dates.size) * np.where(worse, 2.0, 1.0)
+    table = coverage_table(error, np.ones(dates.size), dates, clouds, {"worse": worse}, LEVEL)
+    assert table.coverage["worse"] > 0.75 > 0.65 > table.normal_coverage["worse"]
+    assert table.coverage["worst date"] > 0.7
+    assert abs(table.coverage["all"] - LEVEL) < 0.02
+
+
+def test_dates_without_withheld_pixels_have_the_common_factor(calibration):
+    """Another series has the same factor on all of its dates."""
+    slot, ratio = calibration.own[0]
+    known, other = (calibration.interval(LEVEL, clock) for clock in (calibration.clock, (1.0, 0.0, "regular")))
+    assert np.isclose(known.at(slot), ratio * calibration.factor(LEVEL))
+    assert known.at(10**6) == other.at(slot) == calibration.factor(LEVEL)
 
 
 def test_calm_pixels_vary_little_around():

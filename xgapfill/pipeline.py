@@ -174,12 +174,18 @@ def _season_in_words(job: Job) -> str:
 
 
 def _interval_in_words(job: Job) -> str:
-    level, given = float(job.options.interval or 0), job.options.calibration
+    level, given, interval = float(job.options.interval or 0), job.options.calibration, job.kernel.interval
+    assert interval is not None
+    own = (
+        f", times {min(r for _, r in interval.own):.2g} to {max(r for _, r in interval.own):.2g} by date"
+        if interval.own
+        else ""
+    )
     card = calibrated_card(job.method, job.weights)
     how = "normal" if card is None else f"calibrated with the weights {card.name}"
     if given is not None:
         how = f"calibrated on {given.pixels} values of {given.dates} dates"
-    return f"{100 * level:g} %, {job.kernel.interval:.3g} spreads on each side, {how}"
+    return f"{100 * level:g} %, {interval.factor:.3g} spreads on each side{own}, {how}"
 
 
 def _simulated_only(card: Card) -> str:

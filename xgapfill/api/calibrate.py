@@ -16,8 +16,9 @@ from xgapfill.kernel.job import Job
 from xgapfill.kernel.options import FillOptions
 from xgapfill.lattice.distance import NAMES, distance_class, distance_to_observed
 from xgapfill.methods import Method, NetMethod, find
+from xgapfill.validation.calibration import clouds_of
 from xgapfill.validation.case import Withheld
-from xgapfill.validation.intervals import activity, coverage_table
+from xgapfill.validation.intervals import activity, coverage_table, factor_of_date
 
 QUANTILES = 2001
 
@@ -43,7 +44,7 @@ def calibrate(
     """Calibrate the intervals of a method on a series: observed pixels are withheld and filled. Computes.
 
     Withheld are pixels under the gaps of other dates, so their distances are those of a real fill. The ratio of the
-    error to the stated spread tells how many spreads an interval must be wide (conformal prediction).
+    error to the stated spread tells how many spreads an interval must be wide (conformal prediction), on each date.
 
     Parameters
     ----------
@@ -63,8 +64,9 @@ def calibrate(
     Returns
     -------
     Calibration
-        For ``calibration=`` of the same method and variable. Its table has the coverage by distance, of calm and active
-        pixels, and of the worst date, each with a factor learned on the other dates.
+        For ``calibration=`` of the same method and variable. Dates of the series have a factor of their own, as far as
+        their withheld pixels tell. Its table has the coverage by distance, of calm and active pixels, and of the worst
+        date, each judged on clouds that its factor was not learned from.
 
     Raises
     ------
@@ -110,6 +112,9 @@ def calibrate(
     missed = found.mean - withheld.truth[:, withheld.hidden]
     usable = np.isfinite(missed) & (found.spread > 0)
     errors, spreads, dates = missed[usable], found.spread[usable], _dates(withheld, usable)
+    ratios, grid = np.abs(errors) / spreads, job.kernel.grid
+    of_all, clouds = float(np.quantile(ratios, level)), clouds_of(withheld.hidden)
+    widths = {number: factor_of_date(ratios[dates == number], of_all, level) / of_all for number in np.unique(dates)}
     return Calibration(
         method=made.name,
         target=f"{'log10 of ' if variable.logarithmic else ''}{withheld.quantity.label}",
@@ -117,14 +122,16 @@ def calibrate(
         weights=job.weights.sha256 if job.weights is not None and isinstance(made, NetMethod) else "",
         dates=np.unique(dates).size,
         pixels=errors.size,
-        ratios=tuple(np.quantile(np.abs(errors) / spreads, np.linspace(0, 1, QUANTILES)).tolist()),
-        table=coverage_table(errors, spreads, dates, _groups(withheld, usable), level),
+        ratios=tuple(np.quantile(ratios, np.linspace(0, 1, QUANTILES)).tolist()),
+        table=coverage_table(errors, spreads, dates, _spread_out(clouds, usable), _groups(withheld, usable), level),
+        clock=grid.clock,
+        own=tuple((grid.slots[number], ratio) for number, ratio in widths.items()),
     )
 
 
 def _dates(withheld: Withheld, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number of the date of each usable value; ValueError if there are hardly any, a warning if they are few."""
-    dates = np.broadcast_to(np.nonzero(withheld.hidden)[0], usable.shape)[usable]
+    dates = _spread_out(np.nonzero(withheld.hidden)[0], usable)
     count = np.unique(dates).size
     if count < 2:
         raise ValueError(f"expected withheld pixels on at least two dates, found {count}; give a longer series")
@@ -136,6 +143,11 @@ def _dates(withheld: Withheld, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
     return dates
 
 
+def _spread_out(of_pixels: NDArray[Any], usable: NDArray[np.bool_]) -> NDArray[Any]:
+    """What holds for withheld pixels, for each usable value there."""
+    return np.broadcast_to(of_pixels, usable.shape)[usable]
+
+
 def _groups(withheld: Withheld, usable: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Withheld values by distance to the nearest observed pixel, and in calm and active surroundings."""
     far = distance_class(distance_to_observed(withheld.observed))[withheld.hidden]
@@ -145,4 +157,4 @@ def _groups(withheld: Withheld, usable: NDArray[np.bool_]) -> dict[str, NDArray[
         "calm": active <= low,
         "active": active > high,
     }
-    return {name: np.broadcast_to(there, usable.shape)[usable] for name, there in groups.items()}
+    return {name: _spread_out(there, usable) for name, there in groups.items()}

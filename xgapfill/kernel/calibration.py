@@ -1,4 +1,4 @@
-"""Factors of intervals: how many spreads of a method hold a share of the errors."""
+"""Factors of intervals: how many spreads of a method hold a share of the errors, on each date."""
 
 from __future__ import annotations
 
@@ -13,6 +13,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_DATES = 20  # below, the worst date of a calibration says little about the worst to come
+
+
+Clock = tuple[float, float, str]
+"""Meaning of time indices: step in days, phase, calendar."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Spreads on each side of an estimate that its interval has.
+
+    Attributes
+    ----------
+    factor : float
+    own : tuple of (slot, ratio)
+        Dates whose intervals are wider or narrower, times the factor.
+
+    Examples
+    --------
+    >>> interval = Interval(2.0, ((7, 1.5),))
+    >>> interval.at(7), interval.at(8)
+    (3.0, 2.0)
+    """
+
+    factor: float
+    own: tuple[tuple[int, float], ...] = ()
+
+    def at(self, slot: int) -> float:
+        """Return the number of spreads on a date."""
+        return self.factor * dict(self.own).get(slot, 1.0)
 
 
 @dataclass(frozen=True)
@@ -34,8 +63,12 @@ class Calibration:
     ratios : tuple of float
         Evenly spaced quantiles of |error| / spread, from 0 to 1.
     table : pandas.DataFrame
-        Coverage and mean width of intervals: calibrated on all dates but the one they are judged on, and those of a
+        Coverage and mean width of intervals: calibrated on clouds other than those they are judged on, and those of a
         normal distribution.
+    clock : (step in days, phase, calendar)
+        Meaning of the time indices (slots) of the series.
+    own : tuple of (slot, ratio)
+        Width of the intervals of each date with withheld pixels, as a ratio to that of all dates.
 
     Examples
     --------
@@ -53,6 +86,12 @@ class Calibration:
     pixels: int
     ratios: tuple[float, ...]
     table: pd.DataFrame
+    clock: Clock = (0.0, 0.0, "none")
+    own: tuple[tuple[int, float], ...] = ()
+
+    def interval(self, level: float, clock: Clock) -> Interval:
+        """Return how wide intervals are on a series: dates of the calibration have a factor of their own."""
+        return Interval(self.factor(level), self.own if clock == self.clock else ())
 
     def factor(self, level: float) -> float:
         """Return the number of spreads on each side of an estimate that hold this share of the errors.
@@ -69,7 +108,7 @@ class Calibration:
         return f"<xgapfill.Calibration> {title}\n{self.table.round(3).to_string()}"
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios
+        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios, self.own
 
 
 def check_level(level: float) -> None:

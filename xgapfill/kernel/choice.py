@@ -10,7 +10,8 @@ import numpy as np
 from xgapfill.inputs.conditions import check_channels, warn_of_useless
 from xgapfill.inputs.read import Quantity
 from xgapfill.inputs.warn import warn
-from xgapfill.kernel.calibration import Calibration, card_factor, normal_factor
+from xgapfill.kernel.calibration import Calibration, Interval, card_factor, normal_factor
+from xgapfill.lattice.grid import Grid
 from xgapfill.methods.base import Method, NetMethod, SeriesMethod
 from xgapfill.nets.ready import check_network
 from xgapfill.variables import SizeClasses, priors
@@ -114,9 +115,15 @@ def calibrated_card(method: Method, weights: Weights | None) -> Card | None:
     return weights.card
 
 
-def interval_factor(
-    level: float | None, given: Any, method: Method, draws: bool, weights: Weights | None, channels: tuple[str, ...]
-) -> float | None:
+def interval_of(
+    level: float | None,
+    given: Any,
+    method: Method,
+    draws: bool,
+    weights: Weights | None,
+    channels: tuple[str, ...],
+    grid: Grid,
+) -> Interval | None:
     """Spreads on each side of an estimate that its interval has; ValueError if the calibration is of another fill."""
     if level is None:
         return None
@@ -127,7 +134,7 @@ def interval_factor(
         )
     if given is None:
         known = calibrated_card(method, weights)
-        return normal_factor(level) if known is None else card_factor(level, known.intervals)
+        return Interval(normal_factor(level) if known is None else card_factor(level, known.intervals))
     if not isinstance(given, Calibration):
         raise TypeError(f"calibration must come from xgapfill.calibrate, found {type(given).__name__}")
     own = weights.sha256 if weights is not None and isinstance(method, NetMethod) else ""
@@ -141,4 +148,4 @@ def interval_factor(
                 f"the calibration is of another fill: its {what} {calibrated!r}, here {found!r}; calibrate this one, "
                 "xgapfill.calibrate(da, method, cond)"
             )
-    return given.factor(level)
+    return given.interval(level, grid.clock)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xgapfill.kernel.calibration import Interval
 from xgapfill.kernel.encode import BoxChannels
 from xgapfill.variables import Given, Variable
 
@@ -42,7 +43,7 @@ class Decoder:
         Number of members.
     full : bool
         Whether spread and status are returned as well.
-    interval : float or None
+    interval : Interval or None
         Spreads on each side of an estimate that its interval has; None: no intervals.
     ranges : tuple of (lowest, highest)
         Range of each channel in the training of the weights; infinite if unknown.
@@ -53,7 +54,7 @@ class Decoder:
     members: int
     full: bool
     ranges: tuple[tuple[float, float], ...]
-    interval: float | None = None
+    interval: Interval | None = None
 
     @property
     def targets(self) -> int:
@@ -67,18 +68,18 @@ class Decoder:
         more = 3 * parts + self.variable.logarithmic if self.full else 0
         return self.members * parts + more + (0 if self.interval is None else 2 * parts)
 
-    def __call__(self, known: BoxChannels, raw: Sequence[NDArray], blend: Blend) -> NDArray:
-        """Return (layers, t, y, x), given the channels and the raw parts of the target on the interior."""
+    def __call__(self, known: BoxChannels, raw: Sequence[NDArray], blend: Blend, first: int = 0) -> NDArray:
+        """Return (layers, t, y, x), given the channels and raw parts of the target on the interior, from a slot on."""
         out = np.empty((self.layers, *blend.weight.shape), np.result_type(*(part.dtype for part in raw)))
         for slot in range(blend.weight.shape[0]):
             frame = (..., slice(slot, slot + 1), slice(None), slice(None))
             given = np.stack([part[frame[1:]] for part in raw])
             share = None if blend.support is None else blend.support[frame]
             one = Blend(blend.members[frame], blend.spread[frame], blend.weight[frame], share)
-            out[frame] = self._frame(known.within(frame[1:]), given, one)
+            out[frame] = self._frame(known.within(frame[1:]), given, one, first + slot)
         return out
 
-    def _frame(self, known: BoxChannels, raw: NDArray, blend: Blend) -> NDArray:
+    def _frame(self, known: BoxChannels, raw: NDArray, blend: Blend, slot: int) -> NDArray:
         """Layers of a frame."""
         present = known.present
         here = np.flatnonzero((blend.weight > 0) & ~present.all(axis=0))
@@ -107,7 +108,8 @@ class Decoder:
             share = np.broadcast_to(_at(blend.support, here), (len(raw), here.size))
             out.append(_paste(share, here, np.ones((), raw.dtype), present))
         if self.interval is not None:
-            out += [_paste(side, here, raw, present) for side in self._interval(values, width, spread)]
+            sides = self._interval(np.float32(self.interval.at(slot)), values, width, spread)
+            out += [_paste(side, here, raw, present) for side in sides]
         return np.concatenate(out)
 
     def _given(self, known: BoxChannels, raw: NDArray, here: NDArray) -> Given:
@@ -126,13 +128,14 @@ class Decoder:
         (filled,), (width,) = kind().decode_mean(member[-1:], spread[-1:], nothing)
         return Given(given.parts, np.where(missing, filled, given.whole), np.where(missing, width, np.float32(0)))
 
-    def _interval(self, values: NDArray, width: NDArray, spread: NDArray) -> tuple[NDArray, NDArray]:
+    def _interval(
+        self, factor: np.float32, values: NDArray, width: NDArray, spread: NDArray
+    ) -> tuple[NDArray, NDArray]:
         """Lower and upper bounds of the intervals of estimates, within the bounds of the variable."""
-        assert self.interval is not None
         if self.variable.logarithmic:
-            times = np.float32(10) ** (np.float32(self.interval) * np.minimum(spread[:1], np.float32(MOST_DECADES)))
+            times = np.float32(10) ** (factor * np.minimum(spread[:1], np.float32(MOST_DECADES)))
             return values / times, values * times
-        more = np.float32(self.interval) * width
+        more = factor * width
         low, high = (np.float32(bound) for bound in self.variable.bounds)
         return np.clip(values - more, low, high), np.clip(values + more, low, high)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xgapfill.blocks.block import OnBox
 from xgapfill.blocks.progress import tracked
 from xgapfill.kernel.arrays import BoxArrays, Layout
+from xgapfill.kernel.calibration import Interval
 from xgapfill.kernel.decode import Blend, Decoder
 from xgapfill.kernel.donors import Donors, OtherDate, pairs_of
 from xgapfill.kernel.drivers import Drivers
@@ -82,7 +83,7 @@ class FillKernel:
         What the support of a pixel is, and how much it needs; None: it is not asked for.
     donors : Donors or None
         Makes the members of a method that gives an estimate and its spread.
-    interval : float or None
+    interval : Interval or None
         Spreads on each side of an estimate that its interval has; None: no intervals.
     call : str
         Token of the call, to warn of impossible values once per call.
@@ -111,7 +112,7 @@ class FillKernel:
     prior: SharedPrior | None = None
     support: Support | None = None
     donors: Donors | None = None
-    interval: float | None = None
+    interval: Interval | None = None
     call: str = ""
     ever: bool = False
 
@@ -199,7 +200,7 @@ class FillKernel:
         del given
         arrays.clear()  # frees their memory before the windows are filled
         blend = self.blend(known, box, core, donors)
-        return self.decode(known.within(core.within(box)), raw, blend)
+        return self.decode(known.within(core.within(box)), raw, blend, core.slots[0])
 
     def encode(self, arrays: BoxArrays, box: Box) -> BoxChannels:
         """Turn physical values into channels, with what drivers, other sensors and the prior know of the box."""

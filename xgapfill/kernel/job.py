@@ -20,7 +20,7 @@ from xgapfill.inputs.sea import read_sea
 from xgapfill.inputs.settle import settled
 from xgapfill.inputs.values import check_values
 from xgapfill.kernel.beyond import lay_out_prior, prior_of
-from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_factor, ranges
+from xgapfill.kernel.choice import by_class, check_taken, choose, divided, interval_of, ranges
 from xgapfill.kernel.donors import Donors, Laid, of_prior
 from xgapfill.kernel.drivers import Drivers, lay_out_drivers, layers_of
 from xgapfill.kernel.encode import Encoder
@@ -127,7 +127,7 @@ class Job:
             noise=Noise(options.seed, grid.ncols, paired=donors is not None),
             members=options.members or 1,
             full=bool(options.full),
-            interval=interval_factor(options.interval, options.calibration, method, draws, weights, channels),
+            interval=interval_of(options.interval, options.calibration, method, draws, weights, channels, grid),
             sea=None if mask is None else mask[0],
             ranges=ranges(channels, weights),
             checked=looked_at,

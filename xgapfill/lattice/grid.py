@@ -104,6 +104,11 @@ class Grid:
     cell: int = 1
     pixels: int = 0
 
+    @property
+    def clock(self) -> tuple[float, float, str]:
+        """Meaning of the slots: step in days, phase, calendar."""
+        return self.steps[0], self.phases[0], self.calendar
+
     @classmethod
     def of(
         cls,

@@ -181,7 +181,7 @@ def tarp(scene: Scene, seed: int = 0) -> list[Verdict]:
     """
     members, generator = _members(scene), np.random.default_rng(seed)
     near, usual = scene.nearest, float(np.nanstd(scene.truth[scene.observed]))
-    label, found, dates = _clouds(scene.hidden), [], []
+    label, found, dates = clouds_of(scene.hidden), [], []
     for cloud in np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1]):
         if cloud.size < LEAST_PIXELS or not np.isfinite(near[cloud]).all():
             continue
@@ -194,8 +194,8 @@ def tarp(scene: Scene, seed: int = 0) -> list[Verdict]:
     return _of_ranks("TARP", np.array(found, int), len(members), np.array(dates, int))
 
 
-def _clouds(hidden: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of the cloud of each hidden pixel."""
+def clouds_of(hidden: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of the cloud of each hidden pixel: connected pixels of a date."""
     flat = np.zeros((3, 3, 3), bool)
     flat[1] = True
     return np.asarray(scipy.ndimage.label(hidden, flat)[0][hidden] - 1, np.int64)

@@ -1,6 +1,8 @@
 """Conformal intervals: the error over the stated spread at withheld pixels tells how wide intervals must be.
 
-The unit is the date: pixels of a date are alike, so coverage is judged on dates that the factor was not learned from.
+The unit is the date: pixels of a date are alike, and some dates are filled worse than their spread says. So a date has
+a factor of its own, from its withheld pixels, as far as they tell, and from other dates. It is judged on clouds that it
+was not learned from.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+ALIKE = 20.0  # withheld pixels of a date that count as one: neighbours miss together
+OTHERS = 20.0  # weight of the other dates in its factor, as a number of such pixels
 SIDE = 5  # pixels of the square in which a pixel is called calm or active
 
 
@@ -18,15 +22,18 @@ def coverage_table(
     error: NDArray[np.floating],
     spread: NDArray[np.floating],
     dates: NDArray[np.integer],
+    clouds: NDArray[np.integer],
     groups: dict[str, NDArray[np.bool_]],
     level: float,
 ) -> pd.DataFrame:
-    """Coverage and width of intervals whose factor was learned on the other dates, and of normal ones.
+    """Coverage and width of intervals whose factor was learned on other clouds, and of normal ones.
+
+    The clouds of a date are parted at random in two halves: each is judged by what the other and all other dates tell.
 
     Parameters
     ----------
     error, spread : (n,) estimate minus truth, and the stated standard deviation
-    dates : (n,) number of the date
+    dates, clouds : (n,) number of the date, and of the cloud
     groups : name -> (n,) bool
         Rows of the table, besides all pixels and the date that is covered worst.
     level : float
@@ -43,9 +50,12 @@ def coverage_table(
     ratio = np.abs(error) / np.maximum(spread, 1e-12)
     every = np.unique(dates)
     factor = np.empty(ratio.shape)
+    half = np.random.default_rng(0).random(int(clouds.max()) + 1)[clouds] < 0.5
     for date in every:
         here = dates == date
-        factor[here] = np.quantile(ratio[~here], level, method="higher") if every.size > 1 else np.nan
+        others = float(np.quantile(ratio[~here], level, method="higher")) if every.size > 1 else np.nan
+        for judged, told in ((here & half, here & ~half), (here & ~half, here & half)):
+            factor[judged] = factor_of_date(ratio[told], others, level)
     normal = NormalDist().inv_cdf((1 + level) / 2)
     inside, usual = ratio <= factor, ratio <= normal
     by_date = [inside[dates == date].mean() for date in every]
@@ -62,6 +72,25 @@ def coverage_table(
         if there.any()
     }
     return pd.DataFrame(rows).T.astype({"values": int})
+
+
+def factor_of_date(ratio: NDArray[np.floating], others: float, level: float) -> float:
+    """Number of spreads that hold a share of the errors of a date, given some of its ratios and those of other dates.
+
+    A weighted mean of both logarithms.
+
+    Examples
+    --------
+    >>> factor_of_date(np.zeros(0), 1.5, 0.9)
+    1.5
+    >>> factor_of_date(np.full(400, 3.0), 1.5, 0.9) > 2.1
+    True
+    """
+    weight = ratio.size / ALIKE
+    if not weight or not others > 0:
+        return others
+    own = max(float(np.quantile(ratio, level)), 0.1 * others)
+    return float(np.exp((weight * np.log(own) + OTHERS * np.log(others)) / (weight + OTHERS)))
 
 
 def activity(truth: NDArray[np.floating]) -> NDArray[np.float64]:
