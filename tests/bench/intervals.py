@@ -1,4 +1,4 @@
-"""Intervals on the test set: coverage of calibrated and of normal ones, on dates they were not learned from."""
+"""Intervals on the test set: coverage of calibrated and of normal ones, on clouds they were not learned from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def run(folder: Path, sets: tuple[str, ...] = SETS, methods: tuple[str, ...] = M
     """Print the table of each method; nothing is chosen here."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    print("intervals that should hold 90 % of withheld values: calibrated on all dates but the one they are judged on,")
+    print(
+        "intervals that should hold 90 % of withheld values: calibrated on other dates and on other clouds of the date,"
+    )
     print("and those of a normal distribution with the stated spread; widths in log10 of CHL, in fractions")
     for name in sets:
         for method in methods:

@@ -29,8 +29,8 @@ PLACES = ("time", "lat", "lon")
 ORDERS, LAGS = (0.5, 1.0, 2.0), (1, 2, 4, 8)
 
 LEGEND = f"""{MEMBERS} members. CRPS: as they are, and fair (pairs are not independent: one of each pair in brackets).
-RMSE: of their mean, and of the estimate, if the method has one. range: truths within all members, ideally 0.778 (one of
-each pair: 0.6).
+RMSE: of their mean, and of the estimate, if the method has one. range: truths within all members, ideally 0.778, 0.8
+for pairs of opposite departures (one of each pair: 0.6).
 S: mean of |difference| ** q over that of the truth, at lags 1, 2, 4, 8. area: a classifier tells patches of a member
 from observed ones (0.5: it cannot), in brackets patches of the estimate. Core-seconds."""
 

@@ -22,17 +22,20 @@ from bench.virtual import SHAPE, tiles, virtual_ocean
 from xgapfill.blocks.graph import compute_block
 from xgapfill.options import OPTIONS
 
-# methods, members and number of blocks; targets for a global frame on 2 cores, in minutes
-FRAMES: tuple[tuple[str, int | None, int, float | None], ...] = (
-    ("background", None, 3, 1.5),
-    ("posterior_mean", None, 3, 8.0),
-    ("posterior_mean", 8, 1, 27.0),  # 20 days for the archive
-    ("repaint", 1, 1, None),
+Block = tuple[int, int, int]
+USUAL, LARGE = OPTIONS["block"], (24, 480, 480)
+# methods, members, block and number of blocks; targets for a global frame on 2 cores, in minutes
+FRAMES: tuple[tuple[str, int | None, Block, int, float | None], ...] = (
+    ("background", None, USUAL, 3, 1.5),
+    ("background", None, LARGE, 1, 1.5),
+    ("posterior_mean", None, USUAL, 3, 8.0),
+    ("posterior_mean", 8, USUAL, 1, 27.0),  # 20 days for the archive
+    ("repaint", 1, USUAL, 1, None),
 )
 CORES = (2, 16)
 IN_A_ROW, SMALL = 200, (3, 48, 48)
 _given: dict[str, Any] = {}  # tiles, in the processes of a pool
-FIRST = (40, 4, 10)  # numbers of the first block that is computed: far from the edges
+FIRST = (480, 960, 2400)  # where the first block that is computed begins: far from the edges
 
 
 def run() -> None:
@@ -41,26 +44,27 @@ def run() -> None:
     arithmetic.run()
     speedup, both = workers()
     print(f"2 workers (processes): {speedup:.2f} x one [1.8]; peak memory of both {both / 1000:.2f} GB [4]")
-    blocks = -(-SHAPE[1] // OPTIONS["block"][1]) * -(-SHAPE[2] // OPTIONS["block"][2])
-    factor = blocks / OPTIONS["block"][0]
-    shape = OPTIONS["block"]
-    print(f"a global frame of PSC given CHL: blocks of {shape}, {blocks} around the globe for {shape[0]} frames,")
-    print(f"so {factor:.0f} x the core-seconds per block, divided by {speedup:.2f} for 2 cores")
-    shared = alone(cost, "background", "PSC", 1, None, "auto")[0] - alone(cost, "background", "PSC", 1)[0]
-    shared /= shape[0]
+    print(f"a global frame of PSC given CHL, divided by {speedup:.2f} for 2 cores, with blocks of")
+    for shape in (USUAL, LARGE):
+        print(f"  {shape}, {frames_of(shape) * shape[0]:.0f} around the globe for {shape[0]} frames: ", end="")
+        print(f"{frames_of(shape):.3g} x the core-seconds per block")
+    shared = alone(cost, "background", "PSC", 1, USUAL, None, "auto")[0] - alone(cost, "background", "PSC", 1)[0]
+    shared /= USUAL[0]
     print(f"and {shared:.1f} core-seconds a frame for the large scale of the whole map")
-    for method, members, count, most in FRAMES:
-        seconds, peak = alone(cost, method, "PSC", count, members)
+    for method, members, shape, count, most in FRAMES:
+        seconds, peak = alone(cost, method, "PSC", count, shape, members)
+        factor = frames_of(shape)
         minutes = (seconds * factor + shared) / 60 / speedup
         target = "" if most is None else f" [{most:g}]"
         named = method if members is None else f"{method}, {members} members"
+        named += "" if shape == USUAL else ", larger blocks"
         print(
-            f"  {named:26}{seconds:7.1f} s per block, {minutes:6.1f} minutes per frame{target}; {peak:.0f} MB",
+            f"  {named:28}{seconds:7.1f} s per block, {minutes:6.1f} minutes per frame{target}; {peak:.0f} MB",
             flush=True,
         )
         for cores in CORES:
             days = (seconds * factor + shared) * SHAPE[0] / 86400 / (cores * speedup / 2)
-            print(f"  {'':26}the archive of {SHAPE[0]} frames: {days:.1f} days on {cores} cores")
+            print(f"  {'':28}the archive of {SHAPE[0]} frames: {days:.1f} days on {cores} cores")
     print("1, 2, 4, 8 x the area, background of CHL: seconds per block, one thread")
     print("  " + ", ".join(f"{count} blocks: {seconds:.2f}" for count, seconds in alone(scaling)))
     print("plan, core-seconds estimated and taken")
@@ -103,28 +107,34 @@ def lazy(method: str, name: str, members: int | None = None, prior: str | None =
     return ds[name].gapfill.fill(method, cond=cond, sea=ds.sea, members=members, prior=prior).data
 
 
-def compute(array: Any, numbers: range) -> float:
+def frames_of(shape: Block) -> float:
+    """Blocks around the globe over the frames of a block."""
+    return -(-SHAPE[1] // shape[1]) * -(-SHAPE[2] // shape[2]) / shape[0]
+
+
+def compute(array: Any, numbers: range, shape: Block = USUAL) -> float:
     """Compute some blocks one by one in one thread; core-seconds per block."""
     start = time.process_time()
     for number in numbers:
-        t, y, x = FIRST
+        t, y, x = (first // length for first, length in zip(FIRST, shape, strict=True))
         compute_block(array, (0,) * (array.ndim - 3) + (t, y, x + number))
     return (time.process_time() - start) / len(numbers)
 
 
 def warm(method: str, name: str) -> None:
     """Load what a method needs, on a few windows."""
-    t, y, x = (length * number for length, number in zip(OPTIONS["block"], FIRST, strict=True))
+    t, y, x = FIRST
     ds = ocean().isel(time=slice(t, t + 2), lat=slice(y, y + 32), lon=slice(x, x + 32))
     ds[name].gapfill.fill(method, cond=ds.CHL if name == "PSC" else None, sea=ds.sea).compute(scheduler="synchronous")
 
 
 def cost(
-    method: str, name: str, count: int, members: int | None = None, prior: str | None = None
+    method: str, name: str, count: int, shape: Block = USUAL, members: int | None = None, prior: str | None = None
 ) -> tuple[float, float]:
     """Core-seconds per block, and the peak memory of the process in MB."""
     warm(method, name)
-    return compute(lazy(method, name, members, prior), range(count)), peak_memory()
+    with xgapfill.set_options(block=shape):
+        return compute(lazy(method, name, members, prior), range(count), shape), peak_memory()
 
 
 def workers() -> tuple[float, float]:
@@ -160,7 +170,7 @@ def scaling() -> list[tuple[int, float]]:
 
 def planned() -> list[tuple[str, float, float, float]]:
     """Core-seconds that a plan estimates for part of the map, their standard error, and those measured."""
-    t, y, x = (length * number for length, number in zip(OPTIONS["block"], FIRST, strict=True))
+    t, y, x = FIRST
     found = []
     for method, name, frames in (("background", "PSC", 6), ("posterior_mean", "PSC", 6), ("repaint", "CHL", 3)):
         ds = ocean().isel(time=slice(t, t + frames), lat=slice(y, y + 240), lon=slice(x, x + 240))
