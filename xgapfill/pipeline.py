@@ -176,11 +176,8 @@ def _season_in_words(job: Job) -> str:
 def _interval_in_words(job: Job) -> str:
     level, given, interval = float(job.options.interval or 0), job.options.calibration, job.kernel.interval
     assert interval is not None
-    own = (
-        f", times {min(r for _, r in interval.own):.2g} to {max(r for _, r in interval.own):.2g} by date"
-        if interval.own
-        else ""
-    )
+    ratios = [ratio for _, ratio in interval.own]
+    own = f", times {min(ratios):.2g} to {max(ratios):.2g} by date" if ratios else ""
     card = calibrated_card(job.method, job.weights)
     how = "normal" if card is None else f"calibrated with the weights {card.name}"
     if given is not None:

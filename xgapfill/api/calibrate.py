@@ -55,7 +55,8 @@ def calibrate(
     cond, weights, error, also, sea, size_class, time_step, transform, prior
         As in `repaint`.
     level : float
-        Share of values that the intervals in the table should hold; `Calibration.factor` gives any other.
+        Share of values that the intervals in the table should hold, and at which dates are compared;
+        `Calibration.factor` gives the factor of any other.
     masks, seed
         Pixels to withhold, as in `validate`.
     **parameters

@@ -108,7 +108,7 @@ class Calibration:
         return f"<xgapfill.Calibration> {title}\n{self.table.round(3).to_string()}"
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios, self.own
+        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios, self.clock, self.own
 
 
 def check_level(level: float) -> None:
