@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 
 import xgapfill
@@ -86,6 +87,7 @@ def _pool(count: int) -> Any:
 
 
 def _take(tiles: dict[str, Any]) -> None:
+    torch.set_num_threads(1)
     _given.update(tiles)
 
 
