@@ -10,7 +10,6 @@ import xarray as xr
 from maps import chl_map, psc_map
 
 import xgapfill
-from xgapfill.inputs.read import read
 from xgapfill.kernel.calibration import Calibration
 from xgapfill.testing import tiny_weights
 from xgapfill.validation.intervals import activity, coverage_table
@@ -27,11 +26,6 @@ def ocean():
 @pytest.fixture(scope="module")
 def calibration(ocean):
     return xgapfill.calibrate(ocean.CHL, "interpolate", prior=None)
-
-
-def slots_of_series(ocean):
-    """Time indices of the dates of the series."""
-    return read(ocean.CHL).grid.slots
 
 
 def spreads_away(found, missing):
@@ -90,7 +84,7 @@ def test_a_calibration_holds_on_dates_it_has_not_seen(ocean, calibration):
     assert f"{calibration.dates} dates" in filled.attrs["xgapfill_interval"]
     frame = filled.isel(time=8).load()
     away = spreads_away(frame, ocean.CHL.isel(time=8).isnull())
-    own = dict(calibration.own)[slots_of_series(ocean)[8]]
+    own = dict(calibration.own)[calibration.grid.slots[8]]
     assert 0.3 < own < 3
     assert np.allclose(away, own * calibration.factor(LEVEL), rtol=1e-3)
     assert "interpolate" in repr(calibration)
@@ -130,11 +124,22 @@ def test_a_date_that_is_filled_worse_has_wider_intervals():
 
 
 def test_dates_without_withheld_pixels_have_the_common_factor(calibration):
-    """Another series has the same factor on all of its dates."""
-    slot, ratio = calibration.own[0]
-    known, other = (calibration.interval(LEVEL, clock) for clock in (calibration.clock, (1.0, 0.0, "regular")))
+    """Another series has the same factor on all of its dates; a part of the calibrated one has its own."""
+    (slot, ratio), grid = calibration.own[0], calibration.grid
+    others = replace(grid, calendar="regular"), replace(grid, rows=tuple(row + 40 for row in grid.rows))
+    known, part = (calibration.interval(LEVEL, each) for each in (grid, replace(grid, rows=grid.rows[:9])))
+    assert known == part
     assert np.isclose(known.at(slot), ratio * calibration.factor(LEVEL))
-    assert known.at(10**6) == other.at(slot) == calibration.factor(LEVEL)
+    for other in others:
+        assert known.at(10**6) == calibration.interval(LEVEL, other).at(slot) == calibration.factor(LEVEL)
+
+
+def test_a_calibrated_fill_does_not_depend_on_chunks(ocean, calibration):
+    """Factors of dates belong to dates: the same bits for any chunks and for time in reverse."""
+    whole = xgapfill.interpolate(ocean.CHL, interval=LEVEL, calibration=calibration, prior=None).load()
+    for chl in (ocean.CHL.chunk(time=5, lat=17, lon=23), ocean.CHL.isel(time=slice(None, None, -1))):
+        found = xgapfill.interpolate(chl, interval=LEVEL, calibration=calibration, prior=None).load()
+        assert found.sortby("time").identical(whole)
 
 
 def test_calm_pixels_vary_little_around():

@@ -32,6 +32,16 @@ def test_variogram_by_hand():
     assert (0, 0, 0) not in LAGS
 
 
+def test_pairs_begin_in_every_second_row():
+    """Rows 0 and 2 of four: differences of 1 and 9 along columns, and one of 4 to the row below that is observed."""
+    values = torch.tensor([[[[0.0, 1.0], [5.0, 0.0], [0.0, 9.0], [4.0, 0.0]]]])
+    observed = torch.tensor([[[[1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 0.0]]]])
+    gamma, pairs = (part[0].tolist() for part in variogram(values * observed, observed))
+    found = dict(zip(LAGS, zip(gamma, pairs, strict=True), strict=True))
+    assert found[0, 0, 1] == ((1 + 81) / 4, 4)
+    assert found[0, 1, 0] == (16 / 2, 2)
+
+
 def test_model_and_its_slopes():
     """The model is sill minus covariance, and its slopes are those of finite differences."""
     p = parameters(0.6, 0.3, 0.05, 80.0, 20.0, 30.0, 7.0, 1.2)

@@ -21,6 +21,8 @@ from bench import arithmetic
 from bench.machine import describe, memory, peak_memory
 from bench.virtual import SHAPE, tiles, virtual_ocean
 from xgapfill.blocks.graph import compute_block
+from xgapfill.lattice.grid import Box
+from xgapfill.lattice.tiling import Tiling
 from xgapfill.options import OPTIONS
 
 Block = tuple[int, int, int]
@@ -48,7 +50,7 @@ def run() -> None:
     print(f"a global frame of PSC given CHL, divided by {speedup:.2f} for 2 cores, with blocks of")
     for shape in (USUAL, LARGE):
         print(f"  {shape}, {frames_of(shape) * shape[0]:.0f} around the globe for {shape[0]} frames: ", end="")
-        print(f"{frames_of(shape):.3g} x the core-seconds per block")
+        print(f"{frames_of(shape):.3g} x the core-seconds per block, {repeated(shape):.2f} x the windows of the map")
     shared = alone(cost, "background", "PSC", 1, USUAL, None, "auto")[0] - alone(cost, "background", "PSC", 1)[0]
     shared /= USUAL[0]
     print(f"and {shared:.1f} core-seconds a frame for the large scale of the whole map")
@@ -112,6 +114,13 @@ def lazy(method: str, name: str, members: int | None = None, prior: str | None =
 def frames_of(shape: Block) -> float:
     """Blocks around the globe over the frames of a block."""
     return -(-SHAPE[1] // shape[1]) * -(-SHAPE[2] // shape[2]) / shape[0]
+
+
+def repeated(shape: Block) -> float:
+    """Windows of a block, over those that begin in it: the others are computed by its neighbours as well."""
+    tiling = Tiling(SHAPE[2])
+    box = Box(*((first, first + length) for first, length in zip(FIRST, shape, strict=True)))
+    return float(len(tiling.touching(box)) / np.prod(np.divide(shape, tiling.stride)))
 
 
 def compute(array: Any, numbers: range, shape: Block = USUAL) -> float:

@@ -125,7 +125,7 @@ def calibrate(
         pixels=errors.size,
         ratios=tuple(np.quantile(ratios, np.linspace(0, 1, QUANTILES)).tolist()),
         table=coverage_table(errors, spreads, dates, _spread_out(clouds, usable), _groups(withheld, usable), level),
-        clock=grid.clock,
+        grid=grid,
         own=tuple((grid.slots[number], ratio) for number, ratio in widths.items()),
     )
 

@@ -122,9 +122,7 @@ class OfChannel:
     @cached_property
     def departures(self) -> Departures:
         """The interpolated anomalies."""
-        return solved(
-            self.anomalies, self.observed, self.covariance, self.step_days, self.step_km, precision=self.precision
-        )
+        return solved(self.anomalies, self.observed, self.covariance, self.step_days, self.step_km, self.precision)
 
     @cached_property
     def mean(self) -> Tensor:
@@ -271,30 +269,28 @@ class Departures(NamedTuple):
     ----------
     field : the interpolated anomalies, equal to the observations where observed
     noise : estimated noise of the observations, 0 where missing
-    spectrum, variance, nugget, usual, counted : their covariance
+    covariance : of the anomalies
     misfit : ratio of the squared misfit of nearby observations to the usual error variance
     """
 
     field: Tensor
     noise: Tensor
-    spectrum: Tensor
-    variance: Tensor
-    nugget: Tensor
-    usual: Tensor
-    counted: Tensor
+    covariance: Covariance
     misfit: Tensor
 
     def features(self) -> Tensor:
         """Predictors of the log error variance, as a share of the variance of anomalies: (3, b, t, y, x)."""
         import torch
 
-        shares = (self.usual / self.variance, self.misfit, self.nugget / self.variance)
+        _, variance, nugget, usual, _ = self.covariance
+        shares = (usual / variance, self.misfit, nugget / variance)
         return torch.stack([share.log().expand_as(self.field) for share in shares])
 
     def error2(self, prior: Prior) -> Tensor:
         """Variance of the error."""
-        shares = sum((a * part for a, part in zip(prior.error[1:], self.features(), strict=True)), self.variance * 0)
-        return self.variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
+        variance = self.covariance.variance
+        shares = sum((a * part for a, part in zip(prior.error[1:], self.features(), strict=True)), variance * 0)
+        return variance * (prior.error[0] + shares).clamp(*LOG_SHARES).exp()
 
 
 def anomaly_covariance(
@@ -343,7 +339,7 @@ def solved(
     some = WEAK / nugget
     near = kernels(w.shape, NEAR, *in_pixels(step_days, step_km))
     found, expected = (around(part, near) + some for part in (weight**2, w / usual))
-    return Departures(field, nugget * weight, *covariance, found / expected)
+    return Departures(field, nugget * weight, covariance, found / expected)
 
 
 def departures_variance(departure: Tensor, w: Tensor, prior: Prior) -> Tensor:

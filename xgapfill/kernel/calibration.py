@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xgapfill.lattice.grid import Grid
+
 if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_DATES = 20  # below, the worst date of a calibration says little about the worst to come
-
-
-Clock = tuple[float, float, str]
-"""Meaning of time indices: step in days, phase, calendar."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,8 @@ class Calibration:
     table : pandas.DataFrame
         Coverage and mean width of intervals: calibrated on clouds other than those they are judged on, and those of a
         normal distribution.
-    clock : (step in days, phase, calendar)
-        Meaning of the time indices (slots) of the series.
+    grid : Grid or None
+        Addresses of the series.
     own : tuple of (slot, ratio)
         Width of the intervals of each date with withheld pixels, as a ratio to that of all dates.
 
@@ -86,12 +84,12 @@ class Calibration:
     pixels: int
     ratios: tuple[float, ...]
     table: pd.DataFrame
-    clock: Clock = (0.0, 0.0, "none")
+    grid: Grid | None = None
     own: tuple[tuple[int, float], ...] = ()
 
-    def interval(self, level: float, clock: Clock) -> Interval:
-        """Return how wide intervals are on a series: dates of the calibration have a factor of their own."""
-        return Interval(self.factor(level), self.own if clock == self.clock else ())
+    def interval(self, level: float, grid: Grid) -> Interval:
+        """Return how wide intervals are: dates of the calibrated series have a factor of their own, also in a part."""
+        return Interval(self.factor(level), self.own if self.grid and self.grid.covers(grid) else ())
 
     def factor(self, level: float) -> float:
         """Return the number of spreads on each side of an estimate that hold this share of the errors.
@@ -108,7 +106,7 @@ class Calibration:
         return f"<xgapfill.Calibration> {title}\n{self.table.round(3).to_string()}"
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios, self.clock, self.own
+        return "xgapfill.Calibration", self.method, self.channels, self.weights, self.ratios, self.grid, self.own
 
 
 def check_level(level: float) -> None:

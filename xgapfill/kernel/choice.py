@@ -148,4 +148,4 @@ def interval_of(
                 f"the calibration is of another fill: its {what} {calibrated!r}, here {found!r}; calibrate this one, "
                 "xgapfill.calibrate(da, method, cond)"
             )
-    return given.interval(level, grid.clock)
+    return given.interval(level, grid)

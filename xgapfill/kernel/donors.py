@@ -36,7 +36,7 @@ from xgapfill.prior import large
 FIELD = 9000  # number of the noise field that completes donors
 APART = 32.0  # days between a date and its donor, and at least GUARD steps
 GUARD = 3
-ALONE = 0.9  # factor of residuals of filaments alone: the background misses a tenth more of them than it states
+ALONE = 0.9  # factor of residuals of filaments alone: the range of members of single maps then holds its share
 
 Laid = tuple[Sequence[Source], Sequence[Grid]]
 """Arrays and their grids."""

@@ -104,11 +104,6 @@ class Grid:
     cell: int = 1
     pixels: int = 0
 
-    @property
-    def clock(self) -> tuple[float, float, str]:
-        """Meaning of the slots: step in days, phase, calendar."""
-        return self.steps[0], self.phases[0], self.calendar
-
     @classmethod
     def of(
         cls,
@@ -236,6 +231,10 @@ class Grid:
             return False
         # The hour in the stamps of daily frames is ignored.
         return self.steps[0] <= 1 or abs(self.phases[0] - other.phases[0]) <= 2 * TOLERANCE
+
+    def covers(self, other: Grid) -> bool:
+        """Tell whether an array of the same lattice has no rows and columns but those of this one, at any time."""
+        return self.same_lattice(other) and set(other.rows) <= set(self.rows) and set(other.cols) <= set(self.cols)
 
     def same_places(self, other: Grid) -> bool:
         """Tell whether both arrays have the same places, in any order."""

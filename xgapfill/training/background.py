@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xgapfill.gaussian.background import LOG_SHARES, SPAN, Guess, anomaly_covariance, first_guess, solved
+from xgapfill.gaussian.background import LOG_SHARES, SPAN, OfChannel, guesses
 from xgapfill.gaussian.priors import Prior, shipped, to_mapping
 from xgapfill.training.mixtures import Mixture, mixture
 from xgapfill.training.samples import Sample
@@ -35,9 +35,9 @@ def fit_priors(name: str, count: int, data: Path | None, cache: Path, out: Path,
     return priors
 
 
-def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Guess:
-    """The background of one training window."""
-    return first_guess(
+def guess_of(c: int, sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> OfChannel:
+    """The background of one channel of a training window."""
+    found = guesses(
         torch.from_numpy(np.where(sample.observed, sample.values, 0))[None],
         torch.from_numpy(sample.observed.astype(np.float32))[None],
         sample.step_days,
@@ -46,6 +46,7 @@ def guess_of(sample: Sample, made: Mixture, priors: Mapping[str, Prior]) -> Gues
         len(made.targets),
         priors,
     )
+    return dict(found)[c]
 
 
 def _plain(values: Tensor) -> tuple[float, ...]:
@@ -87,15 +88,10 @@ def _error(c: int, samples: list[Sample], made: Mixture, priors: Mapping[str, Pr
             continue
         places = torch.from_numpy(rng.choice(all_places, min(ERRORS, all_places.size), replace=False))
         with torch.no_grad():
-            guess = guess_of(sample, made, priors)
-            y, w = torch.from_numpy(sample.values[:, c])[None], torch.from_numpy(sample.observed[:, c]).float()[None]
-            km = torch.from_numpy(sample.step_km)[None]
-            prior = priors[made.targets[c]]
-            trend = guess.trend[:, :, c]
-            covariance = anomaly_covariance(w * y, w, trend, prior, sample.step_days, km)
-            of = solved(w * y - trend, w, covariance, sample.step_days, km)
-            error = ((y - guess.mean[:, :, c]) / of.variance.sqrt()).flatten()[places]
-            features.append(of.features().flatten(1)[:, places])
+            guess = guess_of(c, sample, made, priors)
+            y = torch.from_numpy(sample.values[:, c])[None]
+            error = ((y - guess.mean) / guess.covariance.variance.sqrt()).flatten()[places]
+            features.append(guess.departures.features().flatten(1)[:, places])
             errors.append(error)
     feature, error = torch.cat(features, dim=1), torch.cat(errors)
     scale = (0.5 * feature[0]).exp()

@@ -1,8 +1,8 @@
 """Conformal intervals: the error over the stated spread at withheld pixels tells how wide intervals must be.
 
 The unit is the date: pixels of a date are alike, and some dates are filled worse than their spread says. So a date has
-a factor of its own, from its withheld pixels, as far as they tell, and from other dates. It is judged on clouds that it
-was not learned from.
+a factor of its own, from its withheld pixels, as far as they tell, and from those of all dates. It is judged on clouds
+that it was not learned from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 ALIKE = 20.0  # withheld pixels of a date that count as one: neighbours miss together
-OTHERS = 20.0  # weight of the other dates in its factor, as a number of such pixels
+USUAL = 20.0  # weight of the usual factor in that of a date, as a number of such pixels
+LEAST = 0.1  # of the usual factor: a date without any error still has an interval
 SIDE = 5  # pixels of the square in which a pixel is called calm or active
 
 
@@ -57,14 +58,14 @@ def coverage_table(
         for judged, told in ((here & half, here & ~half), (here & ~half, here & half)):
             factor[judged] = factor_of_date(ratio[told], others, level)
     normal = NormalDist().inv_cdf((1 + level) / 2)
-    inside, usual = ratio <= factor, ratio <= normal
+    inside, by_normal = ratio <= factor, ratio <= normal
     by_date = [inside[dates == date].mean() for date in every]
     groups = {"all": np.ones(ratio.shape, bool), "worst date": dates == every[int(np.argmin(by_date))]} | groups
     rows = {
         name: {
             "coverage": inside[there].mean(),
             "width": 2 * (factor * spread)[there].mean(),
-            "normal_coverage": usual[there].mean(),
+            "normal_coverage": by_normal[there].mean(),
             "normal_width": 2 * normal * spread[there].mean(),
             "values": int(there.sum()),
         }
@@ -74,10 +75,10 @@ def coverage_table(
     return pd.DataFrame(rows).T.astype({"values": int})
 
 
-def factor_of_date(ratio: NDArray[np.floating], others: float, level: float) -> float:
-    """Number of spreads that hold a share of the errors of a date, given some of its ratios and those of other dates.
+def factor_of_date(ratio: NDArray[np.floating], usual: float, level: float) -> float:
+    """Number of spreads that hold a share of the errors of a date, given some of its ratios and the usual number.
 
-    A weighted mean of both logarithms.
+    A weighted mean of the logarithms of what its ratios say and of the usual number.
 
     Examples
     --------
@@ -87,10 +88,10 @@ def factor_of_date(ratio: NDArray[np.floating], others: float, level: float) -> 
     True
     """
     weight = ratio.size / ALIKE
-    if not weight or not others > 0:
-        return others
-    own = max(float(np.quantile(ratio, level)), 0.1 * others)
-    return float(np.exp((weight * np.log(own) + OTHERS * np.log(others)) / (weight + OTHERS)))
+    if not weight or not usual > 0:
+        return usual
+    own = max(float(np.quantile(ratio, level)), LEAST * usual)
+    return float(np.exp((weight * np.log(own) + USUAL * np.log(usual)) / (weight + USUAL)))
 
 
 def activity(truth: NDArray[np.floating]) -> NDArray[np.float64]:
